@@ -1,0 +1,1 @@
+"""Speech for live calls: a phone or a browser on one side, CosyVoice on the other."""

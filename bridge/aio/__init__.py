@@ -1,0 +1,1 @@
+"""The edges on the event loop: they carry, they do not decide."""

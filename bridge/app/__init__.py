@@ -1,0 +1,1 @@
+"""The program: settings, processes, pages, commands."""

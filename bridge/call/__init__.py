@@ -1,0 +1,1 @@
+"""One call: what an agent says, hears and knows."""

@@ -1,0 +1,1 @@
+"""The CosyVoice wire protocol as pure machines, both roles."""

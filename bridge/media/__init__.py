@@ -1,0 +1,1 @@
+"""Conversions of sound that a C library does row by row."""

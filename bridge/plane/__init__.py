@@ -1,0 +1,1 @@
+"""The media plane: every call a row, every step a column operation; arrays in, arrays out."""

@@ -1,0 +1,106 @@
+"""What the rooms need from the world, and nothing about how."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.audio import PcmFormat
+
+__all__ = ["Clock", "IdSource", "Speech", "Synthesizer", "Voice", "WordTime"]
+
+
+class Clock(Protocol):
+    """The one reader of machine time; `bridge.clock.SystemClock` outside tests."""
+
+    def now_ns(self) -> int:
+        """Monotonic nanoseconds, shared by all processes of this machine."""
+        ...
+
+
+class IdSource(Protocol):
+    """The one source of random identifiers; `bridge.dice.SystemDice` outside tests."""
+
+    def token(self, nbytes: int = 16) -> str:
+        """Return `nbytes` random bytes as lower-case hexadecimal digits."""
+        ...
+
+    def number(self, bits: int) -> int:
+        """Return a random integer of at most `bits` bits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WordTime:
+    """When one word sounds, counted from the first sample of its utterance."""
+
+    text: str
+    begin_index: int
+    """Offset of the word's first character in the whole text of the utterance."""
+    end_index: int
+    """Offset after the word's last character in the whole text of the utterance."""
+    begin_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Which voice speaks, and how."""
+
+    model: str
+    name: str
+    language: str = ""
+    """Language hint such as ``en``; empty lets the service decide."""
+
+
+class Speech(Protocol):
+    """One utterance in the making: text goes in while audio comes out."""
+
+    @property
+    def task_id(self) -> str:
+        """Identifier of the task at the service, for traces."""
+        ...
+
+    @property
+    def bound_ns(self) -> int:
+        """When an open connection was bound to this utterance: mark t6."""
+        ...
+
+    @property
+    def words(self) -> list[WordTime]:
+        """Word times known so far, in order; grows while audio arrives."""
+        ...
+
+    async def send_text(self, text: str) -> None:
+        """Append text; returns once it is handed to the transport.
+
+        Raises:
+            SynthesisError: If the task has failed.
+        """
+        ...
+
+    async def finish(self) -> None:
+        """No more text will follow."""
+        ...
+
+    def audio(self) -> AsyncIterator[bytes]:
+        """Yield PCM in even-sized pieces until the task has ended.
+
+        Raises:
+            SynthesisError: If the service refuses, fails or disappears.
+        """
+        ...
+
+    async def cancel(self) -> int:
+        """Abandon the task; returns when the cancel has been written (mark t5), in ns.
+
+        Audio that still arrives is discarded; the connection is freed in the background.
+        """
+        ...
+
+
+class Synthesizer(Protocol):
+    """Turns text into speech: the cloud, the embedded service or a fake."""
+
+    def speak(self, voice: Voice, format: PcmFormat) -> Speech:  # noqa: A002  the field's word
+        """Bind an open connection and start a task on it, without waiting for either."""
+        ...

@@ -1,0 +1,1 @@
+"""The embedded CosyVoice service: the cloud's protocol with a local voice."""
