@@ -101,6 +101,6 @@ class Speech(Protocol):
 class Synthesizer(Protocol):
     """Turns text into speech: the cloud, the embedded service or a fake."""
 
-    def speak(self, voice: Voice, format: PcmFormat) -> Speech:  # noqa: A002  the field's word
+    def speak(self, voice: Voice, format: PcmFormat) -> Speech:
         """Bind an open connection and start a task on it, without waiting for either."""
         ...
