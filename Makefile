@@ -1,0 +1,84 @@
+# Every target works on a bare checkout: it makes .venv from the hash-pinned lock, installs only what it
+# needs, and starts in seconds the second time. Nothing here calls sudo.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+RUN_READY := .venv/.ready-run
+TEST_READY := .venv/.ready-test
+PEERS := sip-tester baresip-core
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes --only-binary :all:
+SETTINGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test check fix bench fuzz peers lock licences clean python
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+serve: $(RUN_READY) ## Start everything on the defaults and call it once; add SETTINGS="--set sip.listen=…"
+	@exec $(BIN)/cosybridge serve $(SETTINGS)
+
+demo: $(RUN_READY) ## Place a real call, talk over the bot, print and draw what happened (out/demo/)
+	@$(BIN)/cosybridge demo $(SETTINGS)
+
+check: $(TEST_READY) ## Format, lint, types, layers and the pure tests: under a minute
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q -m "not e2e and not interop and not bench" --cov --cov-report= tests
+	@$(BIN)/python -m coverage report --fail-under=100 --skip-covered --include="$(PURE)"
+
+# Rooms without a loop, socket or clock: every branch of them is taken by a test.
+PURE := bridge/rtp/*,bridge/plane/*,bridge/sip/*,bridge/cosyvoice/*,bridge/text/*,bridge/speech/*,bridge/media/*
+
+test: $(TEST_READY) ## Every test that can run here
+	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory peers; fi
+	@$(BIN)/python -m pytest -m "not bench" tests
+
+fix: $(TEST_READY) ## Let ruff repair what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(TEST_READY) ## Measure the media engine: CPU per call-second and lateness at the far end
+	@$(BIN)/python -m tests.bench
+
+fuzz: $(TEST_READY) ## Run the laws with many more examples
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q -m "not e2e and not interop and not bench" --timeout 600 tests
+
+peers: ## Install the system's SIP peers that interop tests call (Debian, as root)
+	@if [ "$$(id -u)" != 0 ]; then echo "run as root: apt-get update && apt-get install -y $(PEERS)"; exit 1; fi
+	@for p in $(PEERS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@echo "peers ready: $(PEERS)"
+
+lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the path)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q lock/run.in -o lock/run.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt lock/test.in -o lock/test.txt
+
+licences: $(TEST_READY) ## List the licence of every installed package
+	@$(BIN)/python -c "from importlib.metadata import distributions as d; \
+	[print(f'{x.name:28}{x.version:20}{x.metadata.get(\"License-Expression\") or (x.metadata.get(\"License\") or \"see its files\").splitlines()[0][:60]}') for x in sorted(d(), key=lambda x: x.name.lower())]"
+
+clean: ## Remove what the targets made
+	rm -rf .venv out build *.egg-info
+
+python:
+	@if [ -z "$(PYTHON)" ]; then echo "sudo apt install python3.11 python3.11-venv    # cosybridge needs Python 3.11 or newer"; exit 1; fi
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { v=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	echo "sudo apt install python$$v-venv    # this Python has no venv module"; exit 1; }
+
+$(BIN)/python: | python
+	@$(PYTHON) -m venv .venv
+
+$(RUN_READY): lock/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing the bridge and its voice into .venv: about 140 MB to download, once."
+	@$(PIP) -r lock/run.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TEST_READY): lock/test.txt $(RUN_READY)
+	@echo "Installing the test tools and a speech recogniser into .venv: about 210 MB to download, once."
+	@$(PIP) -r lock/test.txt
+	@touch $@
