@@ -1,0 +1,27 @@
+"""How CosyVoice counts characters, for its limits and for its bill.
+
+A hanzi counts two, whatever language wrote it (kanji, hanja); everything else counts one,
+kana and hangul included; SSML tags count nothing.
+"""
+
+import re
+
+__all__ = ["count_characters", "is_hanzi"]
+
+# The documentation names no blocks: here all unified and compatibility ideographs are hanzi.
+_HANZI = re.compile(
+    "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ee5f"
+    "\U0002f800-\U0002fa1f\U00030000-\U000323af]"
+)
+_TAG = re.compile(r"<[^<>]*>")
+
+
+def count_characters(text: str, *, ssml: bool = False) -> int:
+    """Count as the bill does; with `ssml`, what stands between ``<`` and ``>`` is free."""
+    if ssml:
+        text = _TAG.sub("", text)
+    return len(text) + sum(1 for _ in _HANZI.finditer(text))
+
+
+def is_hanzi(character: str) -> bool:
+    return _HANZI.fullmatch(character) is not None
