@@ -98,8 +98,8 @@ def split_clauses(sentence: str, *, shortest: int = 24) -> list[str]:
 
 
 def _is_settled(mark: str) -> bool:
-    # A blank settles it, and so does a full-width mark: a closing quote that comes late opens the next sentence,
-    # which is not heard, whereas waiting for it would be.
+    # A blank settles it, and so does a full-width mark: a closing quote that comes late opens the next
+    # sentence, which nobody hears, whereas everybody would hear us wait for it.
     return mark[-1].isspace() or mark[0] in _FULL_WIDTH
 
 

@@ -1,0 +1,27 @@
+"""Both roles of a CosyVoice task in one place: the service's and the client's."""
+
+from bridge.cosyvoice.service import (
+    Abandon,
+    Audio,
+    Begin,
+    Close,
+    End,
+    Flush,
+    Output,
+    ServerTask,
+    Speak,
+    TaskState,
+)
+
+__all__ = [
+    "Abandon",
+    "Audio",
+    "Begin",
+    "Close",
+    "End",
+    "Flush",
+    "Output",
+    "ServerTask",
+    "Speak",
+    "TaskState",
+]
