@@ -1,0 +1,185 @@
+"""Every column that the media process and the control process share, and where it lies in their memory.
+
+One row per leg. A column has exactly one writer, named below; the other side only reads. All words are
+8-byte aligned, so a load or store of one is never torn. Indices are published after the samples they cover.
+"""
+
+from collections.abc import Iterator
+from mmap import mmap
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = [
+    "CAPTURE_SAMPLES",
+    "COUNTERS",
+    "FRAME_SAMPLES",
+    "PLAY_SAMPLES",
+    "Columns",
+]
+
+FRAME_SAMPLES = 160
+"""Samples of one packet that we send: 20 ms at 8 kHz."""
+PLAY_SAMPLES = 32768
+"""Room of one playout ring: 4.096 s at 8 kHz; a power of two."""
+CAPTURE_SAMPLES = 16384
+"""Room of one lane of a capture ring: 2.048 s at 8 kHz; a power of two."""
+
+COUNTERS = (
+    "rx_packets",
+    "rx_malformed",
+    "rx_stranger",
+    "rx_late",
+    "rx_duplicate",
+    "rx_lost",
+    "rx_concealed",
+    "rx_wrong_payload",
+    "tx_packets",
+    "tx_late",
+    "silence_idle",
+    "silence_tts_late",
+    "silence_bridge_late",
+    "silence_held",
+    "silence_ducked",
+    "ducked_samples",
+)
+"""Names of the counters of a row; each is a column of unsigned 64-bit words."""
+
+_CACHE_LINE_BYTES = 64
+
+_WORDS = (
+    "play_stamp",
+    "play_start",
+    "play_write",
+    "play_open",
+    "generation",
+    "epoch",
+    "played",
+    "floor_state",
+    "last_rx_ns",
+    "latched",
+    "depth_samples",
+    "capture_write",
+    *COUNTERS,
+)
+
+
+def _layout(capacity: int) -> Iterator[tuple[str, DTypeLike, tuple[int, ...], int, int]]:
+    """Yield name, dtype, shape, offset and end of every column, in the order in which they lie."""
+    fields: list[tuple[str, DTypeLike, tuple[int, ...]]] = [(name, np.uint64, (capacity,)) for name in _WORDS]
+    fields += [
+        ("remote_key", np.int64, (capacity,)),
+        ("jitter_ticks", np.float64, (capacity,)),
+        ("play_samples", np.int16, (capacity, PLAY_SAMPLES)),
+        ("capture", np.int16, (capacity, 2, CAPTURE_SAMPLES)),
+    ]
+    offset = 0
+    for name, dtype, shape in fields:
+        end = offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
+        yield name, dtype, shape, offset, end
+        offset = -(-end // _CACHE_LINE_BYTES) * _CACHE_LINE_BYTES
+
+
+class Columns:
+    """Named arrays over one piece of memory; index = row.
+
+    Args:
+        buffer: Writable memory of at least `size_bytes` bytes, zeroed at first use.
+        capacity: Number of rows.
+
+    Raises:
+        ValueError: If the buffer is too small.
+    """
+
+    # Written by control: the playout ring and its header.
+    play_samples: NDArray[np.int16]
+    """Samples of the playout ring, ``[n, PLAY_SAMPLES]``."""
+    play_stamp: NDArray[np.uint64]
+    """``generation << 32 | epoch`` of everything in ``[play_start, play_write)``."""
+    play_start: NDArray[np.uint64]
+    """Absolute index of the first sample under the present stamp."""
+    play_write: NDArray[np.uint64]
+    """Absolute index after the last sample written."""
+    play_open: NDArray[np.uint64]
+    """1 while the utterance being written has more to come."""
+
+    # Written by the plane: the status line.
+    generation: NDArray[np.uint64]
+    """Which leg owns the row; 0 while it is free."""
+    epoch: NDArray[np.uint64]
+    """Raised by one at every flush; what was written under an older one is never played."""
+    played: NDArray[np.uint64]
+    """Absolute index of the next sample to be played: everything before it was sent or flushed."""
+    floor_state: NDArray[np.uint64]
+    """A `bridge.plane.floor.FloorState`."""
+    last_rx_ns: NDArray[np.uint64]
+    """When the last believed packet arrived; 0 = never."""
+    remote_key: NDArray[np.int64]
+    """Where we send: ``ip << 16 | port``; 0 = unknown."""
+    latched: NDArray[np.uint64]
+    """1 once the source of the peer's media is known by its packets."""
+    jitter_ticks: NDArray[np.float64]
+    """Interarrival jitter (RFC 3550 §6.4.1), in ticks of 8 kHz."""
+    depth_samples: NDArray[np.uint64]
+    """Samples that wait in the jitter ring."""
+
+    rx_packets: NDArray[np.uint64]
+    """Packets from the believed source, whatever became of them."""
+    rx_malformed: NDArray[np.uint64]
+    """Datagrams that are no RTP."""
+    rx_stranger: NDArray[np.uint64]
+    """Packets from a source that is not believed."""
+    rx_late: NDArray[np.uint64]
+    """Packets whose time had passed for good."""
+    rx_duplicate: NDArray[np.uint64]
+    """Packets that had arrived before."""
+    rx_lost: NDArray[np.uint64]
+    """Sequence numbers that never came (one that comes late is taken off again)."""
+    rx_concealed: NDArray[np.uint64]
+    """Slots of 10 ms filled by concealment."""
+    rx_wrong_payload: NDArray[np.uint64]
+    """Packets of a payload type that was not negotiated, or without payload."""
+    tx_packets: NDArray[np.uint64]
+    """Packets built."""
+    tx_late: NDArray[np.uint64]
+    """Packets that left more than 20 ms after they were due."""
+    silence_idle: NDArray[np.uint64]
+    """Silent packets because there was nothing to say."""
+    silence_tts_late: NDArray[np.uint64]
+    """Silent packets because an open utterance had too few samples."""
+    silence_bridge_late: NDArray[np.uint64]
+    """Slots in which nothing was sent because we were too late for them."""
+    silence_held: NDArray[np.uint64]
+    """Slots in which nothing was sent because the leg is on hold."""
+    silence_ducked: NDArray[np.uint64]
+    """Silent packets because the caller spoke."""
+    ducked_samples: NDArray[np.uint64]
+    """Length of all those, in samples."""
+
+    capture: NDArray[np.int16]
+    """``[n, 2, CAPTURE_SAMPLES]``: lane 0 what the caller said, lane 1 what we sent."""
+    capture_write: NDArray[np.uint64]
+    """Absolute index after the last sample of both lanes."""
+
+    def __init__(self, buffer: memoryview | mmap | bytearray, capacity: int) -> None:
+        if (have := memoryview(buffer).nbytes) < (need := self.size_bytes(capacity)):
+            raise ValueError(f"{capacity} rows need {need} bytes, not {have}")
+        self.capacity: int = capacity
+        for name, dtype, shape, offset, _end in _layout(capacity):
+            column = np.frombuffer(buffer, dtype=dtype, count=int(np.prod(shape)), offset=offset)
+            setattr(self, name, column.reshape(shape))
+
+    @staticmethod
+    def size_bytes(capacity: int) -> int:
+        """Memory that `capacity` rows take."""
+        *_, last = _layout(capacity)
+        return last[-1]
+
+    def clear(self, row: int) -> None:
+        """Zero everything of one row, its sound included, so that no later leg can hear it."""
+        for name, *_ in _layout(self.capacity):
+            getattr(self, name)[row] = 0
+
+    def counters(self, row: int) -> dict[str, int]:
+        """Present values of the counters of one row, by name."""
+        return {name: int(getattr(self, name)[row]) for name in COUNTERS}

@@ -1,0 +1,160 @@
+"""The control process's ends of the rings: it writes what shall be played and reads what was heard and sent.
+
+Single producer, single consumer, no lock: samples are stored before the index that covers them, and a reader
+checks the row's generation before and after it copies. x86 and the interpreter keep those stores in order.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, PLAY_SAMPLES, Columns
+
+__all__ = ["CaptureReader", "PlayoutWriter", "stamp_of"]
+
+_CAPTURE_SAFE_SAMPLES = CAPTURE_SAMPLES - 2 * FRAME_SAMPLES
+"""What a reader may trust: the plane writes a frame before it publishes the index."""
+
+
+def stamp_of(generation: int, epoch: int) -> int:
+    """What `Columns.play_stamp` holds for samples of this leg and this epoch."""
+    return generation << 32 | epoch & 0xFFFF_FFFF
+
+
+class PlayoutWriter:
+    """Writes speech into one row's playout ring.
+
+    A turn reads `epoch` once at its start and hands it to every call. After a flush, and before the plane
+    has opened the row, nothing is accepted; compare `epoch` to tell a flush from a full ring.
+    """
+
+    def __init__(self, columns: Columns, row: int, generation: int) -> None:
+        self._columns = columns
+        self._row = row
+        self._generation = generation
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the plane carries this leg: false before it opened the row and after it closed it."""
+        return int(self._columns.generation[self._row]) == self._generation
+
+    @property
+    def epoch(self) -> int:
+        """Present epoch of the row."""
+        return int(self._columns.epoch[self._row]) if self.is_open else 0
+
+    @property
+    def played(self) -> int:
+        """Index of the next sample to be played."""
+        return int(self._columns.played[self._row]) if self.is_open else 0
+
+    @property
+    def write_index(self) -> int:
+        """Index that the next sample written will have."""
+        return int(self._columns.play_write[self._row]) if self.is_open else 0
+
+    def free(self) -> int:
+        """Samples that the ring would accept now under the present epoch."""
+        if not self.is_open:
+            return 0
+        columns, row = self._columns, self._row
+        write = int(columns.play_write[row])
+        if int(columns.play_stamp[row]) != stamp_of(self._generation, int(columns.epoch[row])):
+            return PLAY_SAMPLES  # What lies in the ring is stale and will not be read.
+        return PLAY_SAMPLES - (write - max(int(columns.played[row]), int(columns.play_start[row])))
+
+    def is_current(self, epoch: int) -> bool:
+        """Whether a write under this epoch would be heard."""
+        return self.is_open and int(self._columns.epoch[self._row]) == epoch
+
+    def begin(self, epoch: int) -> bool:
+        """Let everything written from now on belong to `epoch`; false if that epoch is over."""
+        if not self.is_current(epoch):
+            return False
+        columns, row = self._columns, self._row
+        stamp = stamp_of(self._generation, epoch)
+        if int(columns.play_stamp[row]) != stamp:
+            # The plane trusts start and open once it sees the stamp: the stamp goes last.
+            columns.play_open[row] = 0
+            columns.play_start[row] = columns.play_write[row]
+            columns.play_stamp[row] = stamp
+        return True
+
+    def open_utterance(self, epoch: int) -> bool:
+        """More speech is coming: until `close_utterance`, an empty ring means that it is late."""
+        if not self.begin(epoch):
+            return False
+        self._columns.play_open[self._row] = 1
+        return True
+
+    def close_utterance(self, epoch: int) -> bool:
+        """Nothing more is coming: the last partial frame may be played, padded with silence."""
+        if not self.begin(epoch):
+            return False
+        self._columns.play_open[self._row] = 0
+        return True
+
+    def write(self, pcm: NDArray[np.int16], *, epoch: int) -> int:
+        """Append samples at 8 kHz; return how many were taken, 0 if `epoch` is over or the ring full."""
+        if not self.begin(epoch):
+            return 0
+        columns, row = self._columns, self._row
+        count = min(len(pcm), self.free())
+        write = int(columns.play_write[row])
+        at = write % PLAY_SAMPLES
+        first = min(count, PLAY_SAMPLES - at)
+        ring = columns.play_samples[row]
+        ring[at : at + first] = pcm[:first]
+        ring[: count - first] = pcm[first:count]
+        columns.play_write[row] = write + count
+        return count
+
+
+class CaptureReader:
+    """Reads what the caller said (lane 0) and what we sent (lane 1), in step, from the opening of the row."""
+
+    def __init__(self, columns: Columns, row: int, generation: int) -> None:
+        self._columns = columns
+        self._row = row
+        self._generation = generation
+        self._read = 0
+        self.skipped_samples: int = 0
+        """Samples that were overwritten before they were read."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the row still belongs to this leg."""
+        return int(self._columns.generation[self._row]) == self._generation
+
+    @property
+    def position(self) -> int:
+        """Index of the next sample that `read` returns: samples since the row was opened."""
+        return self._read
+
+    def available(self) -> int:
+        """Samples that wait in each lane, those already overwritten included."""
+        return int(self._columns.capture_write[self._row]) - self._read if self.is_open else 0
+
+    def read(self, max_samples: int) -> NDArray[np.int16]:
+        """Return ``[2, k]`` samples, k ≤ `max_samples`; empty once the row was given away."""
+        columns, row = self._columns, self._row
+        if not self.is_open:
+            return np.empty((2, 0), np.int16)
+        self._skip_to(int(columns.capture_write[row]) - _CAPTURE_SAFE_SAMPLES)
+        start = self._read
+        count = max(0, min(max_samples, int(columns.capture_write[row]) - start))
+        at = start % CAPTURE_SAMPLES
+        first = min(count, CAPTURE_SAMPLES - at)
+        lanes = columns.capture[row]
+        samples = np.concatenate((lanes[:, at : at + first], lanes[:, : count - first]), axis=1)
+        # The writer may have come round while we copied: what it reached is not ours to return.
+        self._skip_to(int(columns.capture_write[row]) - _CAPTURE_SAFE_SAMPLES)
+        if not self.is_open:
+            return np.empty((2, 0), np.int16)
+        lost = min(self._read - start, count)
+        self._read = max(self._read, start + count)
+        return samples[:, lost:]
+
+    def _skip_to(self, oldest: int) -> None:
+        if oldest > self._read:
+            self.skipped_samples += oldest - self._read
+            self._read = oldest

@@ -1,0 +1,97 @@
+"""What a row is told about its leg, and what all rows are told about voices."""
+
+from dataclasses import dataclass
+
+__all__ = ["DTMF_INTERRUPTS", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec"]
+
+SPEECH_INTERRUPTS = 1
+"""Bit of `RowSpec.interruptible`: a voice ducks, and speech flushes."""
+DTMF_INTERRUPTS = 2
+"""Bit of `RowSpec.interruptible`: a digit flushes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowSpec:
+    """One leg as signalling negotiated it.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    generation: int
+    """Who owns the row: below 2**32 and never 0."""
+    ssrc: int
+    sequence: int
+    """Sequence number of the first packet we send; random (RFC 3550 §5.1)."""
+    timestamp: int
+    """Timestamp of the first packet we send; random."""
+    codec: int
+    """0 PCMU, 1 PCMA: both directions."""
+    payload_type: int
+    """What we send and expect."""
+    dtmf_payload_type: int
+    """Payload type of telephone-event; -1 = none."""
+    remote_key: int
+    """Address from the SDP, ``ip << 16 | port``; 0 = unknown."""
+    latch_ip: int
+    """0 = believe only `remote_key` before the first packet; else the address of the signalling source,
+    believed with any port (NAT)."""
+    sending: bool
+    receiving: bool
+    interruptible: int
+    """Bits: 1 speech, 2 dtmf."""
+    ptime_ms: int = 20
+    """What the peer asked for; we always send 20 ms (RFC 3551 §4.2 lets a receiver take any)."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.generation < 1 << 32:
+            raise ValueError(f"generation must be in 1..2**32-1, not {self.generation}")
+        if self.codec not in (0, 1):
+            raise ValueError(f"codec must be 0 (PCMU) or 1 (PCMA), not {self.codec}")
+        if not 0 <= self.payload_type < 128 or not -1 <= self.dtmf_payload_type < 128:
+            raise ValueError(f"payload types {self.payload_type}, {self.dtmf_payload_type} do not fit 7 bits")
+        if not (0 <= self.ssrc < 1 << 32 and 0 <= self.sequence < 1 << 16 and 0 <= self.timestamp < 1 << 32):
+            raise ValueError("ssrc, sequence or timestamp does not fit its header field")
+        if not (0 <= self.remote_key < 1 << 48 and 0 <= self.latch_ip < 1 << 32):
+            raise ValueError("remote_key or latch_ip is no IPv4 address")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneSettings:
+    """Thresholds of the gate and the floor, the same for all rows.
+
+    Levels are of sub-frames of 10 ms, in dB over full scale (a full-scale square wave is 0).
+    """
+
+    clear_over_floor_db: float = 15.0
+    """One sub-frame this far over the noise floor opens the gate."""
+    clear_level_db: float = -42.0
+    """… if it is also at least this loud."""
+    soft_over_floor_db: float = 9.0
+    """A sub-frame this far over the noise floor is voice; several in a row open the gate."""
+    soft_level_db: float = -50.0
+    """… if it is also at least this loud."""
+    soft_run: int = 3
+    """Soft sub-frames in a row that open the gate."""
+    below_peak_db: float = 24.0
+    """Sub-frames this far below the loudest one since the onset are no evidence of speech: a decay."""
+    warm_up: int = 10
+    """Sub-frames at the start of a stream that only teach the noise floor."""
+    stop_after_ms: int = 200
+    """Quiet that ends a voice."""
+    speech_evidence: int = 15
+    """Voiced sub-frames within `verdict_ms` that make it speech."""
+    verdict_ms: int = 250
+    """A duck lasts no longer without a verdict."""
+    resume_quiet_ms: int = 80
+    """Quiet that ends a duck early."""
+    duck_rest_ms: int = 300
+    """Least time between a resume and the next duck; doubles with every duck in vain."""
+    duck_rest_max_ms: int = 4800
+    """… up to this. Speech still flushes while ducks rest."""
+    depth_start_ms: int = 40
+    """Delay of the jitter ring at the start of a stream."""
+    depth_min_ms: int = 20
+    depth_max_ms: int = 200
+    silence_to_move_ms: int = 2000
+    """Silence after which the same SSRC may move to another port of its address (NAT rebinding)."""
