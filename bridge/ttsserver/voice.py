@@ -1,0 +1,72 @@
+"""What every local voice takes and gives, whichever engine speaks with it."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import BridgeError
+from bridge.ports import WordTime
+
+__all__ = ["Delivery", "Engine", "Rendered", "Timbre", "UnspeakableError"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timbre:
+    """How a cast voice differs from the engine's own, as factors of it."""
+
+    pitch: float = 1.0
+    """Of the fundamental frequency."""
+    rate: float = 1.0
+    """Of the speaking rate."""
+    formant: float = 1.0
+    """Of the resonances: below 1 a longer throat, above 1 a shorter one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How one text is to be spoken: the request's parameters and the voice's timbre."""
+
+    rate: float = 1.0
+    """Speaking rate, 0.5 to 2."""
+    pitch: float = 1.0
+    """Factor of the fundamental frequency, 0.5 to 2."""
+    volume: int = 50
+    """0 to 100, linear; 50 is the level made for telephones."""
+    seed: int = 0
+    """Same seed, same text, same bytes."""
+    timbre: Timbre = field(default_factory=Timbre)
+    with_words: bool = True
+    """Whether word times are worth working out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One piece of text as sound, without the silence before and after it."""
+
+    samples: NDArray[np.int16]
+    rate: int
+    """Sampling frequency in Hz; differs from voice to voice, so always resample from it."""
+    words: tuple[WordTime, ...] = ()
+    """Times from the first sample, offsets from the first character of the piece."""
+
+
+class UnspeakableError(BridgeError):
+    """The voice has no sounds for this text; the message says what to do."""
+
+
+class Engine(Protocol):
+    """Speaks one piece of text at a time; called from several threads at once."""
+
+    def check(self, text: str) -> None:
+        """Make sure that nothing of `text` would be left out.
+
+        Raises:
+            UnspeakableError: If this voice cannot speak it.
+        """
+        ...
+
+    def render(self, text: str, delivery: Delivery) -> Rendered:
+        """Speak `text`; no samples when it holds nothing to pronounce, such as a lone dash."""
+        ...
