@@ -1,0 +1,273 @@
+"""Every setting there is, with its type, its bounds and its default.
+
+`config/bridge.toml` says the same to people; a test holds the two equal. Reading files, the
+environment and the command line is `bridge.app.config`.
+"""
+
+import ipaddress
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from bridge.app.values import (
+    Address,
+    AgentName,
+    Glob,
+    HostList,
+    Listen,
+    MaybeAddress,
+    MaybeSecret,
+    Networks,
+    PortRange,
+    Secrets,
+    Token,
+    TtsUrl,
+)
+
+__all__ = [
+    "CLOUD_URL",
+    "BargeInSection",
+    "BudgetMs",
+    "CallSection",
+    "Config",
+    "HttpSection",
+    "LogSection",
+    "MediaSection",
+    "PromptsSection",
+    "RecordingSection",
+    "Route",
+    "SipSection",
+    "StartSection",
+    "TtsSection",
+    "TtsServerSection",
+    "embedded_url",
+]
+
+CLOUD_URL = "wss://dashscope.aliyuncs.com/api-ws/v1/inference"
+_PATH = "/api-ws/v1/inference"
+_PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+
+StageMs = Annotated[int, Field(ge=1, le=60_000)]
+
+
+def embedded_url(listen: tuple[str, int]) -> str:
+    """Where the embedded service answers when it listens on `listen`."""
+    host, port = listen
+    return f"ws://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}{_PATH}"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class SipSection(_Section):
+    """Who may call, and where the phone line is."""
+
+    listen: Listen = ("0.0.0.0", 5060)
+    """UDP address of the phone line."""
+    allow: Networks = _PRIVATE
+    """Networks that may call; everybody else is dropped and counted."""
+    dial_allow: Networks = ("127.0.0.0/8",)
+    """Networks that outbound calls may go to."""
+    advertised_ip: MaybeAddress = None
+    """Address that peers see in Via and Contact; None is that of the route to each peer."""
+    answer_after_ms: int = Field(default=0, ge=0, le=180_000)
+    """How long it rings before it is answered."""
+    max_calls: int = Field(default=256, ge=1, le=100_000)
+    """Calls that one source address may have at a time."""
+    max_requests_per_s: int = Field(default=200, ge=1, le=100_000)
+    """Requests that one source address may send in a second."""
+    user_agent: str = Field(
+        default="cosybridge", min_length=1, max_length=80, pattern=r"^[!-~]([ -~]*[!-~])?$"
+    )
+    """What the Server and User-Agent headers say."""
+
+    def may_dial(self, ip: str) -> bool:
+        """Whether `dial_allow` admits a call to this IPv4 address."""
+        address = ipaddress.IPv4Address(ip)
+        return any(address in ipaddress.IPv4Network(network) for network in self.dial_allow)
+
+
+class HttpSection(_Section):
+    """The page, the API and the metrics."""
+
+    listen: Listen = ("127.0.0.1", 8080)
+    """TCP address."""
+    token: Token = None
+    """What every request but /healthz must carry; None makes a new one at each start."""
+    hosts: HostList = ()
+    """Further names this server is reached by, for instance behind a reverse proxy."""
+
+
+class MediaSection(_Section):
+    """The process that carries the sound."""
+
+    ports: PortRange = (16384, 20479)
+    """UDP ports for RTP, first and last; each call takes an even one and the one after it."""
+    bind_ip: Address = "0.0.0.0"
+    """Address that the RTP sockets are bound to."""
+    advertised_ip: MaybeAddress = None
+    """Address in our SDP; None is sip.advertised_ip or that of the route to each peer."""
+    capacity: int = Field(default=1024, ge=1, le=8192)
+    """Calls that fit at a time; each costs about 130 kB of memory."""
+    inactivity_s: int = Field(default=30, ge=1, le=86_400)
+    """A call that sends no RTP for so long is hung up; held calls excepted."""
+    realtime: bool = True
+    """Ask the kernel for SCHED_FIFO; without the permission one line says how to grant it."""
+    plain_sockets: bool = False
+    """Do without recvmmsg and sendmmsg, as platforms other than Linux must."""
+
+
+class TtsSection(_Section):
+    """The voice, and the service that makes it."""
+
+    url: TtsUrl = ""
+    """``embedded``, ``cloud`` or a ws:// address; empty picks the cloud when there is a key."""
+    api_key: MaybeSecret = None
+    """Key of the service; DASHSCOPE_API_KEY is read where this is empty."""
+    model: str = Field(default="cosyvoice-v3-flash", min_length=1)
+    """Model that speaks where a route names none."""
+    voice: str = Field(default="longanyang", min_length=1)
+    """Voice that speaks where a route names none."""
+    spares: int = Field(default=1, ge=1, le=100)
+    """Connections kept open and idle at least, so that the next sentence starts at once."""
+
+
+class TtsServerSection(_Section):
+    """The embedded CosyVoice service."""
+
+    listen: Listen = ("127.0.0.1", 8090)
+    """TCP address."""
+    enabled: bool = True
+    """Whether `serve` starts it."""
+    api_keys: Secrets = ()
+    """Keys that it accepts; empty accepts any."""
+
+
+class CallSection(_Section):
+    """How long a call may last."""
+
+    max_duration_s: int = Field(default=3600, ge=1, le=604_800)
+    """A call is hung up after so long."""
+    drain_s: int = Field(default=30, ge=0, le=86_400)
+    """At SIGTERM, how long running calls may still go on."""
+
+
+class RecordingSection(_Section):
+    """Stereo recordings: caller left, bot right."""
+
+    enabled: bool = False
+    """Whether calls are recorded. Callers must be told where the law says so."""
+    transcripts: bool = False
+    """Whether a call's trace keeps what was said. No log ever does."""
+    folder: str = Field(default="recordings", min_length=1)
+    """Where the files go; relative to the working directory, readable by you alone."""
+
+
+class PromptsSection(_Section):
+    """Sound files that agents may play by name."""
+
+    folder: str = Field(default="prompts", min_length=1)
+    """Where they are; relative to the working directory."""
+
+
+class BudgetMs(_Section):
+    """What each stage of an interruption may take before it is reported as over budget, in ms."""
+
+    mute: StageMs = 150
+    """t2 − t0: from the caller's first sound to our first silent packet."""
+    verdict: StageMs = 350
+    """t3 − t1: from the gate to the decision that it is speech."""
+    flush: StageMs = 50
+    """t4 − t3: from the decision to the emptied playout."""
+    cancel: StageMs = 100
+    """t5 − t4: from there to the cancel on its way to the service."""
+    spare_ready: StageMs = 100
+    """t6 − t4: from there to an open connection bound to the call."""
+    next_audio: StageMs = 1000
+    """From the next reply's first text to its first audible sample, t7."""
+
+
+class BargeInSection(_Section):
+    """What happens when the caller talks over the voice."""
+
+    budget_ms: BudgetMs = BudgetMs()
+
+
+class StartSection(_Section):
+    """What `serve` does before it says that it is ready."""
+
+    self_call: bool = True
+    """Call itself once and print what that took."""
+
+
+class LogSection(_Section):
+    """One line an event, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is printed."""
+    format: Literal["text", "json"] = "text"
+    """For people or for a collector."""
+
+
+class Route(_Section):
+    """What answers a called number. The first route whose `to` matches takes the call."""
+
+    to: Glob = "*"
+    """Pattern of the called user, as a shell would match it: ``*``, ``1??``, ``[12]*``."""
+    agent: AgentName = "default"
+    """``default`` or the import path of an agent, ``package.module:function``."""
+    voice: str = ""
+    """Voice; empty is tts.voice."""
+    model: str = ""
+    """Model; empty is tts.model."""
+    language: str = Field(default="en", max_length=16)
+    """Language hint; empty lets the service decide."""
+    greeting: str = ""
+    """What the agent says first; empty is the agent's own greeting."""
+
+
+class Config(_Section):
+    """All settings, checked and frozen; get one from `bridge.app.config.load`."""
+
+    sip: SipSection = SipSection()
+    http: HttpSection = HttpSection()
+    media: MediaSection = MediaSection()
+    tts: TtsSection = TtsSection()
+    tts_server: TtsServerSection = TtsServerSection()
+    call: CallSection = CallSection()
+    recording: RecordingSection = RecordingSection()
+    prompts: PromptsSection = PromptsSection()
+    bargein: BargeInSection = BargeInSection()
+    start: StartSection = StartSection()
+    log: LogSection = LogSection()
+    routes: Annotated[tuple[Route, ...], Field(strict=False)] = (Route(),)
+
+    @property
+    def tts_kind(self) -> Literal["embedded", "cloud", "custom"]:
+        """Which service speaks, once resolved."""
+        if self.tts.url in ("embedded", embedded_url(self.tts_server.listen)):
+            return "embedded"
+        return "cloud" if self.tts.url in ("cloud", CLOUD_URL) else "custom"
+
+    def resolved(self, *, dashscope_key: str = "") -> Self:
+        """Fill in what depends on other settings: the service's address and key, each route's voice.
+
+        Args:
+            dashscope_key: Value of DASHSCOPE_API_KEY, or the empty text.
+        """
+        key = self.tts.api_key or (SecretStr(dashscope_key) if dashscope_key else None)
+        url = self.tts.url or ("cloud" if key else "embedded")
+        if url == "embedded":
+            url = embedded_url(self.tts_server.listen)
+        elif url == "cloud":
+            url = CLOUD_URL
+        if url == embedded_url(self.tts_server.listen):
+            # The cloud's key is nobody's business here, not even our own process's.
+            key = next(iter(self.tts_server.api_keys), None)
+        tts = self.tts.model_copy(update={"url": url, "api_key": key})
+        routes = tuple(
+            route.model_copy(update={"voice": route.voice or tts.voice, "model": route.model or tts.model})
+            for route in self.routes
+        )
+        return self.model_copy(update={"tts": tts, "routes": routes})

@@ -1,0 +1,162 @@
+"""How the values of settings are written: addresses, networks, port ranges, lists, secrets."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+__all__ = [
+    "Address",
+    "AgentName",
+    "Glob",
+    "HostList",
+    "Listen",
+    "MaybeAddress",
+    "MaybeSecret",
+    "Networks",
+    "PortRange",
+    "Secrets",
+    "Token",
+    "TtsUrl",
+]
+
+_AGENT = re.compile(r"default|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
+_NAMED_URLS = ("", "embedded", "cloud")
+
+
+def _listen(value: object) -> object:
+    """Read ``host:port``; the host is an IPv4 address or ``localhost``."""
+    if isinstance(value, tuple):
+        return value
+    host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not colon or not port.isascii() or not port.isdigit():
+        raise ValueError('must be "address:port", for instance "0.0.0.0:5060"')
+    if int(port) > 65535:
+        raise ValueError("the port must be from 0 (any free one) to 65535")
+    return _ipv4("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _ipv4(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        raise ValueError(f'"{text}" must be an IPv4 address') from None
+
+
+def _maybe_address(value: object) -> object:
+    """Read an IPv4 address that can be reached; the empty text means none."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError('must be an IPv4 address in quotes, or "" for none')
+    address = _ipv4(value)
+    if address == "0.0.0.0":
+        raise ValueError("must be an address that peers can reach, which 0.0.0.0 is not")
+    return address
+
+
+def _items(value: object) -> list[str]:
+    """Accept an array of texts, or one text with commas as the environment carries it."""
+    if isinstance(value, str):
+        value = [item.strip() for item in value.split(",") if item.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise ValueError('must be a list of texts, for instance ["10.0.0.0/8", "192.168.1.7"]')
+    return list(value)
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    return tuple(_network(item) for item in _items(value))
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Network(text))
+    except ValueError:
+        pass
+    try:
+        wider = ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        raise ValueError(f'"{text}" must be an IPv4 network such as 10.0.0.0/8 or one address') from None
+    # Whoever writes 10.0.0.5/8 may mean one host or all of 10/8: opening to the world by a guess is worse.
+    raise ValueError(f'"{text}" names a host inside a network; write {wider} or {text.partition("/")[0]}')
+
+
+def _ports(value: object) -> object:
+    """Read ``first-last``: UDP ports, both included."""
+    if isinstance(value, list | tuple) and len(value) == 2:
+        first, last = value
+    elif isinstance(value, str) and re.fullmatch(r"\s*\d{1,5}\s*-\s*\d{1,5}\s*", value, re.ASCII):
+        first, last = (int(part) for part in value.split("-"))
+    else:
+        first, last = None, None
+    if type(first) is not int or type(last) is not int:
+        raise ValueError('must be "first-last", for instance "16384-20479"')
+    if not 1024 <= first <= last <= 65535:
+        raise ValueError("must rise and lie from 1024 to 65535")
+    if first + first % 2 > last:
+        raise ValueError("must hold at least one even port, as RTP asks (RFC 3550 §11)")
+    return first, last
+
+
+def _secrets(value: object) -> tuple[SecretStr, ...]:
+    if isinstance(value, list | tuple):
+        value = [item.get_secret_value() if isinstance(item, SecretStr) else item for item in value]
+    return tuple(SecretStr(item) for item in _items(value))
+
+
+def _maybe_secret(value: object) -> object:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | SecretStr):
+        raise ValueError("must be text in quotes")
+    return value
+
+
+def _token(value: SecretStr | None) -> SecretStr | None:
+    # It travels in `?token=`, so that it must need no escaping there.
+    if value is not None and not _TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("must have at least 8 characters, only letters, digits and . _ ~ -")
+    return value
+
+
+def _tts_url(value: str) -> str:
+    if value in _NAMED_URLS:
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError('must be "embedded", "cloud", or an address that starts with ws:// or wss://')
+    if parts.username or parts.password:
+        raise ValueError("must not carry a password; set tts.api_key")
+    return value
+
+
+def _full_match(pattern: re.Pattern[str], sentence: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(sentence)
+        return value
+
+    return check
+
+
+Address = Annotated[str, AfterValidator(_ipv4)]
+Listen = Annotated[tuple[str, int], BeforeValidator(_listen)]
+MaybeAddress = Annotated[str | None, BeforeValidator(_maybe_address)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
+HostList = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(map(str.lower, _items(value))))]
+PortRange = Annotated[tuple[int, int], BeforeValidator(_ports)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
+MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_maybe_secret)]
+Token = Annotated[SecretStr | None, BeforeValidator(_maybe_secret), AfterValidator(_token)]
+TtsUrl = Annotated[str, AfterValidator(_tts_url)]
+Glob = Annotated[
+    str,
+    AfterValidator(_full_match(re.compile(r"\S+"), 'must be a pattern without spaces such as "*" or "1*"')),
+]
+AgentName = Annotated[
+    str, AfterValidator(_full_match(_AGENT, 'must be "default" or "package.module:function"'))
+]
