@@ -1,0 +1,100 @@
+"""The small API that agents are written against.
+
+An agent is one coroutine, ``async def agent(call: Call) -> None``. When it returns, the call is hung
+up; when the caller hangs up first, it is cancelled wherever it waits.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from bridge.call.hearing import CallEvent
+from bridge.call.turns import Said
+
+if TYPE_CHECKING:
+    from bridge.call.session import Session
+
+__all__ = ["Agent", "Call"]
+
+
+class Call:
+    """One live call, as its agent sees it."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+
+    @property
+    def id(self) -> str:
+        """Identifier of this call in logs, metrics and ``/api/calls``."""
+        return self._session.trace.id
+
+    @property
+    def to(self) -> str:
+        """User part of the number that was called."""
+        return self._session.to_user
+
+    @property
+    def caller(self) -> str:
+        """SIP URI of the other party."""
+        return self._session.remote_uri
+
+    @property
+    def greeting(self) -> str:
+        """The route's greeting; empty if it has none."""
+        return self._session.route.greeting
+
+    @property
+    def barge_in_ms(self) -> dict[str, float]:
+        """Stage durations of the last interruption; empty before the first."""
+        records = self._session.trace.barge_ins
+        return records[-1].stages_ms() if records else {}
+
+    async def say(self, text: str | AsyncIterator[str], *, interruptible: str = "any") -> Said:
+        """Speak, and return what of it was heard.
+
+        Args:
+            text: The whole text, or an iterator that yields it as it is written.
+            interruptible: What makes the bot stop: ``none``, ``dtmf``, ``speech`` or ``any``.
+
+        Raises:
+            SynthesisError: If the voice service refuses or fails, after one more try where that can help.
+        """
+        return await self._session.speaker.say(text, interruptible=interruptible)
+
+    async def play(self, name: str, *, interruptible: str = "any") -> float:
+        """Play a sound file from the prompt folder; return the seconds of it that were heard.
+
+        Raises:
+            ConfigError: If the folder has no such file or it is not sound.
+        """
+        return await self._session.play(name, interruptible=interruptible)
+
+    async def digits(self, *, max_digits: int = 1, timeout_s: float = 5.0, terminator: str = "#") -> str:
+        """Collect telephone digits, those already typed included.
+
+        Args:
+            max_digits: Return when this many have come.
+            timeout_s: Longest wait for each digit; what has come by then is returned.
+            terminator: Ends the input and is not part of it; empty for none.
+        """
+        typed = ""
+        while len(typed) < max_digits:
+            digit = await self._session.hearing.digit(timeout_s=timeout_s)
+            if not digit or digit == terminator:
+                break
+            typed += digit
+        return typed
+
+    async def quiet(self, lasting_ms: int = 500) -> None:
+        """Wait until the caller has been silent for `lasting_ms` without a break."""
+        await self._session.hearing.quiet(lasting_ms)
+
+    def events(self) -> AsyncIterator[CallEvent]:
+        """Yield voice, silence, digits, ducks and flushes from now on."""
+        return self._session.hearing.events()
+
+    async def hangup(self, reason: str = "agent hung up") -> None:
+        """End the call; the agent is cancelled as soon as it waits for anything."""
+        await self._session.hangup(reason)
+
+
+Agent = Callable[[Call], Awaitable[None]]

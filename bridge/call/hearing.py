@@ -1,0 +1,89 @@
+"""What reaches the agent from the caller's side: voice, silence, digits."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+from bridge.plane.events import Digit, Ducked, Flushed, PlaneEvent, Resumed, VoiceStarted, VoiceStopped
+from bridge.ports import Clock
+
+__all__ = ["CallEvent", "Hearing"]
+
+CallEvent = Digit | Ducked | Flushed | Resumed | VoiceStarted | VoiceStopped
+"""What `Call.events` yields."""
+
+_TYPED_AHEAD = 64
+_BACKLOG = 256
+
+
+class Hearing:
+    """Keeps digits until they are asked for, knows since when the caller is silent, tells listeners."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._digits: deque[str] = deque(maxlen=_TYPED_AHEAD)
+        self._typed = asyncio.Event()
+        self._is_voice = False
+        self._quiet_since_ns = clock.now_ns()
+        self._changed = asyncio.Event()
+        self._listeners: set[asyncio.Queue[CallEvent]] = set()
+
+    def on_event(self, event: PlaneEvent) -> None:
+        """Take note of one report of the media process."""
+        match event:
+            case Digit():
+                self._digits.append(event.digit)
+                self._typed.set()
+            case VoiceStarted():
+                self._is_voice = True
+            case VoiceStopped():
+                self._is_voice = False
+                self._quiet_since_ns = event.ended_ns
+            case Ducked() | Flushed() | Resumed():
+                pass
+            case _:
+                return
+        self._changed.set()
+        for listener in self._listeners:
+            if listener.full():
+                listener.get_nowait()  # a listener that sleeps loses the oldest, never the newest
+            listener.put_nowait(event)
+
+    async def events(self) -> AsyncIterator[CallEvent]:
+        """Yield what happens from now on, until the call ends.
+
+        A listener that falls 256 events behind loses the oldest ones.
+        """
+        queue: asyncio.Queue[CallEvent] = asyncio.Queue(_BACKLOG)
+        self._listeners.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.discard(queue)
+
+    async def digit(self, *, timeout_s: float) -> str:
+        """Return the next digit, typed ahead or still to come; empty after `timeout_s` without one."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._digits:
+                    self._typed.clear()
+                    await self._typed.wait()
+        except TimeoutError:
+            return ""
+        return self._digits.popleft()
+
+    async def quiet(self, lasting_ms: int) -> None:
+        """Return once the caller has been silent for `lasting_ms` without a break."""
+        while True:
+            self._changed.clear()
+            left_ns = None
+            if not self._is_voice:
+                left_ns = self._quiet_since_ns + lasting_ms * 1_000_000 - self._clock.now_ns()
+                if left_ns <= 0:
+                    return
+            try:
+                async with asyncio.timeout(None if left_ns is None else left_ns / 1e9):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue

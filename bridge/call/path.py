@@ -1,0 +1,80 @@
+"""The whole path of a frame, both directions, on one screen.
+
+`STAGES` is the text that `docs/path.md` and `GET /api/calls/{id}/path` print; `describe` fills in
+what a running call has counted at each stage, so that a question like "where did my audio go"
+is answered by reading down one column.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["INBOUND", "OUTBOUND", "Stage", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One station of a frame."""
+
+    name: str
+    where: str
+    """Module that does the work."""
+    does: str
+    counters: tuple[str, ...] = ()
+    """Names in the leg's status line that this stage moves."""
+
+
+OUTBOUND = (
+    Stage("text", "call.turns", "takes the agent's words, whole or as they are written"),
+    Stage("synthesis", "aio.cosyvoice", "CosyVoice task on a warm connection, PCM at the leg's rate"),
+    Stage("backlog", "call.turns", "holds what the ring has no room for, between two watermarks"),
+    Stage("ring", "plane.ring", "4 s of samples shared with the media process, stamped with the epoch"),
+    Stage(
+        "playout",
+        "plane.playout",
+        "20 ms when they are due, or silence with its cause",
+        ("silence_idle", "silence_tts_late", "silence_bridge_late", "silence_held", "silence_ducked"),
+    ),
+    Stage("floor", "plane.floor", "duck, resume, flush", ("ducked_samples",)),
+    Stage("encode", "plane.g711", "G.711 by table"),
+    Stage("packet", "plane.packets", "RTP header, one sequence number, one timestamp"),
+    Stage("send", "engine.loop", "to the latched address", ("tx_packets", "tx_late")),
+)
+
+INBOUND = (
+    Stage("receive", "engine.loop", "every datagram on the call's port", ("rx_packets",)),
+    Stage(
+        "sift",
+        "plane.arrival",
+        "strangers, malformed packets and foreign payloads are counted and dropped",
+        ("rx_stranger", "rx_malformed", "rx_wrong_payload"),
+    ),
+    Stage("decode", "plane.g711", "G.711 by table"),
+    Stage("gate", "plane.gate", "voice or not, on arrival: before the jitter buffer costs 40 ms"),
+    Stage(
+        "jitter",
+        "plane.arrival",
+        "placed by timestamp in slots of 10 ms",
+        ("rx_late", "rx_duplicate", "rx_lost", "depth_samples"),
+    ),
+    Stage("conceal", "plane.conceal", "repetition with fade where nothing came", ("rx_concealed",)),
+    Stage("capture", "plane.ring", "2 s shared with the control plane, beside what was sent"),
+    Stage("recording", "call.recording", "stereo file, when asked for"),
+)
+
+
+def describe(status: Mapping[str, float]) -> str:
+    """Draw both directions as text, with the counters of one leg.
+
+    Args:
+        status: The leg's status line, by field name; missing names are left out.
+    """
+    lines = []
+    for title, stages in (("bridge → caller", OUTBOUND), ("caller → bridge", INBOUND)):
+        lines.append(title)
+        for stage in stages:
+            counts = "  ".join(f"{name}={status[name]:g}" for name in stage.counters if name in status)
+            lines.append(
+                f"  {stage.name:<10} {stage.where:<16} {stage.does}" + (f"  [{counts}]" if counts else "")
+            )
+        lines.append("")
+    return "\n".join(lines)

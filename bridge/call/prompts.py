@@ -1,0 +1,49 @@
+"""Recorded prompts: files of the prompt folder as PCM at the leg's rate."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from numpy.typing import NDArray
+
+from bridge.errors import ConfigError
+
+__all__ = ["load"]
+
+_LONGEST_S = 600
+_LARGEST_BYTES = 64 << 20
+
+
+def load(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
+    """Decode one prompt. Reads a file: call it off the loop.
+
+    Args:
+        folder: The prompt folder; `name` cannot lead out of it.
+        name: File name, e.g. ``welcome.wav``; any container that PyAV reads.
+        rate: Wanted sampling frequency in Hz.
+
+    Returns:
+        Mono samples of shape ``[n]``.
+
+    Raises:
+        ConfigError: If there is no such file, or it is not sound, or longer than ten minutes.
+    """
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise ConfigError(f"prompt {name!r} is not a file in {folder}")
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise ConfigError(f"prompt {name!r} is larger than {_LARGEST_BYTES >> 20} MiB")
+    pieces: list[NDArray[np.int16]] = []
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    try:
+        with av.open(str(path), metadata_errors="ignore") as container:
+            for frame in container.decode(audio=0):
+                pieces += [out.to_ndarray()[0] for out in resampler.resample(frame)]
+        pieces += [out.to_ndarray()[0] for out in resampler.resample(None)]
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise ConfigError(f"prompt {name!r} cannot be decoded: {error}") from error
+    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
+    if samples.size > _LONGEST_S * rate:
+        raise ConfigError(f"prompt {name!r} is longer than {_LONGEST_S} s")
+    return samples

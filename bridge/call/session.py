@@ -1,0 +1,215 @@
+"""One call from answer to end: it joins signalling, media and agent, and always ends."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bridge.aio.tasks import Tasks
+from bridge.audio import PcmFormat
+from bridge.call import prompts
+from bridge.call.agent import Call
+from bridge.call.hearing import Hearing
+from bridge.call.recording import Recorder
+from bridge.call.routes import Route
+from bridge.call.trace import BargeInRecord, CallTrace
+from bridge.call.turns import Speaker
+from bridge.engine.commands import EngineDied
+from bridge.engine.supervisor import MediaLeg
+from bridge.errors import BridgeError, SynthesisError
+from bridge.plane.events import Digit, PlaneEvent, RowFailed
+from bridge.ports import Clock, Synthesizer
+from bridge.speech.budget import Budget
+
+__all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
+
+_log = logging.getLogger(__name__)
+
+_TELEPHONE = PcmFormat(8000)
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What every call obeys."""
+
+    answer_after_s: float = 0.0
+    inactivity_s: float = 30.0
+    max_duration_s: float = 3600.0
+    advertised_ip: str | None = None
+    """Address in our SDP; None is the address of the route to the peer."""
+    recordings: Path | None = None
+    """Folder for recordings; None records nothing."""
+    keeps_text: bool = False
+    prompts: Path = Path("prompts")
+    budget: Budget = field(default_factory=Budget)
+
+
+class CallObserver(Protocol):
+    """Who counts; `bridge.app.metrics.Metrics` in life."""
+
+    def call_started(self) -> None: ...
+    def call_ended(self, trace: CallTrace) -> None: ...
+    def barge_in(self, stages_ms: Mapping[str, float]) -> None: ...
+
+
+class SipLeg(Protocol):
+    """What a session needs of a dialog; `bridge.aio.sip.SipCall` in life."""
+
+    @property
+    def ended(self) -> "asyncio.Future[str]": ...
+    async def hangup(self, reason: str = "") -> None: ...
+
+
+class Session:
+    """A call that is being served.
+
+    Args:
+        trace: Record to fill.
+        leg: Its media, open already.
+        route: Which agent and which voice.
+        synthesizer: Where speech comes from.
+        settings: Limits and folders.
+        clock: For deadlines and marks.
+        observer: Who counts.
+        to_user: User part of the number that was called.
+        remote_uri: The other party.
+    """
+
+    def __init__(
+        self,
+        *,
+        trace: CallTrace,
+        leg: MediaLeg,
+        route: Route,
+        synthesizer: Synthesizer,
+        settings: CallSettings,
+        clock: Clock,
+        observer: CallObserver,
+        to_user: str,
+        remote_uri: str,
+    ) -> None:
+        self.trace: CallTrace = trace
+        self.route: Route = route
+        self.to_user: str = to_user
+        self.remote_uri: str = remote_uri
+        self.is_held: bool = False
+        """Set by a re-INVITE that holds us; held calls may be silent for as long as they like."""
+        self.hearing: Hearing = Hearing(clock)
+        self.speaker: Speaker = Speaker(
+            leg,
+            synthesizer,
+            voice=route.voice,
+            format=_TELEPHONE,
+            clock=clock,
+            trace=trace,
+            on_barge_in=self._check_budget,
+        )
+        self._leg = leg
+        self._settings = settings
+        self._clock = clock
+        self._observer = observer
+        self._ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._live_since_ns = clock.now_ns()
+
+    def deliver(self, event: PlaneEvent | EngineDied) -> None:
+        """Take one report of the media process; called on the loop, in order."""
+        if isinstance(event, EngineDied | RowFailed):
+            self.end("media failed")
+            return
+        if isinstance(event, Digit):
+            self.trace.digits += 1
+        self.hearing.on_event(event)
+        self.speaker.on_event(event)
+
+    def end(self, reason: str) -> None:
+        """Let `serve` end the call; the first reason given is the one that is kept."""
+        if not self._ending.done():
+            self._ending.set_result(reason)
+
+    async def hangup(self, reason: str) -> None:
+        """End the call from within its agent: waits to be cancelled."""
+        self.end(reason)
+        await asyncio.Event().wait()
+
+    async def play(self, name: str, *, interruptible: str) -> float:
+        """Play a prompt file; see `Call.play`."""
+        pcm = await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=_TELEPHONE.rate)
+        return await self.speaker.play(pcm, interruptible=interruptible)
+
+    async def serve(self, sip: SipLeg) -> None:
+        """Run the agent until someone ends the call; then leave nothing behind."""
+        self.trace.state, self.trace.answered_ns = "up", self._clock.now_ns()
+        self._live_since_ns = self.trace.answered_ns
+        self._observer.call_started()
+        try:
+            async with Tasks(f"call {self.trace.id}") as tasks:
+                if self._settings.recordings is not None:
+                    tasks.start(self._record(self._settings.recordings), name="recording")
+                agent = tasks.start(self._run_agent(), name="agent")
+                watch = tasks.start(self._watch(), name="watch")
+                ends: set[asyncio.Future[Any]] = {agent, watch, sip.ended, self._ending}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                self.end(sip.ended.result() if sip.ended.done() else "agent finished")
+        finally:
+            await self._leave(sip)
+
+    async def _leave(self, sip: SipLeg) -> None:
+        self.end("bridge failed")  # only if nothing else was said
+        await self.speaker.close()
+        self.trace.media = dict(self._leg.status.snapshot())
+        self._leg.close()
+        if not sip.ended.done():
+            await sip.hangup(self._ending.result())
+        self.trace.state, self.trace.reason = "ended", self._ending.result()
+        self.trace.ended_ns = self._clock.now_ns()
+        self._observer.call_ended(self.trace)
+
+    async def _run_agent(self) -> None:
+        self.speaker.bind()
+        try:
+            await self.route.run(Call(self))
+        except SynthesisError as error:
+            _log.error("call %s: the voice failed: %s", self.trace.id, error)
+            self.end("voice failed")
+        except BridgeError as error:
+            _log.error("call %s: %s", self.trace.id, error)
+            self.end("agent failed")
+        except Exception:
+            _log.exception("call %s: agent %s failed", self.trace.id, self.route.agent)
+            self.end("agent failed")
+
+    async def _watch(self) -> None:
+        """Return when the call has lasted too long or the peer's media has dried up."""
+        started_ns = self._clock.now_ns()
+        while True:
+            now_ns = self._clock.now_ns()
+            over_ns = started_ns + int(self._settings.max_duration_s * 1e9)
+            if now_ns >= over_ns:
+                return self.end("maximum duration reached")
+            if self.is_held:
+                self._live_since_ns = now_ns
+            last_ns = max(self._live_since_ns, self._leg.status.last_rx_ns)
+            silent_ns = last_ns + int(self._settings.inactivity_s * 1e9)
+            if now_ns >= silent_ns:
+                return self.end("no media")
+            await asyncio.sleep((min(over_ns, silent_ns) - now_ns) / 1e9)
+
+    async def _record(self, folder: Path) -> None:
+        recorder = Recorder(folder / f"{self.trace.id}.wav", self._leg.capture(), rate=_TELEPHONE.rate)
+        await recorder.run()
+
+    def _check_budget(self, record: BargeInRecord) -> None:
+        """Compare an interruption with the budget: up to t6 at once, the rest when the next reply sounds."""
+        is_second_look = record.t7 is not None
+        stages = {
+            name: took_ms
+            for name, took_ms in record.stages_ms().items()
+            if (name == "next_audio") is is_second_look
+        }
+        self._observer.barge_in(stages)
+        for breach in self._settings.budget.check(record):
+            if breach.stage in stages:
+                self.trace.breaches.append(str(breach))
+                _log.warning("call %s: over budget: %s", self.trace.id, breach)

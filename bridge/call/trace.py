@@ -1,0 +1,104 @@
+"""What happened in one call, stamped: the record behind the API, the page and the demo."""
+
+from collections import deque
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from bridge.speech.budget import BargeInTrace
+
+__all__ = ["BargeInRecord", "CallTrace", "UtteranceRecord"]
+
+_KEPT = 256
+
+
+@dataclass(slots=True)
+class UtteranceRecord:
+    """One thing the bot said. Text is kept only in memory, for the agent and the call's own page."""
+
+    start_sample: int
+    """Index in the leg's playout of its first sample."""
+    text: str = ""
+    heard: str = ""
+    unheard: str = ""
+    interrupted: bool = False
+    estimated: bool = False
+    end_sample: int = 0
+    """Index after the last sample written, or after the last one heard if it was cut."""
+    task_id: str = ""
+    first_text_ns: int | None = None
+    """When its first text was handed to the synthesizer."""
+    first_audio_ns: int | None = None
+    """When its first packet left."""
+    failure: str = ""
+
+
+@dataclass(slots=True)
+class BargeInRecord(BargeInTrace):
+    """One interruption: its marks, what caused it and where it cut."""
+
+    cause: str = ""
+    """``speech``, ``dtmf`` or ``command``."""
+    position: int = 0
+    """Index in the leg's playout after the last sample that was sent."""
+
+
+@dataclass(slots=True)
+class CallTrace:
+    """Everything known of one call, bounded."""
+
+    id: str
+    sip_call_id: str
+    direction: str
+    started_ns: int
+    keeps_text: bool = False
+    """Whether `detail` may show what was said: transcripts are off unless asked for."""
+    state: str = "ringing"
+    reason: str = ""
+    answered_ns: int | None = None
+    ended_ns: int | None = None
+    utterances: deque[UtteranceRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    barge_ins: deque[BargeInRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    breaches: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    false_alarms: int = 0
+    """Ducks that ended in a resume: doors, coughs, clicks."""
+    digits: int = 0
+    """How many digits were received; which ones is the caller's business."""
+    media: dict[str, float] = field(default_factory=dict)
+    """The leg's counters when the call ended."""
+
+    @property
+    def first_audio_ns(self) -> int | None:
+        """When the bot's first audible packet left."""
+        return next((u.first_audio_ns for u in self.utterances if u.first_audio_ns is not None), None)
+
+    def summary(self) -> dict[str, Any]:
+        """One line of ``GET /api/calls``: no text, no digits."""
+        return {
+            "id": self.id,
+            "sip_call_id": self.sip_call_id,
+            "direction": self.direction,
+            "state": self.state,
+            "reason": self.reason,
+            "started_ns": self.started_ns,
+            "answered_ns": self.answered_ns,
+            "ended_ns": self.ended_ns,
+            "first_audio_ns": self.first_audio_ns,
+            "utterances": len(self.utterances),
+            "barge_ins": len(self.barge_ins),
+            "false_alarms": self.false_alarms,
+            "digits": self.digits,
+            "breaches": list(self.breaches),
+        }
+
+    def detail(self) -> dict[str, Any]:
+        """The whole record, as ``GET /api/calls/{id}`` returns it."""
+        hidden = {} if self.keeps_text else {"text": None, "heard": None, "unheard": None}
+        return self.summary() | {
+            "utterances": [_fields(u) | hidden for u in self.utterances],
+            "barge_ins": [_fields(b) | {"stages_ms": b.stages_ms()} for b in self.barge_ins],
+            "media": self.media,
+        }
+
+
+def _fields(record: UtteranceRecord | BargeInRecord) -> dict[str, Any]:
+    return {item.name: getattr(record, item.name) for item in fields(record)}

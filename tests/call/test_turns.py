@@ -1,0 +1,196 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bridge.audio import PcmFormat
+from bridge.call.routes import DEFAULT_VOICE
+from bridge.call.trace import BargeInRecord, CallTrace
+from bridge.call.turns import Said, Speaker
+from bridge.errors import SynthesisError
+from tests.call.fakes import SAMPLES_PER_WORD, HandLeg, ScriptedVoice
+from tests.fakes import MS, ManualClock
+
+TEXT = "one two three four five."
+
+
+class Stage:
+    """A speaker on a hand-turned leg."""
+
+    def __init__(self, *, failures: tuple[int | None, ...] = ()) -> None:
+        self.clock = ManualClock(start_ns=1_000 * MS)
+        self.leg = HandLeg()
+        self.voice = ScriptedVoice(self.clock, failures=failures)
+        self.trace = CallTrace("call-1", "sip-1", "inbound", self.clock.now_ns())
+        self.reported: list[BargeInRecord] = []
+        self.speaker = Speaker(
+            self.leg,
+            self.voice,
+            voice=DEFAULT_VOICE,
+            format=PcmFormat(8000),
+            clock=self.clock,
+            trace=self.trace,
+            on_barge_in=self.reported.append,
+        )
+
+    async def written(self, samples: int) -> None:
+        """Let the speaker work until the ring holds so many samples."""
+        for _ in range(1000):
+            await asyncio.sleep(0)  # one turn of the loop
+            if self.leg.written >= samples:
+                break
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    async def saying(self, text: str | AsyncIterator[str] = TEXT, words: int = 5) -> "asyncio.Task[Said]":
+        task = asyncio.create_task(self.speaker.say(text))
+        await self.written(words * SAMPLES_PER_WORD)
+        return task
+
+
+async def test_what_nobody_interrupts_is_heard_whole() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+
+    assert await saying == Said(heard=TEXT, unheard="", interrupted=False)
+    assert stage.trace.utterances[0].end_sample == 5 * SAMPLES_PER_WORD
+    assert stage.leg.interruptible == [3]
+
+
+async def test_a_caller_who_interrupts_splits_the_text_at_the_last_word_played() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.duck(2 * SAMPLES_PER_WORD + 400, stage.clock.advance(250)))
+    stage.speaker.on_event(stage.leg.cut(stage.clock.advance(200)))
+    said = await saying
+
+    assert said == Said(heard="one two ", unheard="three four five.", interrupted=True)
+    assert stage.voice.speeches[0].is_cancelled
+
+
+async def test_an_interruption_is_stamped_from_the_onset_to_the_next_reply() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.duck(1600, stage.clock.advance(250)))
+    stage.speaker.on_event(stage.leg.cut(stage.clock.advance(200)))
+    await saying
+    stage.clock.advance(500)
+    again = await stage.saying("yes", words=6)
+    stage.speaker.on_event(stage.leg.started(stage.clock.advance(60)))
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(100)))
+    await again
+
+    record = stage.trace.barge_ins[0]
+    assert record.stages_ms() == {
+        "mute": 40,
+        "verdict": 214,
+        "flush": 1,
+        "cancel": 0,
+        "spare_ready": 0,
+        "next_audio": 60,
+    }
+    assert stage.reported == [record, record]
+
+
+async def test_the_next_task_is_started_at_the_flush_and_used_by_the_next_words() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.cut(stage.clock.advance(100)))
+    await saying
+
+    assert len(stage.voice.speeches) == 2
+    again = await stage.saying("yes", words=6)
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(100)))
+    await again
+    assert len(stage.voice.speeches) == 2
+    assert stage.voice.speeches[1].text == "yes"
+
+
+async def test_a_task_that_waited_too_long_for_its_text_is_not_used() -> None:
+    stage = Stage()
+
+    stage.speaker.bind()
+    stage.clock.advance(16_000)
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+    await saying
+
+    assert [speech.text for speech in stage.voice.speeches] == ["", TEXT]
+    assert stage.voice.speeches[0].is_cancelled
+
+
+async def test_a_resume_is_a_false_alarm_and_changes_nothing() -> None:
+    stage = Stage()
+    from bridge.plane.events import Resumed
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.duck(800, stage.clock.advance(100)))
+    stage.speaker.on_event(Resumed(0, 7, stage.clock.advance(80), position=800))
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(400)))
+
+    assert not (await saying).interrupted
+    assert stage.trace.false_alarms == 1
+    assert not stage.trace.barge_ins
+
+
+async def test_a_service_that_dies_in_mid_sentence_is_asked_again_for_the_rest() -> None:
+    stage = Stage(failures=(2,))
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+
+    assert (await saying).heard == TEXT
+    assert [speech.text for speech in stage.voice.speeches] == [TEXT, "three four five."]
+
+
+async def test_a_cut_after_a_second_task_still_finds_the_right_word() -> None:
+    stage = Stage(failures=(2,))
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.duck(3 * SAMPLES_PER_WORD, stage.clock.advance(300)))
+    stage.speaker.on_event(stage.leg.cut(stage.clock.advance(200)))
+
+    assert (await saying).unheard == "four five."
+
+
+async def test_a_service_that_fails_twice_is_the_agents_to_know() -> None:
+    stage = Stage(failures=(1, 0))
+
+    with pytest.raises(SynthesisError, match="Closed"):
+        await stage.speaker.say(TEXT)
+
+    assert stage.trace.utterances[0].failure == "Closed"
+
+
+async def test_words_that_are_still_being_written_are_spoken_as_one() -> None:
+    stage = Stage()
+
+    async def writing() -> AsyncIterator[str]:
+        yield "one two "
+        yield "three four five."
+
+    saying = await stage.saying(writing())
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+
+    assert (await saying).heard == TEXT
+
+
+async def test_nothing_to_say_is_said_at_once() -> None:
+    stage = Stage()
+
+    assert await stage.speaker.say("") == Said(heard="", unheard="", interrupted=False)
+    assert stage.voice.speeches == []
+
+
+async def test_closing_frees_the_task_that_was_bound_ahead() -> None:
+    stage = Stage()
+
+    stage.speaker.bind()
+    await stage.speaker.close()
+
+    assert stage.voice.speeches[0].is_cancelled

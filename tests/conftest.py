@@ -1,0 +1,41 @@
+"""What all tests share: law sizes, and an honest line about what could not run here."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("default", max_examples=60, deadline=None, database=None)
+settings.register_profile(
+    "fuzz", max_examples=5000, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
+"""Commands that interop tests need, and the Debian packages that bring them."""
+
+_missing: set[str] = set()
+
+
+@pytest.fixture
+def peer(request: pytest.FixtureRequest) -> str:
+    """Path of the system peer named by the test's `peer` parameter or marker argument."""
+    marker = request.node.get_closest_marker("interop")
+    name = str(marker.args[0])
+    path = shutil.which(name)
+    if path is None:
+        _missing.add(name)
+        message = f"{name} is not installed; run `make peers` as root (Debian package {PEERS[name]})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """End with one line: what was left out, and the command that adds it."""
+    if _missing:
+        terminalreporter.write_line(
+            f"left out: interop tests with {', '.join(sorted(_missing))}; add them with: sudo make peers"
+        )
