@@ -1,0 +1,255 @@
+"""One client of the service: its messages in, its events and sound out, its voice in between."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from bridge.aio.pump import Pump
+from bridge.aio.tasks import Tasks
+from bridge.cosyvoice.limits import INVALID_PARAMETER, Refusal
+from bridge.cosyvoice.message import (
+    Event,
+    FinishTask,
+    ResultGenerated,
+    TaskFailed,
+    TaskFinished,
+    TaskStarted,
+    Word,
+    decode_action,
+    encode_event,
+)
+from bridge.cosyvoice.task import Abandon, Audio, Begin, Close, End, Flush, Output, ServerTask, Speak
+from bridge.errors import RemoteProtocolError
+from bridge.ports import Clock, IdSource
+from bridge.ttsserver.faults import SLOW_S, Fault, read_faults
+from bridge.ttsserver.outbox import HangUp, Message, Outbox, Pause
+from bridge.ttsserver.speaker import Speaker
+from bridge.ttsserver.studio import Studio, accepts
+
+__all__ = ["Connection", "House"]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all connections of one service share."""
+
+    studio: Studio
+    clock: Clock
+    ids: IdSource
+    tasks: Tasks
+    counters: Counter[str]
+    faults: frozenset[Fault]
+    stall_limit_s: float
+    """A client that takes nothing for so long is dropped."""
+
+
+_Step = Callable[[ServerTask, int], object]
+
+
+class _Desk:
+    """Lets the pump drive a `ServerTask` by any of its methods, not by messages alone."""
+
+    def __init__(self, machine: ServerTask) -> None:
+        self._machine = machine
+
+    @property
+    def deadline_ns(self) -> int | None:
+        return self._machine.deadline_ns
+
+    def receive(self, item: _Step, *, now_ns: int) -> None:
+        item(self._machine, now_ns)
+
+    def handle_timeout(self, *, now_ns: int) -> None:
+        self._machine.handle_timeout(now_ns=now_ns)
+
+    def drain(self) -> Sequence[Output]:
+        return self._machine.drain()
+
+
+class Connection:
+    """Reads, speaks and writes at the same time, so that a cancel is never behind a long sentence."""
+
+    def __init__(self, socket: ServerConnection, house: House) -> None:
+        self._socket = socket
+        self._house = house
+        self._outbox = Outbox()
+        machine = ServerTask(ids=house.ids, now_ns=house.clock.now_ns(), accepts=accepts)
+        self._pump: Pump[_Step, Output] = Pump(_Desk(machine), clock=house.clock, deliver=self._deliver)
+        self._speaker: Speaker | None = None
+        self._speaking: asyncio.Task[None] | None = None
+        # The sentence-synthesis event whose binary frame comes next: the two travel as one.
+        self._announcement = ""
+        self._late: asyncio.TimerHandle | None = None
+        self._faults = house.faults
+
+    async def serve(self) -> None:
+        """Serve the client until either side ends the connection."""
+        self._pump.feed(lambda machine, now_ns: None)  # arms the timer of an idle connection
+        writer = self._house.tasks.start(self._write(), name="write")
+        try:
+            async for message in self._socket:
+                self._take(message)
+        except ConnectionClosed:
+            pass
+        finally:
+            self._pump.feed(lambda machine, now_ns: machine.disconnected())
+            self._pump.close()
+            if self._late is not None:
+                self._late.cancel()
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+
+    def _take(self, message: str | bytes) -> None:
+        try:
+            if isinstance(message, bytes):
+                raise RemoteProtocolError("a binary frame from a client")
+            action = decode_action(message)
+        except RemoteProtocolError:
+            self._house.counters["malformed"] += 1
+            self._pump.feed(lambda machine, now_ns: machine.receive_garbage())
+            return
+        if isinstance(action, FinishTask) and action.cancel:
+            if Fault.IGNORE_CANCEL in self._faults:
+                action = FinishTask(action.task_id)
+            elif Fault.SLOW_CANCEL in self._faults and self._speaker is not None:
+                loop = asyncio.get_running_loop()
+                late = action
+                self._late = loop.call_later(
+                    SLOW_S, self._pump.feed, lambda m, now_ns: m.receive(late, now_ns=now_ns)
+                )
+                return
+        self._pump.feed(lambda machine, now_ns: machine.receive(action, now_ns=now_ns))
+
+    def _deliver(self, output: Output) -> None:
+        match output:
+            case Audio(data):
+                self._outbox.put(Message(self._announcement, data))
+                self._announcement = ""
+            case Close(code, reason):
+                self._outbox.put(HangUp(code, reason))
+            case Begin():
+                self._begin(output)
+            case Abandon():
+                self._abandon()
+            case Speak() | Flush() | End():
+                self._prompt(output)
+            case ResultGenerated(type="sentence-synthesis"):
+                self._announcement = encode_event(output)
+            case _:
+                self._announce(output)
+
+    def _announce(self, event: Event) -> None:
+        counters = self._house.counters
+        match event:
+            case TaskStarted():
+                counters["tasks_started"] += 1
+            case TaskFinished():
+                counters["tasks_finished"] += 1
+                self._speaker = None
+            case TaskFailed():
+                counters["tasks_failed"] += 1
+            case _:
+                pass
+        self._outbox.put(Message(encode_event(event)))
+
+    def _begin(self, begin: Begin) -> None:
+        asked = begin.parameters.extra.get("x_fault", [])
+        try:
+            faults = read_faults(asked if isinstance(asked, list) else [asked])
+        except ValueError as error:
+            self._fail(begin.task_id, Refusal(INVALID_PARAMETER, str(error)))
+            return
+        self._faults = self._house.faults | faults
+        if Fault.REFUSE in faults:
+            self._fail(begin.task_id, Refusal("AccessDenied", "the fault refuse was asked for"))
+            return
+        if Fault.SLOW_START in self._faults:
+            self._outbox.put(Pause(SLOW_S))
+        listener = _Listener(begin.task_id, self._pump, self._outbox)
+        self._speaker = Speaker(
+            begin.parameters, studio=self._house.studio, listener=listener, faults=self._faults
+        )
+        self._speaking = self._house.tasks.start(self._speaker.run(), name="speak")
+
+    def _fail(self, task_id: str, refusal: Refusal) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.fail(task_id, refusal))
+
+    def _prompt(self, wish: Speak | Flush | End) -> None:
+        # None when the task failed as it began, before its first text was handed on.
+        if self._speaker is None:
+            return
+        match wish:
+            case Speak(text=text):
+                self._speaker.push(text)
+            case Flush():
+                self._speaker.flush()
+            case End():
+                self._speaker.end()
+
+    def _abandon(self) -> None:
+        self._house.counters["tasks_abandoned"] += 1
+        # A speaker that fails abandons itself from within; it ends without help and must not be cancelled.
+        if self._speaking is not None and self._speaking is not asyncio.current_task():
+            self._speaking.cancel()
+        self._speaker = self._speaking = None
+        self._outbox.drop_sound()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                item = await self._outbox.take()
+                match item:
+                    case Message(text, sound):
+                        async with asyncio.timeout(self._house.stall_limit_s):
+                            await self._socket.send(text)
+                            if sound:
+                                await self._socket.send(sound)
+                    case Pause(seconds):
+                        await asyncio.sleep(seconds)
+                    case HangUp(0):
+                        self._socket.transport.abort()
+                        return
+                    case HangUp(code, reason):
+                        await self._socket.close(code, reason[:120])
+                        return
+        except ConnectionClosed:
+            pass
+        except TimeoutError:
+            self._house.counters["stalled"] += 1
+            self._socket.transport.abort()
+
+
+class _Listener:
+    """Hands what one speaker says to the machine, under its task's name."""
+
+    def __init__(self, task_id: str, pump: Pump[_Step, Output], outbox: Outbox) -> None:
+        self._task_id = task_id
+        self._pump = pump
+        self._outbox = outbox
+
+    async def room(self) -> None:
+        await self._outbox.room()
+
+    def sentence_begin(self, text: str) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.sentence_begin(self._task_id, text))
+
+    def audio(self, frame: bytes) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.audio(self._task_id, frame))
+
+    def sentence_end(self, words: tuple[Word, ...]) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.sentence_end(self._task_id, words))
+
+    def done(self) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.done(self._task_id, now_ns=now_ns))
+
+    def fail(self, refusal: Refusal) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.fail(self._task_id, refusal))
+
+    def reset(self) -> None:
+        self._outbox.put(HangUp(0, "reset"))
