@@ -1,5 +1,15 @@
 """Both roles of a CosyVoice task in one place: the service's and the client's."""
 
+from bridge.cosyvoice.client import (
+    ClientPatience,
+    ClientState,
+    ClientTask,
+    Ended,
+    Failed,
+    Freed,
+    Sound,
+    Yield,
+)
 from bridge.cosyvoice.service import (
     Abandon,
     Audio,
@@ -17,11 +27,19 @@ __all__ = [
     "Abandon",
     "Audio",
     "Begin",
+    "ClientPatience",
+    "ClientState",
+    "ClientTask",
     "Close",
     "End",
+    "Ended",
+    "Failed",
     "Flush",
+    "Freed",
     "Output",
     "ServerTask",
+    "Sound",
     "Speak",
     "TaskState",
+    "Yield",
 ]

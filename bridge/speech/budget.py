@@ -1,13 +1,14 @@
 """How long each stage of a barge-in took, and which stage took longer than it may.
 
-t0 the caller's onset leaves the caller · t1 the gate opens · t2 the first silent packet · t3 the verdict ·
-t4 the playout is flushed · t5 the cancel is written · t6 a warm connection is bound · t7 the next reply is heard.
+t0 the onset leaves the caller · t1 the gate opens · t2 the first silent packet · t3 the verdict · t4 the
+playout is flushed · t5 the cancel is written · t6 a warm connection is bound · t7 the next reply is heard.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Protocol
 
-__all__ = ["STAGES", "BargeInTrace", "Breach", "Budget", "Stage"]
+__all__ = ["STAGES", "BargeInTrace", "Breach", "Budget", "Stage", "Timed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Stage:
 
 STAGES: tuple[Stage, ...] = (
     Stage("mute", "t0", "t2"),
-    Stage("verdict", "t0", "t3"),
+    Stage("verdict", "t1", "t3"),
     Stage("flush", "t3", "t4"),
     Stage("cancel", "t4", "t5"),
     Stage("spare_ready", "t4", "t6"),
@@ -29,6 +30,14 @@ STAGES: tuple[Stage, ...] = (
 )
 """In the order in which they end. The next reply's time counts from its first text, not from the flush:
 how long an agent thinks is not ours."""
+
+
+class Timed(Protocol):
+    """Anything that knows how long its stages took."""
+
+    def stages_ms(self) -> Mapping[str, float]:
+        """Durations by the names of `STAGES`; only those that were measured."""
+        ...
 
 
 @dataclass(slots=True)
@@ -91,11 +100,11 @@ class Budget:
             raise KeyError(f"no such stage: {', '.join(sorted(unknown))}")
         return cls(**allowed)
 
-    def check(self, trace: BargeInTrace) -> list[Breach]:
+    def check(self, trace: Timed) -> list[Breach]:
         """Return the stages of `trace` that broke the budget; a stage without marks breaks nothing."""
         allowed = {field.name: float(getattr(self, field.name)) for field in fields(self)}
         return [
             Breach(name, took, allowed[name])
             for name, took in trace.stages_ms().items()
-            if took > allowed[name]
+            if name in allowed and took > allowed[name]
         ]

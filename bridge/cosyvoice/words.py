@@ -1,0 +1,102 @@
+"""From the service's word times to ours: counted from the utterance's first sample, placed in the whole text.
+
+The documentation does not say whether a service counts word times from the start of the sentence or
+of the task. Our embedded service counts from the first sample of the sentence's sound; so do we, by the
+sound received before the sentence began. Should the times reach past the sentence's own sound and not
+begin before the task's sound so far, they count from the task (`_counts_from_task`).
+"""
+
+from bridge.cosyvoice.message import SENTENCE_BEGIN, ResultGenerated, Word
+from bridge.ports import WordTime
+
+__all__ = ["WordTimeline"]
+
+_SLACK_MS = 60
+"""Rounding and trimming at both ends of a sentence's sound."""
+
+
+class WordTimeline:
+    """Collects the word times of one task.
+
+    Args:
+        rate: Sampling frequency of the sound received, in Hz.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self.words: list[WordTime] = []
+        self._rate = rate
+        self._text = ""
+        self._samples = 0
+        self._sentence: int | None = None
+        self._sentence_text: str | None = None
+        self._sentence_sample = 0
+        # Where the next sentence is searched from: a sentence that occurs twice is found twice, in order.
+        self._cursor = 0
+        self._sentence_at = 0
+        # Words of earlier sentences; those behind them belong to the sentence in progress.
+        self._settled = 0
+
+    @property
+    def text(self) -> str:
+        """All text sent so far."""
+        return self._text
+
+    def text_sent(self, text: str) -> None:
+        self._text += text
+
+    def sound_received(self, samples: int) -> None:
+        self._samples += samples
+
+    def receive(self, event: ResultGenerated) -> None:
+        """Take the progress of a sentence; the last list of words it brings replaces the earlier ones."""
+        if event.index != self._sentence or event.type == SENTENCE_BEGIN:
+            self._begin(event)
+        elif self._sentence_text is None and event.original_text is not None:
+            self._place(event.original_text)
+        if event.words:
+            del self.words[self._settled :]
+            self._append(event.words)
+
+    def _begin(self, event: ResultGenerated) -> None:
+        self._sentence = event.index
+        self._sentence_text = None
+        self._sentence_sample = self._samples
+        self._sentence_at = self._cursor
+        self._settled = len(self.words)
+        if event.original_text is not None:
+            self._place(event.original_text)
+
+    def _place(self, original_text: str) -> None:
+        self._sentence_text = original_text
+        at = self._text.find(original_text, self._cursor)
+        if at < 0:
+            # Rewritten by the service: its words are searched one by one instead.
+            self._sentence_text = None
+            return
+        self._sentence_at = at
+        self._cursor = at + len(original_text)
+
+    def _append(self, words: tuple[Word, ...]) -> None:
+        base_ms = 0 if self._counts_from_task(words) else self._sentence_sample * 1000 // self._rate
+        search_from = self._sentence_at
+        for word in words:
+            if self._sentence_text is None:
+                begin, end = self._find(word.text, search_from)
+            else:
+                size = len(self._sentence_text)
+                begin = self._sentence_at + min(max(word.begin_index, 0), size)
+                end = self._sentence_at + min(max(word.end_index, 0), size)
+            search_from = end
+            self.words.append(WordTime(word.text, begin, end, base_ms + word.begin_ms, base_ms + word.end_ms))
+        if self._sentence_text is None:
+            self._cursor = max(self._cursor, search_from)
+
+    def _find(self, word: str, start: int) -> tuple[int, int]:
+        at = self._text.find(word, start) if word else -1
+        return (at, at + len(word)) if at >= 0 else (start, start)
+
+    def _counts_from_task(self, words: tuple[Word, ...]) -> bool:
+        before_ms = self._sentence_sample * 1000 // self._rate
+        own_ms = self._samples * 1000 // self._rate - before_ms
+        begins_late = words[0].begin_ms >= before_ms - _SLACK_MS
+        return before_ms > 0 and begins_late and words[-1].end_ms > own_ms + _SLACK_MS
