@@ -24,6 +24,7 @@ from bridge.errors import ConfigError
 __all__ = [
     "CLOUD_URL",
     "DEFAULT_FILE",
+    "KEY_VARIABLE",
     "PREFIX",
     "Config",
     "Loaded",
@@ -34,6 +35,9 @@ __all__ = [
 ]
 
 PREFIX = "COSYBRIDGE_"
+KEY_VARIABLE = "DASHSCOPE_API_KEY"
+"""The service's own variable for its key, read where tts.api_key is empty."""
+
 DEFAULT_FILE = "bridge.toml"
 """Read from the working directory when no file is named."""
 
@@ -112,7 +116,11 @@ def load_traced(
         _add_text(layers, tuple(_part(part) for part in key.strip().split(".")), text.strip(), origin="--set")
     config = _validated(layers)
     _refuse_clashes(config, layers)
-    return Loaded(config.resolved(dashscope_key=environ.get("DASHSCOPE_API_KEY", "")), dict(layers.origins))
+    dashscope_key = environ.get(KEY_VARIABLE, "").strip()
+    resolved = config.resolved(dashscope_key=dashscope_key)
+    if resolved.tts.api_key is not None and resolved.tts.api_key.get_secret_value() == dashscope_key:
+        layers.origins[("tts", "api_key")] = KEY_VARIABLE
+    return Loaded(resolved, dict(layers.origins))
 
 
 def _part(text: str) -> str | int:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from bridge.app.values import (
     Address,
     AgentName,
+    Faults,
     Glob,
     HostList,
     Listen,
@@ -142,6 +143,10 @@ class TtsServerSection(_Section):
     """Whether `serve` starts it."""
     api_keys: Secrets = ()
     """Keys that it accepts; empty accepts any."""
+    threads: int = Field(default=2, ge=1, le=64)
+    """Clauses rendered at the same time."""
+    faults: Faults = ()
+    """Ways in which it is to misbehave, for tests: ``stall``, ``drop_mid_word``, ``slow_cancel`` …"""
 
 
 class CallSection(_Section):

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 __all__ = [
     "Address",
     "AgentName",
+    "Faults",
     "Glob",
     "HostList",
     "Listen",
@@ -108,6 +109,16 @@ def _secrets(value: object) -> tuple[SecretStr, ...]:
     return tuple(SecretStr(item) for item in _items(value))
 
 
+def _faults(value: object) -> tuple[str, ...]:
+    # The service knows its faults, and is not loaded where none is asked for.
+    names = _items(value)
+    if names:
+        from bridge.ttsserver.faults import read_faults
+
+        read_faults(names)
+    return tuple(names)
+
+
 def _maybe_secret(value: object) -> object:
     if value is None or value == "":
         return None
@@ -148,6 +159,7 @@ Listen = Annotated[tuple[str, int], BeforeValidator(_listen)]
 MaybeAddress = Annotated[str | None, BeforeValidator(_maybe_address)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
 HostList = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(map(str.lower, _items(value))))]
+Faults = Annotated[tuple[str, ...], BeforeValidator(_faults)]
 PortRange = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_maybe_secret)]

@@ -1,0 +1,232 @@
+"""The HTTP edge: who may ask, how errors look, clean start and stop. What is asked is the caller's matter.
+
+Every path but /healthz needs the token. `Host` must be a name of this server, so that no foreign web page can
+rebind its own name to our address; `Origin`, where a browser sends it, must be our own.
+"""
+
+import hmac
+import ipaddress
+import json
+import logging
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from bridge.aio.ports_taken import port_taken
+from bridge.ports import IdSource
+
+__all__ = ["OPEN_PATH", "HttpServer", "HttpSettings", "json_answer", "json_error", "make_app"]
+
+OPEN_PATH = "/healthz"
+
+_LARGEST_BODY_BYTES = 64 * 1024
+_SHUTDOWN_S = 2.0
+_BACKLOG = 128
+_HEADERS = {
+    "Cache-Control": "no-store",
+    # The token travels in the page's address: it must not leave by a link.
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HttpSettings:
+    """Where the server listens and whom it serves."""
+
+    listen: tuple[str, int] = ("127.0.0.1", 8080)
+    """Port 0 takes any free one."""
+    token: str = ""
+    """Empty: a new one from the dice."""
+    hosts: tuple[str, ...] = ()
+    """Names this server is reached by, besides its addresses and localhost; lower case, no port."""
+
+
+class HttpServer:
+    """A running server; get one from `start`, end it with `close`."""
+
+    def __init__(self, runner: web.AppRunner, listen: tuple[str, int], token: str) -> None:
+        self._runner = runner
+        self.listen: tuple[str, int] = listen
+        """Where it really listens, the port chosen by the kernel included."""
+        self.token: str = token
+
+    @classmethod
+    async def start(
+        cls, settings: HttpSettings, routes: Iterable[web.AbstractRouteDef], *, dice: IdSource
+    ) -> Self:
+        """Listen and serve.
+
+        Raises:
+            SetupError: If the address cannot be had; says who holds it.
+        """
+        token = settings.token or dice.token(16)
+        listener = _bound(settings.listen)
+        runner = web.AppRunner(
+            make_app(routes, token=token, hosts=settings.hosts),
+            access_log=None,  # it would hold the token of every request
+            handle_signals=False,
+            shutdown_timeout=_SHUTDOWN_S,
+        )
+        try:
+            await runner.setup()
+            await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        except BaseException:
+            listener.close()
+            await runner.cleanup()
+            raise
+        host, port = listener.getsockname()[:2]
+        return cls(runner, (host, port), token)
+
+    @property
+    def url(self) -> str:
+        """The page's address for a person, token included: for the ready line, never for a log."""
+        host, port = self.listen
+        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/?token={self.token}"
+
+    async def close(self) -> None:
+        """Stop listening, let running requests finish for a moment, close; safe twice."""
+        await self._runner.cleanup()
+
+
+def make_app(
+    routes: Iterable[web.AbstractRouteDef], *, token: str, hosts: tuple[str, ...] = ()
+) -> web.Application:
+    """Build the application without listening.
+
+    Args:
+        routes: What is served; /healthz among them stays open.
+        token: What `?token=` or `Authorization: Bearer` must carry.
+        hosts: As in `HttpSettings`.
+    """
+    app = web.Application(
+        middlewares=[_errors_as_json, _guard(token, frozenset(hosts))], client_max_size=_LARGEST_BODY_BYTES
+    )
+    app.add_routes(routes)
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+def json_answer(value: object, *, status: int = 200) -> web.Response:
+    """Answer with one line of JSON."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+def json_error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """Answer ``{"error": …}`` in one line."""
+    response = json_answer({"error": message}, status=status)
+    response.headers.update(headers or {})
+    return response
+
+
+def _bound(listen: tuple[str, int]) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(listen)
+        # Some kernels let two sockets bind with SO_REUSEADDR and refuse only here.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise port_taken(listen, "tcp", setting="http.listen", cause=error) from None
+    listener.setblocking(False)
+    return listener
+
+
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        kept = {name: error.headers[name] for name in ("Allow", "WWW-Authenticate") if name in error.headers}
+        return json_error(error.status, _sentence(error, request), kept)
+    except Exception:
+        log.exception("a request failed", extra={"path": request.path, "method": request.method})
+        return json_error(500, "the server failed; its log says why")
+
+
+def _sentence(error: web.HTTPException, request: web.Request) -> str:
+    match error.status:
+        case 404:
+            return f"there is no {request.path}"
+        case 405:
+            return f"{request.method} is not allowed here; {error.headers.get('Allow', '')} is"
+        case 413:
+            return f"the body is larger than {_LARGEST_BODY_BYTES} bytes"
+        case _:
+            return error.text or error.reason
+
+
+def _guard(token: str, hosts: frozenset[str]) -> Middleware:
+    expected = token.encode()
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == OPEN_PATH:
+            return await handler(request)
+        if not _is_ours(request.host, hosts):
+            return json_error(403, "this host name is not served here; http.hosts can add it")
+        origin = request.headers.get("Origin")
+        if origin is not None and not _is_same_site(origin, request.host, hosts):
+            return json_error(403, "requests from pages of other origins are refused")
+        # Bytes, because compare_digest refuses text beyond ASCII.
+        if not hmac.compare_digest(_presented(request).encode("utf-8", "surrogateescape"), expected):
+            return json_error(
+                401, "a token is needed: ?token=… or Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
+            )
+        return await handler(request)
+
+    return guard
+
+
+def _presented(request: web.Request) -> str:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    return request.query.get("token", "")
+
+
+def _host_name(host: str) -> str:
+    """Strip the port, and the brackets of an IPv6 address."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_ours(host: str, hosts: frozenset[str]) -> bool:
+    name = _host_name(host)
+    if name == "localhost" or name in hosts:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    # Rebinding needs a name; whoever asks for an address asks for us.
+    return True
+
+
+def _is_same_site(origin: str, host: str, hosts: frozenset[str]) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https"):
+        return False
+    return parts.netloc.lower() == host.lower() or (parts.hostname or "") in hosts

@@ -1,0 +1,50 @@
+"""Whom an outbound call may reach: `sip.dial_allow`, asked before anything is sent."""
+
+import ipaddress
+import re
+import socket
+
+from bridge.app.settings import SipSection
+from bridge.errors import ConfigError, SetupError
+
+__all__ = ["admit"]
+
+_URI = re.compile(r"sip:(?:[^@\s]+@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?", re.ASCII)
+_DEFAULT_PORT = 5060
+
+
+def admit(uri: str, sip: SipSection) -> tuple[str, int]:
+    """Resolve a SIP URI's host and make sure that it may be called.
+
+    Returns:
+        The address to send to, already resolved: a second look-up could be answered differently.
+
+    Raises:
+        ConfigError: If `uri` is no SIP URI or `sip.dial_allow` does not admit it.
+        SetupError: If its host name has no address.
+    """
+    match = _URI.fullmatch(uri)
+    if match is None:
+        raise ConfigError(f'"{uri}" must be a SIP address such as sip:100@127.0.0.1:5070')
+    port = int(match["port"] or _DEFAULT_PORT)
+    if not 0 < port < 65536:
+        raise ConfigError(f'"{uri}": the port must be from 1 to 65535')
+    ip = _resolved(match["host"])
+    if not sip.may_dial(ip):
+        allowed = ", ".join(sip.dial_allow)
+        wider = ",".join([*sip.dial_allow, ip])
+        raise ConfigError(
+            f"{ip} may not be called: sip.dial_allow is {allowed}; to admit it: --set sip.dial_allow={wider}"
+        )
+    return ip, port
+
+
+def _resolved(host: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(host))
+    except ValueError:
+        pass
+    try:
+        return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0])
+    except (OSError, UnicodeError):
+        raise SetupError(f"the host {host} has no IPv4 address") from None

@@ -1,0 +1,228 @@
+"""What this bridge counts, for Prometheus: numbers in by plain methods, text out by `scrape`."""
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+__all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+STAGES = ("mute", "verdict", "flush_to_cancel", "spare_ready", "next_audio")
+"""Stages of an interruption, in the order of DESIGN.md section 4; `flush_to_cancel` is t5 − t4."""
+
+_BUCKETS_S = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.04,
+    0.05,
+    0.06,
+    0.075,
+    0.1,
+    0.15,
+    0.25,
+    0.35,
+    0.5,
+    1,
+    2.5,
+    5,
+)
+_SILENCE = "silence_"
+_MOST_REASONS = 40
+_OTHER = "other"
+
+
+class Metrics:
+    """All series of one bridge, in a registry of their own.
+
+    Counters of the media process and of SIP arrive as running totals; what is exported are sums over all
+    calls, which go on when a call has ended.
+    """
+
+    def __init__(self) -> None:
+        self.registry: CollectorRegistry = CollectorRegistry(auto_describe=True)
+        self._calls = _CallSeries(self.registry)
+        self._media = _MediaSeries(self.registry)
+        self._services = _ServiceSeries(self.registry)
+        self._refreshers: list[Callable[[], None]] = []
+
+    def refresh_with(self, refresher: Callable[[], None]) -> None:
+        """Call `refresher` before each scrape, to hand over gauges and running totals."""
+        self._refreshers.append(refresher)
+
+    def scrape(self) -> bytes:
+        """Bring everything up to date and print it in Prometheus' text format."""
+        for refresher in self._refreshers:
+            refresher()
+        return generate_latest(self.registry)
+
+    def call_started(self, direction: str = "in") -> None:
+        self._calls.started.labels(direction).inc()
+        self._calls.active.inc()
+
+    def call_ended(self, reason: str, *, duration_s: float = 0.0) -> None:
+        """Account for the end of a call that `call_started` counted."""
+        self._calls.active.dec()
+        self._calls.ended.labels(self._calls.bounded(reason)).inc()
+        self._calls.duration.observe(duration_s)
+
+    def first_audio(self, seconds: float) -> None:
+        """From the answer to the bot's first audible packet."""
+        self._calls.first_audio.observe(seconds)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Account for one stage of an interruption.
+
+        Args:
+            name: One of `STAGES`, or a name of ``[bargein.budget_ms]``: ``cancel`` is ``flush_to_cancel``.
+            seconds: How long it took.
+        """
+        self._calls.stage.labels("flush_to_cancel" if name == "cancel" else name).observe(seconds)
+
+    def over_budget(self, stage: str) -> None:
+        self._calls.breaches.labels(stage).inc()
+
+    def interruption(self, cause: str, *, flushed: bool) -> None:
+        """Account for one duck: `cause` is speech, dtmf or command; not flushed means played on."""
+        self._calls.interruptions.labels(cause, "flushed" if flushed else "resumed").inc()
+
+    def leg(self, leg: str, counters: Mapping[str, float]) -> None:
+        """Take over a leg's running totals, as `LegStatus.snapshot()` names them.
+
+        Args:
+            leg: Identifies the leg as long as it lives; see `leg_closed`.
+            counters: ``rx_…``, ``tx_…``, ``silence_…`` and ``ducked_samples``; others are ignored.
+        """
+        self._media.leg(leg, counters)
+
+    def leg_closed(self, leg: str, counters: Mapping[str, float]) -> None:
+        """Like `leg`, for the last time."""
+        self._media.leg(leg, counters)
+        self._media.totals.pop(leg, None)
+
+    def engine(self, gauges: Mapping[str, float]) -> None:
+        """Show the media process's gauges, e.g. rows, cpu, tick lateness; one series a name."""
+        for name, value in gauges.items():
+            self._media.engine.labels(name).set(value)
+
+    def engine_died(self) -> None:
+        self._media.engine_deaths.inc()
+
+    def sip(self, counters: Mapping[str, int]) -> None:
+        """Take over the running totals of `SipEndpoint.counters`."""
+        for name, total in counters.items():
+            grown = total - self._services.sip_totals.get(name, 0)
+            self._services.sip_totals[name] = total
+            if grown > 0:
+                self._services.sip.labels(name).inc(grown)
+
+    def tts_connections(self, states: Mapping[str, int]) -> None:
+        """Show how many connections to the voice there are in each state: idle, speaking, opening."""
+        for state, count in states.items():
+            self._services.tts_connections.labels(state).set(count)
+
+    def tts_failed(self, code: str) -> None:
+        """Account for a SynthesisError by its code."""
+        self._services.tts_failures.labels(self._calls.bounded(code)).inc()
+
+
+class _CallSeries:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.active = Gauge("cosybridge_calls_active", "Calls up now", registry=registry)
+        self.started = Counter("cosybridge_calls_started", "Calls begun", ["direction"], registry=registry)
+        self.ended = Counter(
+            "cosybridge_calls_ended", "Calls over, by the reason", ["reason"], registry=registry
+        )
+        self.duration = Histogram(
+            "cosybridge_call_duration_seconds",
+            "From the answer to the end",
+            buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600),
+            registry=registry,
+        )
+        self.first_audio = Histogram(
+            "cosybridge_first_audio_seconds",
+            "From the answer to the first audible packet",
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self.stage = Histogram(
+            "cosybridge_bargein_stage_seconds",
+            "Stages of an interruption, DESIGN.md section 4",
+            ["stage"],
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self.breaches = Counter(
+            "cosybridge_bargein_over_budget", "Stages over budget", ["stage"], registry=registry
+        )
+        self.interruptions = Counter(
+            "cosybridge_bargein_ducks", "Times the voice was muted", ["cause", "outcome"], registry=registry
+        )
+        for stage in STAGES:
+            self.stage.labels(stage)
+        self._reasons: set[str] = set()
+
+    def bounded(self, value: str) -> str:
+        """Keep a label that peers can influence from making series without end."""
+        if value not in self._reasons and len(self._reasons) >= _MOST_REASONS:
+            return _OTHER
+        self._reasons.add(value)
+        return value
+
+
+class _MediaSeries:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.received = Counter(
+            "cosybridge_rtp_received_packets",
+            "RTP packets in, by what became of them",
+            ["kind"],
+            registry=registry,
+        )
+        self.sent = Counter("cosybridge_rtp_sent_packets", "RTP packets out", registry=registry)
+        self.late = Counter(
+            "cosybridge_rtp_sent_late_packets", "Packets sent over 20 ms late", registry=registry
+        )
+        self.silence = Counter(
+            "cosybridge_silent_frames", "Silent frames sent, by the cause", ["cause"], registry=registry
+        )
+        self.ducked = Counter("cosybridge_ducked_samples", "Samples of time spent muted", registry=registry)
+        self.engine = Gauge("cosybridge_engine", "Gauges of the media process", ["gauge"], registry=registry)
+        self.engine_deaths = Counter(
+            "cosybridge_engine_deaths", "Media processes that died", registry=registry
+        )
+        self.totals: dict[str, dict[str, float]] = {}
+
+    def leg(self, leg: str, counters: Mapping[str, float]) -> None:
+        before = self.totals.setdefault(leg, {})
+        for name, total in counters.items():
+            series = self._series(name)
+            # A row that is taken over by a new media process starts at zero again.
+            grown = total - before.get(name, 0) if total >= before.get(name, 0) else total
+            if series is not None:
+                before[name] = total
+                series.inc(grown)
+
+    def _series(self, counter: str) -> Counter | None:
+        if counter.startswith("rx_"):
+            return self.received.labels(counter.removeprefix("rx_"))
+        if counter.startswith(_SILENCE):
+            return self.silence.labels(counter.removeprefix(_SILENCE))
+        return {"tx_packets": self.sent, "tx_late": self.late, "ducked_samples": self.ducked}.get(counter)
+
+
+class _ServiceSeries:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sip = Counter(
+            "cosybridge_sip", "SIP messages and decisions, by kind", ["kind"], registry=registry
+        )
+        self.sip_totals: dict[str, int] = {}
+        self.tts_connections = Gauge(
+            "cosybridge_tts_connections", "Connections to the voice, by state", ["state"], registry=registry
+        )
+        self.tts_failures = Counter(
+            "cosybridge_tts_failures", "Utterances that failed, by code", ["code"], registry=registry
+        )
