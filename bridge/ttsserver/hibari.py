@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bridge.ports import WordTime
 from bridge.ttsserver.level import limited, speech_span
+from bridge.ttsserver.pitch import repitched
 from bridge.ttsserver.script import is_speakable, plain, require_latin
 from bridge.ttsserver.timing import PhonemeSpan, align, written_words
 from bridge.ttsserver.voice import Delivery, Rendered
@@ -28,7 +29,6 @@ _DURATIONS = b"/Clip_output_0"
 _UNIT_MS = 25.0  # of one duration: two frames
 _MAX_PHONEMES = 400  # what the network was trained on
 _SPEED_RANGE = (0.4, 2.5)
-_VOICED_HZ = 40.0
 _PUNCTUATION = frozenset(' .,;:!?…—"()“”')
 
 
@@ -73,9 +73,7 @@ class HibariEngine:
         if not phonemes:
             return Rendered(np.zeros(0, np.int16), rate)
         sound, begins = self._speak(phonemes, delivery)
-        # A lower voice has more harmonics in the same band, each as strong as before: keep the level.
-        fuller = min(1.0, delivery.pitch * delivery.timbre.pitch / delivery.timbre.formant) ** 0.5
-        samples = limited(sound, GAIN * fuller * delivery.volume / 50)
+        samples = limited(sound, GAIN * delivery.volume / 50)
         words: tuple[WordTime, ...] = ()
         if delivery.with_words:
             words = self._times(text, spans, begins * RATE / rate)
@@ -112,18 +110,17 @@ class HibariEngine:
         # A voice with a longer throat is made faster and higher here, and then played more slowly: its
         # samples are declared to have a lower rate, and the resampler that follows does the rest.
         speed = float(np.clip(delivery.rate * timbre.rate / timbre.formant, *_SPEED_RANGE))
-        scale = np.float32(delivery.pitch * timbre.pitch / timbre.formant)
+        scale = delivery.pitch * timbre.pitch / timbre.formant
         random = np.random.default_rng(delivery.seed)
         sounds: list[NDArray[np.float32]] = []
         begins: list[NDArray[np.float64]] = []
         passed_ms = 0.0
         for part in _parts(phonemes):
             ids = np.asarray([self._hibari.ids(part)], np.int64)
-            *spectrum, f0, units = self._session.run(
-                None, {"ids": ids, "speed": np.asarray([speed], np.float32)}
-            )
-            pitch = np.where(f0[0] > _VOICED_HZ, f0[0] * scale, f0[0])
-            sound = dsp.synth(*(row[0] for row in spectrum), pitch, random)
+            *spectrum, units = self._session.run(None, {"ids": ids, "speed": np.asarray([speed], np.float32)})
+            lh, theta, ln, lr, phi, f0 = (row[0] for row in spectrum)
+            lh, lr, f0 = repitched(lh, lr, f0, scale)
+            sound = dsp.synth(lh, theta, ln, lr, phi, f0, random)
             begin, end = speech_span(sound, RATE)
             length_ms = (end - begin) * 1000 / RATE
             # One unit stands for the silence before the part and one for the silence after it.
