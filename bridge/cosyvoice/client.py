@@ -114,7 +114,7 @@ TRANSITIONS: dict[ClientState, dict[ClientStep, ClientState]] = {
 class ClientPatience:
     """How long to wait for what, in ns."""
 
-    started_ns: int = 10 * _S
+    started_ns: int = 5 * _S
     silence_ns: int = 20 * _S
     """Without text for this long the task is ended: after 23 s the service would fail it."""
     stall_ns: int = 10 * _S

@@ -1,0 +1,193 @@
+"""One utterance on its way: text in, sound and word times out."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from bridge.aio.cosyvoice_connection import Connection
+from bridge.cosyvoice.client import ClientState, ClientTask, Ended, Failed, Freed, Sound
+from bridge.cosyvoice.message import Event, encode_action
+from bridge.errors import SynthesisError
+from bridge.ports import Clock, WordTime
+
+__all__ = ["PooledSpeech"]
+
+_TIMER_SLACK_S = 0.001
+
+
+class PooledSpeech:
+    """A `bridge.ports.Speech` on a connection of the pool.
+
+    Args:
+        task: The machine; not yet bound.
+        clock: For the marks.
+        most_bytes: Sound kept for the listener; above it the socket is left unread.
+        free: Called when the connection carries this speech no more, with whether it may be used again.
+        forget: Called when the speech ends before it had a connection.
+    """
+
+    def __init__(
+        self,
+        task: ClientTask,
+        *,
+        clock: Clock,
+        most_bytes: int,
+        free: Callable[[Connection, bool], None],
+        forget: Callable[["PooledSpeech"], None],
+    ) -> None:
+        self.room: asyncio.Event = asyncio.Event()
+        self.room.set()
+        self._task = task
+        self._clock = clock
+        self._most_bytes = most_bytes
+        self._free = free
+        self._forget = forget
+        self._connection: Connection | None = None
+        self._bound_ns = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._sound: deque[bytes] = deque()
+        self._kept_bytes = 0
+        self._news = asyncio.Event()
+        self._is_over = False
+        self._was_cancelled = False
+
+    @property
+    def task_id(self) -> str:
+        return self._task.task_id
+
+    @property
+    def bound_ns(self) -> int:
+        """When an open connection was bound (mark t6); 0 while there is none."""
+        return self._bound_ns
+
+    @property
+    def words(self) -> list[WordTime]:
+        return self._task.words
+
+    def bind(self, connection: Connection) -> None:
+        """Start the task on `connection`, which is idle and open."""
+        self._connection = connection
+        connection.bearer = self
+        connection.tasks_carried += 1
+        self._bound_ns = self._clock.now_ns()
+        self._task.bind(now_ns=self._bound_ns)
+        self._settle()
+
+    async def send_text(self, text: str) -> None:
+        if not self._task.send_text(text, now_ns=self._clock.now_ns()):
+            self._complain()
+        self._settle()
+
+    async def finish(self) -> None:
+        self._task.finish(now_ns=self._clock.now_ns())
+        self._settle()
+
+    async def audio(self) -> AsyncIterator[bytes]:
+        while True:
+            while self._sound:
+                yield self._take()
+            if self._is_over:
+                break
+            self._news.clear()
+            await self._news.wait()
+        if (failure := self._task.failure) is not None:
+            raise _error(failure)
+
+    async def cancel(self) -> int:
+        waited = self._task.state is ClientState.WAITING
+        self._was_cancelled = True
+        self._task.cancel(now_ns=self._clock.now_ns())
+        self._settle()
+        written_ns = self._clock.now_ns()
+        self._sound.clear()
+        self._kept_bytes = 0
+        # The reader must come to the terminal event, however much sound stands before it.
+        self.room.set()
+        if waited:
+            self._forget(self)
+        return written_ns
+
+    def receive(self, item: Event | bytes) -> None:
+        """Take what the connection brought."""
+        self._task.receive(item, now_ns=self._clock.now_ns())
+        self._settle()
+
+    def lost(self, failure: Failed) -> None:
+        """The connection is gone, or none could be opened."""
+        self._task.lost(failure)
+        self._settle()
+
+    def _take(self) -> bytes:
+        pcm = self._sound.popleft()
+        self._kept_bytes -= len(pcm)
+        if not self.room.is_set() and self._kept_bytes <= self._most_bytes // 2:
+            self._task.resumed(now_ns=self._clock.now_ns())
+            self.room.set()
+            self._arm()
+        return pcm
+
+    def _settle(self) -> None:
+        for output in self._task.drain():
+            match output:
+                case Sound():
+                    self._keep(output.pcm)
+                case Ended() | Failed():
+                    self._is_over = True
+                    self._news.set()
+                case Freed():
+                    self._release(reusable=output.reusable)
+                case _:
+                    if self._connection is not None:
+                        self._connection.write(encode_action(output))
+        self._arm()
+
+    def _keep(self, pcm: bytes) -> None:
+        self._sound.append(pcm)
+        self._kept_bytes += len(pcm)
+        self._news.set()
+        if self._kept_bytes > self._most_bytes:
+            self.room.clear()
+
+    def _release(self, *, reusable: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        connection.bearer = None
+        self.room.set()
+        self._free(connection, reusable)
+
+    def _arm(self) -> None:
+        """Keep a timer that fires no later than the deadline.
+
+        A deadline that moves back with every frame costs nothing: the timer fires early once and is set anew.
+        """
+        deadline_ns = self._task.deadline_ns if self.room.is_set() else None
+        if deadline_ns is None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            return
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + max(0, deadline_ns - self._clock.now_ns()) / 1e9
+        if self._timer is not None:
+            if self._timer.when() <= due_s + _TIMER_SLACK_S:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(due_s, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._task.handle_timeout(now_ns=self._clock.now_ns())
+        self._settle()
+
+    def _complain(self) -> None:
+        if (failure := self._task.failure) is not None:
+            raise _error(failure)
+        if self._was_cancelled:
+            return
+        message = "the task was ended because its text paused"
+        raise SynthesisError(message, code="Timeout", retryable=True)
+
+
+def _error(failure: Failed) -> SynthesisError:
+    return SynthesisError(failure.message, code=failure.code, retryable=failure.retryable)

@@ -1,0 +1,223 @@
+"""A small honest CosyVoice service: the real protocol machine with a voice made of arithmetic."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from bridge.clock import SystemClock
+from bridge.cosyvoice.message import (
+    FinishTask,
+    ResultGenerated,
+    TaskFailed,
+    TaskFinished,
+    TaskStarted,
+    Word,
+    decode_action,
+    encode_event,
+)
+from bridge.cosyvoice.task import Abandon, Audio, Begin, Close, End, Flush, ServerTask, Speak
+from bridge.errors import RemoteProtocolError
+from bridge.text.sentence import SentenceSplitter
+from tests.fakes import SeededIds
+
+MS_PER_CHARACTER = 20
+
+
+def pcm_of(text: str, rate: int) -> bytes:
+    """Sound of one sentence: each character is a constant level for 20 ms, so any slice tells where it is."""
+    samples = rate * MS_PER_CHARACTER // 1000
+    return b"".join((ord(character) % 30000).to_bytes(2, "little") * samples for character in text)
+
+
+def words_of(text: str) -> tuple[Word, ...]:
+    return tuple(
+        Word(
+            match.group(),
+            match.start(),
+            match.end(),
+            match.start() * MS_PER_CHARACTER,
+            match.end() * MS_PER_CHARACTER,
+        )
+        for match in re.finditer(r"\w+", text)
+    )
+
+
+@dataclass
+class Behaviour:
+    """What goes wrong, if anything."""
+
+    status: int = 0
+    """Refuse the handshake with this status."""
+    drop_after_frames: int = 0
+    """Break the socket in mid-word."""
+    drop_at_open: bool = False
+    hold: asyncio.Event | None = None
+    """Let no sound out before this is set."""
+    cancel_delay_s: float = 0.0
+    """Answer a cancel late, and go on sending sound until then."""
+    frame_bytes: int = 3201
+    """Odd, so that samples are torn."""
+    silent_start: bool = False
+    """Never answer a run-task."""
+    garbage: bool = False
+    """Mix frames into the stream that are no events of this task."""
+
+
+@dataclass
+class FakeService:
+    """Counts what its clients do."""
+
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    url: str = ""
+    connections: int = 0
+    open_now: int = 0
+    most_open: int = 0
+    cancels: int = 0
+    tasks: list[str] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    extensions: list[str] = field(default_factory=list)
+    sent_bytes: int = 0
+    sockets: set[ServerConnection] = field(default_factory=set)
+
+    def refuse(self, connection: ServerConnection, request: Request) -> Response | None:
+        self.headers.append(dict(request.headers.raw_items()))
+        if self.behaviour.status:
+            return connection.respond(HTTPStatus(self.behaviour.status), "no\n")
+        return None
+
+    async def handle(self, socket: ServerConnection) -> None:
+        self.connections += 1
+        self.open_now += 1
+        self.most_open = max(self.most_open, self.open_now)
+        self.sockets.add(socket)
+        self.extensions.append(str(socket.protocol.extensions))
+        try:
+            if not self.behaviour.drop_at_open:
+                await _Session(self, socket).run()
+        except ConnectionClosed:
+            pass
+        finally:
+            self.sockets.discard(socket)
+            self.open_now -= 1
+
+
+class _Session:
+    def __init__(self, service: FakeService, socket: ServerConnection) -> None:
+        self._service = service
+        self._socket = socket
+        self._clock = SystemClock()
+        self._machine = ServerTask(
+            ids=SeededIds(), now_ns=self._clock.now_ns(), accepts=lambda model, voice: True
+        )
+        self._texts: asyncio.Queue[str | None] = asyncio.Queue()
+        self._voice: asyncio.Task[None] | None = None
+        self._frames = 0
+
+    async def run(self) -> None:
+        try:
+            async for message in self._socket:
+                await self._take(message)
+        finally:
+            if self._voice is not None:
+                self._voice.cancel()
+
+    async def _take(self, message: str | bytes) -> None:
+        behaviour = self._service.behaviour
+        try:
+            action = decode_action(message)
+        except RemoteProtocolError:
+            self._machine.receive_garbage()
+            await self._carry_out()
+            return
+        if isinstance(action, FinishTask) and action.cancel:
+            self._service.cancels += 1
+            if behaviour.cancel_delay_s:
+                await asyncio.sleep(behaviour.cancel_delay_s)  # a fault, not a wait for a state
+        self._machine.receive(action, now_ns=self._clock.now_ns())
+        await self._carry_out()
+
+    async def _carry_out(self) -> None:
+        for output in self._machine.drain():
+            match output:
+                case TaskStarted() if self._service.behaviour.silent_start:
+                    pass
+                case TaskStarted() | ResultGenerated() | TaskFinished() | TaskFailed():
+                    await self._socket.send(encode_event(output))
+                case Audio():
+                    await self._send_audio(output.data)
+                case Begin():
+                    self._service.tasks.append(output.task_id)
+                    self._texts = asyncio.Queue()
+                    self._voice = asyncio.create_task(
+                        self._speak(output.task_id, output.parameters.sample_rate, self._texts)
+                    )
+                case Speak():
+                    self._texts.put_nowait(output.text)
+                case Flush():
+                    pass
+                case End():
+                    self._texts.put_nowait(None)
+                case Abandon():
+                    if self._voice is not None:
+                        self._voice.cancel()
+                case Close():
+                    await self._socket.close(output.code, output.reason)
+
+    async def _send_audio(self, data: bytes) -> None:
+        behaviour = self._service.behaviour
+        if behaviour.garbage:
+            await self._socket.send("{not json")
+            await self._socket.send(encode_event(TaskFinished("somebody else's")))
+        await self._socket.send(data)
+        self._service.sent_bytes += len(data)
+        self._frames += 1
+        if behaviour.drop_after_frames and self._frames >= behaviour.drop_after_frames:
+            self._socket.transport.abort()
+
+    async def _speak(self, task_id: str, rate: int, texts: "asyncio.Queue[str | None]") -> None:
+        splitter = SentenceSplitter()
+        while True:
+            text = await texts.get()
+            if (hold := self._service.behaviour.hold) is not None:
+                await hold.wait()
+            with suppress(ConnectionClosed):
+                for sentence in splitter.flush() if text is None else splitter.push(text):
+                    await self._speak_sentence(task_id, rate, sentence)
+                if text is None:
+                    self._machine.done(task_id, now_ns=self._clock.now_ns())
+                    await self._carry_out()
+                    return
+
+    async def _speak_sentence(self, task_id: str, rate: int, sentence: str) -> None:
+        self._machine.sentence_begin(task_id, sentence)
+        for piece in _pieces(pcm_of(sentence, rate), self._service.behaviour.frame_bytes):
+            self._machine.audio(task_id, piece)
+            await self._carry_out()
+        self._machine.sentence_end(task_id, words_of(sentence))
+        await self._carry_out()
+
+
+def _pieces(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+@asynccontextmanager
+async def running(
+    behaviour: Behaviour | None = None, *, tune: Callable[[FakeService], None] = lambda service: None
+) -> AsyncIterator[FakeService]:
+    """Run the fake on a free port of the loopback."""
+    service = FakeService(behaviour or Behaviour())
+    tune(service)
+    async with serve(
+        service.handle, "127.0.0.1", 0, process_request=service.refuse, ping_interval=None, close_timeout=0.2
+    ) as server:
+        port = server.sockets[0].getsockname()[1]
+        service.url = f"ws://127.0.0.1:{port}/api-ws/v1/inference"
+        yield service
