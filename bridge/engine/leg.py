@@ -1,0 +1,253 @@
+"""One call's end in the media engine: its port, its row, its rings."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bridge.engine.child import MediaProcess
+from bridge.engine.commands import (
+    CloseRow,
+    FlushRow,
+    GiveVerdict,
+    LegEvent,
+    OpenRow,
+    SetInterruptible,
+    UpdateRow,
+)
+from bridge.engine.ports import BoundPorts, peer_address, peer_key
+from bridge.errors import EngineError, LocalProtocolError
+from bridge.plane.columns import Columns
+from bridge.plane.ring import CaptureReader, PlayoutWriter
+from bridge.plane.spec import RowSpec
+from bridge.ports import IdSource
+
+__all__ = ["LegStatus", "MediaLeg"]
+
+
+class LegStatus:
+    """What the plane tells about a leg without being asked.
+
+    Zero until the plane has opened the row; the last reading once the leg is over.
+    """
+
+    def __init__(self, columns: Columns, row: int, generation: int) -> None:
+        self._columns = columns
+        self._row = row
+        self._generation = generation
+        self._last: dict[str, int | float] = {}
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the plane carries the leg now."""
+        return int(self._columns.generation[self._row]) == self._generation
+
+    @property
+    def last_rx_ns(self) -> int:
+        """When the last believed packet came; 0 = never."""
+        return int(self.snapshot().get("last_rx_ns", 0))
+
+    @property
+    def played(self) -> int:
+        """Absolute index of the next sample to be played."""
+        return int(self.snapshot().get("played", 0))
+
+    @property
+    def epoch(self) -> int:
+        """Present epoch: one higher after each flush."""
+        return int(self.snapshot().get("epoch", 0))
+
+    @property
+    def remote(self) -> tuple[str, int] | None:
+        """Where packets are sent; None while unknown."""
+        key = int(self.snapshot().get("remote_key", 0))
+        return peer_address(key) if key else None
+
+    def snapshot(self) -> dict[str, int | float]:
+        """Counters and state by the names of `bridge.plane.columns.Columns`."""
+        if not self.is_live:
+            return dict(self._last)
+        columns, row = self._columns, self._row
+        values: dict[str, int | float] = {**columns.counters(row)}
+        for name in (
+            "last_rx_ns",
+            "played",
+            "epoch",
+            "remote_key",
+            "latched",
+            "floor_state",
+            "depth_samples",
+        ):
+            values[name] = int(getattr(columns, name)[row])
+        values["jitter_ticks"] = float(columns.jitter_ticks[row])
+        return values if self.is_live else dict(self._last)
+
+    def freeze(self) -> None:
+        """Keep the present reading: the row is about to be given up."""
+        self._last = self.snapshot()
+
+
+class MediaLeg:
+    """A reserved port and row, then a carried call; made by `MediaEngine.reserve`.
+
+    `open` once signalling has agreed, `close` in any case.
+    """
+
+    def __init__(
+        self,
+        *,
+        life: MediaProcess,
+        row: int,
+        generation: int,
+        ports: BoundPorts,
+        dice: IdSource,
+        on_close: Callable[["MediaLeg"], None],
+    ) -> None:
+        self._life = life
+        self._on_close = on_close
+        self._deliver: Callable[[LegEvent], None] | None = None
+        self._is_closed = False
+        self.ports: BoundPorts = ports
+        self.local_port: int = ports.port
+        """Even UDP port for the SDP."""
+        self.row: int = row
+        self.generation: int = generation
+        """Never given to another leg while this control process lives."""
+        self.ssrc: int = dice.number(32)
+        # The lower half only, so that SRTP cannot misjudge its rollover counter early (RFC 3711 §3.3.1).
+        self._sequence = dice.number(15)
+        self._timestamp = dice.number(32)
+        self.status: LegStatus = LegStatus(life.memory.columns, row, generation)
+        self.writer: PlayoutWriter = PlayoutWriter(life.memory.columns, row, generation)
+        """Takes speech as soon as the media process has opened the row, a moment after `open`."""
+
+    @property
+    def is_open(self) -> bool:
+        """Between `open` and `close`, while the media process lives."""
+        return self._deliver is not None and not self._is_closed and self._life.is_alive
+
+    def is_carried_by(self, life: MediaProcess) -> bool:
+        """Whether this leg lives and dies with that process."""
+        return self._life is life
+
+    def capture(self) -> CaptureReader:
+        """A reader of both directions' sound; each reader has a position of its own."""
+        return CaptureReader(self._life.memory.columns, self.row, self.generation)
+
+    def open(
+        self,
+        *,
+        codec: int,
+        payload_type: int,
+        dtmf_payload_type: int,
+        remote: tuple[str, int] | None,
+        latch_ip: str | None,
+        sending: bool,
+        receiving: bool,
+        interruptible: int,
+        deliver: Callable[[LegEvent], None],
+    ) -> None:
+        """Start to carry the call; events come to `deliver`, on the event loop.
+
+        Raises:
+            EngineError: If the media process died since the reservation: reserve another leg.
+            LocalProtocolError: If the leg is open or closed already.
+        """
+        if self._deliver is not None or self._is_closed:
+            raise LocalProtocolError("a media leg opens once")
+        if not self._life.is_alive:
+            raise EngineError("the media process died after this leg was reserved")
+        spec = self._spec(
+            codec=codec,
+            payload_type=payload_type,
+            dtmf_payload_type=dtmf_payload_type,
+            remote=remote,
+            latch_ip=latch_ip,
+            sending=sending,
+            receiving=receiving,
+            interruptible=interruptible,
+        )
+        self._deliver = deliver
+        fds = [sock.fileno() for sock in self.ports.sockets()]
+        self._life.send(OpenRow(self.row, len(fds), spec), fds)
+
+    def update(
+        self,
+        *,
+        codec: int,
+        payload_type: int,
+        dtmf_payload_type: int,
+        remote: tuple[str, int] | None,
+        latch_ip: str | None,
+        sending: bool,
+        receiving: bool,
+        interruptible: int,
+    ) -> None:
+        """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
+
+        Raises:
+            LocalProtocolError: If the leg was never opened.
+        """
+        self._require_opened()
+        spec = self._spec(
+            codec=codec,
+            payload_type=payload_type,
+            dtmf_payload_type=dtmf_payload_type,
+            remote=remote,
+            latch_ip=latch_ip,
+            sending=sending,
+            receiving=receiving,
+            interruptible=interruptible,
+        )
+        if self.is_open:
+            self._life.send(UpdateRow(self.row, spec))
+
+    def set_interruptible(self, bits: int) -> None:
+        """Choose what takes the floor from us: 1 speech, 2 digits, 3 any, 0 nothing."""
+        self._require_opened()
+        if self.is_open:
+            self._life.send(SetInterruptible(self.row, self.generation, bits))
+
+    def flush(self) -> None:
+        """Forget what was not played; a `Flushed` event names the sample reached and the new epoch."""
+        self._require_opened()
+        if self.is_open:
+            self._life.send(FlushRow(self.row, self.generation))
+
+    def verdict(self, *, epoch: int, is_speech: bool) -> None:
+        """Decide a duck; without effect if the row has flushed or resumed meanwhile."""
+        self._require_opened()
+        if self.is_open:
+            self._life.send(GiveVerdict(self.row, self.generation, epoch, is_speech))
+
+    def close(self) -> None:
+        """Give port and row back; safe twice. No event is delivered afterwards."""
+        if self._is_closed:
+            return
+        was_opened = self._deliver is not None
+        self.status.freeze()
+        self._is_closed = True
+        self._deliver = None
+        if was_opened:
+            self._life.send(CloseRow(self.row, self.generation))
+        elif self._life.is_alive:
+            self._life.free_rows.append(self.row)  # The media process never heard of this leg.
+        self._on_close(self)
+
+    def receive(self, event: LegEvent) -> None:
+        """Pass an event on to the owner of the call; called by the engine."""
+        if self._deliver is not None:
+            self._deliver(event)
+
+    def _require_opened(self) -> None:
+        if self._deliver is None and not self._is_closed:
+            raise LocalProtocolError("the media leg was not opened")
+
+    def _spec(self, *, remote: tuple[str, int] | None, latch_ip: str | None, **negotiated: Any) -> RowSpec:  # noqa: ANN401
+        return RowSpec(
+            generation=self.generation,
+            ssrc=self.ssrc,
+            sequence=self._sequence,
+            timestamp=self._timestamp,
+            remote_key=0 if remote is None else peer_key(remote),
+            latch_ip=0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16,
+            **negotiated,
+        )

@@ -1,0 +1,273 @@
+"""The one thread of the media process: wait, obey, receive, build, send."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.engine.commands import (
+    CloseRow,
+    FlushRow,
+    GiveVerdict,
+    Message,
+    OpenRow,
+    RowClosed,
+    SetInterruptible,
+    Stop,
+    UpdateRow,
+)
+from bridge.engine.link import Link
+from bridge.engine.shared import GaugeColumns
+from bridge.engine.sockets import FOREVER_NS, LegSockets
+from bridge.plane.events import PlaneEvent, RowFailed
+from bridge.plane.packets import Arrivals, Departures
+from bridge.plane.spec import RowSpec
+from bridge.ports import Clock
+
+__all__ = ["EVENT_DRIVEN_ROWS", "FINE_TICK_ROWS", "MediaLoop", "RowPlane"]
+
+EVENT_DRIVEN_ROWS = 16
+"""Up to here every packet is worth a wake-up of its own: the caller is heard at once."""
+FINE_TICK_ROWS = 64
+"""Up to here the tick is short; beyond, fewer ticks leave more time for more rows."""
+_MS = 1_000_000
+_FINE_TICK_NS = 2 * _MS
+_TICK_NS = 4 * _MS
+_SLOT_NS = 20 * _MS
+_SLOTS = _SLOT_NS // _TICK_NS
+_ROUNDS = 4
+"""Full buffers of packets read in one turn; beyond, sending what is due comes first."""
+_RETRY_NS = 20 * _MS
+
+
+class RowPlane(Protocol):
+    """What the loop asks of `bridge.plane.plane.Plane`."""
+
+    due_ns: NDArray[np.int64]
+
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
+    def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
+    def close(self, row: int) -> None: ...
+    def set_interruptible(self, row: int, bits: int) -> None: ...
+    def flush(self, row: int, *, now_ns: int) -> None: ...
+    def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None: ...
+    def receive(self, arrivals: Arrivals, *, now_ns: int) -> None: ...
+    def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
+    def drain(self) -> Sequence[PlaneEvent]: ...
+
+
+class MediaLoop:
+    """Drives one `Plane` with real packets and real time.
+
+    Deadlines are absolute. With few rows the loop sleeps until a packet, a command or the next slot;
+    with many it ticks on a fixed grid, and rows are spread over it; with none it sleeps until a command.
+
+    Args:
+        plane: The columns' arithmetic.
+        arrivals: The buffer that `sockets` fills.
+        sockets: The network.
+        link: Commands in, events out.
+        gauges: Where the loop's own health is told.
+        clock: Monotonic time.
+    """
+
+    def __init__(
+        self,
+        plane: RowPlane,
+        arrivals: Arrivals,
+        *,
+        sockets: LegSockets,
+        link: Link,
+        gauges: GaugeColumns,
+        clock: Clock,
+    ) -> None:
+        self._plane = plane
+        self._arrivals = arrivals
+        self._sockets = sockets
+        self._link = link
+        self._gauges = gauges
+        self._clock = clock
+        self._rows = _Rows()
+        self._events_dropped = 0
+        sockets.watch(link.sock)
+
+    @property
+    def rows(self) -> int:
+        """Legs carried now."""
+        return len(self._rows)
+
+    def run(self) -> None:
+        """Work until a `Stop` or the end of the control plane."""
+        while self.turn():
+            pass
+
+    def turn(self) -> bool:
+        """Sleep until there is something to do, and do it; false when the work is over.
+
+        Raises:
+            RemoteProtocolError: If the pipe brought garbage.
+        """
+        rows = self.rows
+        is_event_driven = rows <= EVENT_DRIVEN_ROWS
+        deadline_ns = self._deadline_ns(is_event_driven)
+        has_commands = self._sockets.wait(deadline_ns, for_packets=is_event_driven and rows > 0)
+        now_ns = self._clock.now_ns()
+        is_due = now_ns >= deadline_ns
+        if is_due:
+            self._gauges.tick(now_ns - deadline_ns)
+        if has_commands and not self._obey(now_ns):
+            return False
+        if rows and (is_due or is_event_driven):
+            self._carry(now_ns)
+        if self._link.waiting:
+            self._link.flush()
+        return True
+
+    def _deadline_ns(self, is_event_driven: bool) -> int:
+        rows = self.rows
+        if not rows:
+            return FOREVER_NS
+        if is_event_driven:
+            deadline_ns = int(self._plane.due_ns.min())
+        else:
+            tick_ns = _FINE_TICK_NS if rows <= FINE_TICK_ROWS else _TICK_NS
+            # The grid is absolute, so a late tick does not shift the ones after it.
+            deadline_ns = (self._clock.now_ns() // tick_ns + 1) * tick_ns
+        if self._link.waiting:
+            deadline_ns = min(deadline_ns, self._clock.now_ns() + _RETRY_NS)
+        return deadline_ns
+
+    def _carry(self, now_ns: int) -> None:
+        """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
+        plane, sockets = self._plane, self._sockets
+        for _ in range(_ROUNDS):
+            count = sockets.receive()
+            if count:
+                plane.receive(self._arrivals, now_ns=now_ns)
+            if count < self._arrivals.capacity:
+                break
+        due = np.flatnonzero(plane.due_ns <= now_ns)
+        if len(due):
+            sockets.send(plane.build(due, now_ns=self._clock.now_ns()))
+        for event in plane.drain():
+            self._post(event)
+        self._note()
+
+    def _note(self) -> None:
+        self._gauges.note(
+            rows=self.rows,
+            cpu_ns=time.process_time_ns(),
+            rtcp_packets=self._sockets.rtcp_packets,
+            socket_errors=self._sockets.errors,
+            events_dropped=self._events_dropped,
+        )
+
+    def _post(self, message: Message) -> None:
+        if not self._link.send(message):
+            self._events_dropped += 1
+
+    def _obey(self, now_ns: int) -> bool:
+        try:
+            commands = self._link.receive()
+        except EOFError:
+            return False
+        for command in commands:
+            if isinstance(command, Stop):
+                return False
+            try:
+                self._apply(command, now_ns)
+            except Exception as error:
+                self._fail(command, error, now_ns)
+        self._note()
+        return True
+
+    def _apply(self, command: Message, now_ns: int) -> None:
+        plane = self._plane
+        match command:
+            case OpenRow():
+                self._open(command, now_ns)
+            case UpdateRow(row=row, spec=spec) if self._rows.holds(row, spec.generation):
+                was_sending = plane.due_ns[row] != FOREVER_NS
+                plane.update(row, spec, now_ns=now_ns)
+                if not was_sending:
+                    self._place(row, now_ns)
+            case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
+                self._rows.remove(row)
+                self._sockets.remove(row)
+                plane.close(row)
+                self._post(RowClosed(row, generation))
+            case SetInterruptible(row=row, generation=generation, bits=bits) if self._rows.holds(
+                row, generation
+            ):
+                plane.set_interruptible(row, bits)
+            case FlushRow(row=row, generation=generation) if self._rows.holds(row, generation):
+                plane.flush(row, now_ns=now_ns)
+                # The writer waits for the new epoch: its event must not wait for the next packet.
+                for event in plane.drain():
+                    self._post(event)
+            case GiveVerdict(row=row, generation=generation) if self._rows.holds(row, generation):
+                plane.verdict(row, epoch=command.epoch, is_speech=command.is_speech, now_ns=now_ns)
+            case _:
+                pass  # About a leg that has ended meanwhile: both sides may be right.
+
+    def _open(self, command: OpenRow, now_ns: int) -> None:
+        fds = self._link.take_fds()
+        row = command.row
+        self._rows.add(row, command.spec.generation)
+        if len(fds) != command.fds:
+            for fd in fds:
+                os.close(fd)
+            raise OSError("its sockets did not arrive; the media process is out of file descriptors")
+        self._sockets.add(row, fds)
+        self._plane.open(row, command.spec, now_ns=now_ns)
+        self._place(row, now_ns)
+
+    def _place(self, row: int, now_ns: int) -> None:
+        """Put a row's slot on the grid, where fewest other rows are."""
+        if self._plane.due_ns[row] == FOREVER_NS:
+            return
+        due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
+        self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
+
+    def _fail(self, command: Message, error: Exception, now_ns: int) -> None:
+        """One leg's command broke: its owner is told, the other legs go on."""
+        message = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
+        print(f"media: {message}", file=sys.stderr)  # noqa: T201  this process's log is its standard error
+        row = getattr(command, "row", -1)
+        if (generation := self._rows.generation(row)) is not None:
+            self._post(RowFailed(row=row, generation=generation, at_ns=now_ns, message=message))
+
+
+class _Rows:
+    """Which legs are here, and which fifth of the 20 ms each one sends in."""
+
+    def __init__(self) -> None:
+        self._generations: dict[int, int] = {}
+        self._slots: dict[int, int] = {}
+        self._crowd = [0] * _SLOTS
+
+    def __len__(self) -> int:
+        return len(self._generations)
+
+    def add(self, row: int, generation: int) -> None:
+        self.remove(row)
+        slot = self._crowd.index(min(self._crowd))
+        self._crowd[slot] += 1
+        self._generations[row], self._slots[row] = generation, slot
+
+    def remove(self, row: int) -> None:
+        if self._generations.pop(row, None) is not None:
+            self._crowd[self._slots.pop(row)] -= 1
+
+    def generation(self, row: int) -> int | None:
+        return self._generations.get(row)
+
+    def holds(self, row: int, generation: int) -> bool:
+        return self._generations.get(row) == generation
+
+    def slot(self, row: int) -> int:
+        return self._slots[row]

@@ -1,0 +1,248 @@
+"""All legs' sockets through recvmmsg, sendto and timerfd, by cffi in ABI mode (Linux, 64 bits).
+
+Every structure the kernel reads or writes is a numpy array built once; what crosses
+into C per packet are plain integers, so nothing is allocated for a packet.
+"""
+
+import errno
+import os
+import select
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import cffi
+import numpy as np
+
+from bridge.engine.sockets import FOREVER_NS
+from bridge.plane.packets import Arrivals, Departures
+
+__all__ = ["BatchSockets", "die_with_parent", "is_supported"]
+
+# Pointers are declared as integers of their size: the same to the machine, and a
+# Python int costs less than a cdata object.
+_DECLARATIONS = """
+int timerfd_create(int clock, int flags);
+int timerfd_settime(int fd, int flags, uintptr_t value, uintptr_t old);
+int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout);
+ssize_t sendto(int fd, uintptr_t data, size_t length, int flags, uintptr_t address, unsigned int size);
+int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+"""
+_CLOCK_MONOTONIC = 1
+_TFD_TIMER_ABSTIME = 1
+_PR_SET_PDEATHSIG = 1
+
+_IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
+_MMSGHDR = np.dtype(
+    [
+        ("name", "u8"),
+        ("name_length", "u4"),
+        ("iov", "u8"),
+        ("iov_length", "u8"),
+        ("control", "u8"),
+        ("control_length", "u8"),
+        ("flags", "i4"),
+        ("length", "u8"),
+    ],
+    align=True,
+)
+"""struct mmsghdr of 64-bit Linux; `length` is 32 bits and its padding, on little-endian one field."""
+_SOCKADDR_IN = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
+
+_BURST = 4
+"""Packets taken from one socket per turn; more stay queued, so that no flood starves the others."""
+_HARMLESS = frozenset({errno.EAGAIN, errno.EINTR})
+
+
+def is_supported() -> bool:
+    """Whether this system has what `BatchSockets` needs."""
+    if not sys.platform.startswith("linux") or sys.maxsize < 2**32 or sys.byteorder != "little":
+        return False
+    try:
+        libc = _library()[1]
+        return all(
+            hasattr(libc, name) for name in ("timerfd_create", "timerfd_settime", "recvmmsg", "sendto")
+        )
+    except OSError:
+        return False
+
+
+def die_with_parent(signal: int) -> bool:
+    """Ask the kernel to send us `signal` when the process that started us ends; false if it cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    return bool(_library()[1].prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0)
+
+
+def _library() -> tuple[Any, Any]:
+    ffi = cffi.FFI()
+    ffi.cdef(_DECLARATIONS)
+    return ffi, ffi.dlopen(None)
+
+
+class BatchSockets:
+    """`LegSockets` at the price of the system calls.
+
+    Two epolls: one for the legs, and one for the command pipe, the timer and, while
+    few rows make every packet worth a wake-up, the first epoll itself.
+
+    Args:
+        arrivals: Where `receive` puts packets; the kernel writes into its buffers.
+        capacity: Number of rows.
+    """
+
+    def __init__(self, arrivals: Arrivals, *, capacity: int) -> None:
+        self.rtcp_packets = 0
+        self.errors = 0
+        self._arrivals = arrivals
+        self._ffi, self._libc = _library()
+        self._legs = select.epoll()
+        self._pipe = select.epoll()
+        self._hears_legs = False
+        self._timer = _Timer(self._libc)
+        self._pipe.register(self._timer.fd, select.EPOLLIN)
+        self._link_fd = -1
+        self._fds: list[tuple[int, ...]] = [()] * capacity
+        self._rtp_fd = [-1] * capacity
+        self._row_by_fd: dict[int, int] = {}
+        self._build_headers(capacity)
+
+    def _build_headers(self, capacity: int) -> None:
+        """Point one mmsghdr at each buffer of the Arrivals; they stay valid for ever."""
+        packets = self._arrivals.packets
+        count, size = packets.shape
+        self._names = np.zeros(count, _SOCKADDR_IN)
+        self._iovecs = np.zeros(count, _IOVEC)
+        self._headers = np.zeros(count, _MMSGHDR)
+        index = np.arange(count, dtype=np.uint64)
+        self._iovecs["base"] = packets.ctypes.data + index * np.uint64(packets.strides[0])
+        self._iovecs["length"] = size
+        self._headers["name"] = self._names.ctypes.data + index * np.uint64(_SOCKADDR_IN.itemsize)
+        self._headers["name_length"] = _SOCKADDR_IN.itemsize
+        self._headers["iov"] = self._iovecs.ctypes.data + index * np.uint64(_IOVEC.itemsize)
+        self._headers["iov_length"] = 1
+        self._headers_at = self._headers.ctypes.data
+        self._peers = np.zeros(capacity, _SOCKADDR_IN)
+        self._peers["family"] = socket.AF_INET
+        peers_at = self._peers.ctypes.data
+        self._peers_at = [peers_at + row * _SOCKADDR_IN.itemsize for row in range(capacity)]
+
+    def watch(self, link: socket.socket) -> None:
+        self._link_fd = link.fileno()
+        self._pipe.register(self._link_fd, select.EPOLLIN)
+
+    def add(self, row: int, fds: Sequence[int]) -> None:
+        self.remove(row)
+        self._fds[row] = tuple(fds)
+        self._rtp_fd[row] = fds[0]
+        for fd, name in zip(fds, (row, ~row), strict=False):
+            os.set_blocking(fd, False)
+            self._row_by_fd[fd] = name
+            self._legs.register(fd, select.EPOLLIN)
+
+    def remove(self, row: int) -> None:
+        for fd in self._fds[row]:
+            # The parent's duplicate keeps the registration alive, so closing alone does not end it.
+            self._legs.unregister(fd)
+            del self._row_by_fd[fd]
+            os.close(fd)
+        self._fds[row] = ()
+        self._rtp_fd[row] = -1
+
+    def wait(self, until_ns: int, *, for_packets: bool) -> bool:
+        if for_packets is not self._hears_legs:
+            self._hears_legs = for_packets
+            if for_packets:
+                self._pipe.register(self._legs.fileno(), select.EPOLLIN)
+            else:
+                self._pipe.unregister(self._legs.fileno())
+        self._timer.arm(until_ns)
+        link_fd = self._link_fd
+        return any(fd == link_fd for fd, _ in self._pipe.poll())
+
+    def receive(self) -> int:
+        rows: list[int] = []
+        room = len(self._headers)
+        count = 0
+        at = self._headers_at
+        recvmmsg, row_by_fd = self._libc.recvmmsg, self._row_by_fd
+        for fd, _ in self._legs.poll(0, room):
+            row = row_by_fd[fd]
+            if count >= room:
+                break
+            # A negative name is an RTCP socket: what it holds is read into the free slots and forgotten.
+            taken = recvmmsg(fd, at, min(_BURST, room - count), socket.MSG_DONTWAIT, 0)
+            if taken < 0:
+                self._note_error()
+            elif row < 0:
+                self.rtcp_packets += taken
+            else:
+                if taken == 1:
+                    rows.append(row)
+                else:
+                    rows.extend([row] * taken)
+                count += taken
+                at += taken * _MMSGHDR.itemsize
+        arrivals = self._arrivals
+        arrivals.count = count
+        if count:
+            headers, names = self._headers[:count], self._names[:count]
+            arrivals.rows[:count] = rows
+            arrivals.lengths[:count] = headers["length"]
+            arrivals.sources[:count] = (names["ip"].astype(np.int64) << 16) | names["port"]
+        return count
+
+    def send(self, departures: Departures) -> None:
+        rows = departures.rows.tolist()
+        if not rows:
+            return
+        count = len(rows)
+        peers = self._peers[:count]
+        peers["port"] = departures.destinations & 0xFFFF
+        peers["ip"] = departures.destinations >> 16
+        at, stride = departures.packets.ctypes.data, departures.packets.strides[0]
+        sendto, fds, size = self._libc.sendto, self._rtp_fd, _SOCKADDR_IN.itemsize
+        for row, length, peer_at in zip(rows, departures.lengths.tolist(), self._peers_at, strict=False):
+            if sendto(fds[row], at, length, socket.MSG_DONTWAIT, peer_at, size) < 0:
+                self._note_error()
+            at += stride
+
+    def close(self) -> None:
+        for row in range(len(self._fds)):
+            self.remove(row)
+        self._legs.close()
+        self._pipe.close()
+        self._timer.close()
+
+    def _note_error(self) -> None:
+        # ECONNREFUSED and its kin report an ICMP message about an earlier packet (RFC 1122 §4.1.3.3);
+        # the peer may be there again in a moment, and a call ends by signalling or inactivity only.
+        if self._ffi.errno not in _HARMLESS:
+            self.errors += 1
+
+
+class _Timer:
+    """A timerfd: absolute, free of the kernel's timer slack, and armed only when the deadline moves."""
+
+    def __init__(self, libc: Any) -> None:  # noqa: ANN401  cffi has no type for a library
+        self._libc = libc
+        self.fd: int = libc.timerfd_create(_CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self.fd < 0:
+            raise OSError("timerfd_create failed")
+        self._value = np.zeros(4, np.int64)  # struct itimerspec: interval, then value; seconds, nanoseconds
+        self._value_at = self._value.ctypes.data
+        self._armed_ns = FOREVER_NS
+
+    def arm(self, at_ns: int) -> None:
+        if at_ns == self._armed_ns:
+            return
+        self._armed_ns = at_ns
+        # Zero disarms; a moment in the past fires at once. Setting it also forgets an expiry not yet read.
+        self._value[2], self._value[3] = (
+            (0, 0) if at_ns == FOREVER_NS else divmod(max(1, at_ns), 1_000_000_000)
+        )
+        self._libc.timerfd_settime(self.fd, _TFD_TIMER_ABSTIME, self._value_at, 0)
+
+    def close(self) -> None:
+        os.close(self.fd)

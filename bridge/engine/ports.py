@@ -1,0 +1,150 @@
+"""Even UDP ports for RTP, the odd one above each for RTCP (RFC 3550 §11)."""
+
+import contextlib
+import errno
+import resource
+import socket
+from collections import deque
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from bridge.errors import EngineError
+
+__all__ = ["BoundPorts", "PortRange", "peer_address", "peer_key", "raise_file_limit"]
+
+_EXPEDITED_FORWARDING = 0xB8
+"""DSCP EF in the upper six bits of the TOS byte (RFC 3246): voice goes first."""
+
+
+def peer_key(address: tuple[str, int]) -> int:
+    """Pack an IPv4 address and port as the plane holds them: ``ip << 16 | port``.
+
+    Raises:
+        EngineError: If the address is not IPv4 or the port is out of range.
+    """
+    host, port = address
+    try:
+        number = int(IPv4Address(host))
+    except ValueError:
+        raise EngineError(f"media peers are IPv4 addresses for now, not {host!r}") from None
+    if not 0 <= port <= 0xFFFF:
+        raise EngineError(f"a media port is 0 to 65535, not {port}")
+    return number << 16 | port
+
+
+def peer_address(key: int) -> tuple[str, int]:
+    """Undo `peer_key`."""
+    return str(IPv4Address(key >> 16 & 0xFFFF_FFFF)), key & 0xFFFF
+
+
+@dataclass(slots=True)
+class BoundPorts:
+    """One call's sockets; the control plane owns them, the media process borrows them."""
+
+    rtp: socket.socket
+    rtcp: socket.socket | None
+    """None when another program holds the odd port: the call can live without."""
+
+    @property
+    def port(self) -> int:
+        """The even RTP port."""
+        return int(self.rtp.getsockname()[1])
+
+    def sockets(self) -> list[socket.socket]:
+        """RTP first, then RTCP if there is one."""
+        return [self.rtp] if self.rtcp is None else [self.rtp, self.rtcp]
+
+    def close(self) -> None:
+        """Give both ports back to the system."""
+        for sock in self.sockets():
+            sock.close()
+
+
+class PortRange:
+    """Hand out port pairs in rotation.
+
+    A freed port goes to the end of the queue, so that it rests as long as the range
+    allows: the last packets of its old call are not the first of a new one.
+
+    Args:
+        first: Lowest port; an odd one is rounded up.
+        last: Highest port that may be used, RTCP included.
+        bind_ip: Local address to bind; ``0.0.0.0`` for all.
+        skip: Where in the range to begin, so that a restarted bridge does not step
+            into the ports of the calls it has just lost.
+    """
+
+    def __init__(self, first: int, last: int, *, bind_ip: str, skip: int = 0) -> None:
+        even = range(first + first % 2, last, 2)
+        if not even or first < 1 or last > 0xFFFF:
+            raise EngineError(
+                f"the media port range {first}-{last} holds no even port with its odd neighbour"
+            )
+        self._first, self._last, self._bind_ip = first, last, bind_ip
+        self._free: deque[int] = deque(even)
+        self._free.rotate(-skip)
+        self._taken: set[int] = set()
+
+    @property
+    def pairs(self) -> int:
+        """How many calls the range can carry."""
+        return len(self._free) + len(self._taken)
+
+    def bind(self) -> BoundPorts:
+        """Bind the pair that has rested longest; ports of other programs are passed over.
+
+        Raises:
+            EngineError: If every pair is in use, by our calls or by other programs, or
+                the address is not one of this machine.
+        """
+        for _ in range(len(self._free)):
+            port = self._free.popleft()
+            try:
+                rtp = self._open(port)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    self._free.append(port)
+                    continue
+                self._free.appendleft(port)
+                raise EngineError(f"cannot bind a media port on {self._bind_ip}: {error.strerror}") from error
+            self._taken.add(port)
+            rtcp = None
+            with contextlib.suppress(OSError):
+                rtcp = self._open(port + 1)
+            return BoundPorts(rtp, rtcp)
+        taken, others = len(self._taken), len(self._free)
+        raise EngineError(
+            f"no media port is left in {self._first}-{self._last}: {taken} in calls, {others} held by other "
+            f"programs; widen media.ports or take fewer calls"
+        )
+
+    def release(self, ports: BoundPorts) -> None:
+        """Close both sockets and let the port rest at the end of the queue."""
+        port = ports.port
+        ports.close()
+        self._taken.discard(port)
+        self._free.append(port)
+
+    def _open(self, port: int) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            with contextlib.suppress(OSError):  # some containers forbid it; voice then queues with the rest
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED_FORWARDING)
+            sock.bind((self._bind_ip, port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def raise_file_limit() -> int:
+    """Lift the soft limit of open files to the hard one; return what holds now.
+
+    Every call costs two sockets in both processes, and the usual soft limit is 1024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # macOS names a hard limit that it does not grant
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,0 +1,111 @@
+import contextlib
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.engine.commands import (
+    MAX_FRAME_BYTES,
+    CloseRow,
+    FrameReader,
+    GiveVerdict,
+    Message,
+    OpenRow,
+    Ready,
+    Stop,
+    UpdateRow,
+    encode,
+)
+from bridge.errors import RemoteProtocolError
+from bridge.plane.events import Digit, Flushed, RowFailed
+from tests.engine.fake_plane import spec
+
+I64 = st.integers(-(2**63), 2**63 - 1)
+MESSAGES = st.one_of(
+    st.builds(OpenRow, row=I64, fds=st.integers(0, 2), spec=st.builds(spec, st.integers(1, 2**32 - 1))),
+    st.builds(CloseRow, row=I64, generation=I64),
+    st.builds(GiveVerdict, row=I64, generation=I64, epoch=I64, is_speech=st.booleans()),
+    st.builds(RowFailed, row=I64, generation=I64, at_ns=I64, message=st.text(max_size=200)),
+    st.builds(
+        Flushed,
+        row=I64,
+        generation=I64,
+        at_ns=I64,
+        position=I64,
+        epoch=I64,
+        verdict_ns=I64,
+        cause=st.sampled_from(["speech", "dtmf", "command"]),
+    ),
+    st.just(Stop()),
+)
+
+
+def read(data: bytes) -> list[Message]:
+    return list(FrameReader().feed(data))
+
+
+@given(st.lists(MESSAGES, max_size=5), st.integers(1, 50))
+def test_messages_survive_any_cut_of_the_stream(messages: list[Message], step: int) -> None:
+    stream = b"".join(encode(message) for message in messages)
+    reader = FrameReader()
+
+    received = [
+        message for at in range(0, len(stream), step) for message in reader.feed(stream[at : at + step])
+    ]
+
+    assert received == messages
+
+
+@given(st.binary(max_size=300))
+def test_garbage_raises_nothing_but_the_remote_fault(data: bytes) -> None:
+    with contextlib.suppress(RemoteProtocolError):
+        read(data)
+
+
+def test_a_text_too_long_for_a_frame_is_cut() -> None:
+    (message,) = read(encode(RowFailed(1, 2, 3, "x" * 100_000)))
+
+    assert isinstance(message, RowFailed)
+    assert message.message == "x" * 1024
+
+
+def test_an_absurd_length_is_refused_before_it_is_waited_for() -> None:
+    with pytest.raises(RemoteProtocolError, match="at most"):
+        read(struct.pack("<IB", MAX_FRAME_BYTES + 1, 1))
+
+
+def test_an_unknown_kind_is_named() -> None:
+    with pytest.raises(RemoteProtocolError, match="unknown kind 200"):
+        read(struct.pack("<IB", 0, 200))
+
+
+def test_a_frame_longer_than_its_message_is_refused() -> None:
+    frame = bytearray(encode(Stop()))
+    frame[0] = 1
+
+    with pytest.raises(RemoteProtocolError, match="1 bytes too many in Stop"):
+        read(bytes(frame) + b"x")
+
+
+def test_a_text_that_lies_about_its_length_is_refused() -> None:
+    frame = bytearray(encode(Digit(1, 2, 3, "5", 80)))
+    frame[-3] = 9
+
+    with pytest.raises(RemoteProtocolError, match="a broken Digit on the media pipe: text runs over the end"):
+        read(bytes(frame))
+
+
+def test_a_value_that_no_leg_can_have_is_refused() -> None:
+    frame = encode(UpdateRow(1, spec(5))).replace(struct.pack("<q", 5), struct.pack("<q", 0), 1)
+
+    with pytest.raises(RemoteProtocolError, match="broken UpdateRow"):
+        read(frame)
+
+
+def test_truths_stay_truths() -> None:
+    (message,) = read(encode(Ready(pid=1, is_realtime=True, is_batched=False)))
+
+    assert message == Ready(pid=1, is_realtime=True, is_batched=False)
+    assert isinstance(message, Ready)
+    assert message.is_realtime is True

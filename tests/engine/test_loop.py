@@ -1,0 +1,262 @@
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.clock import SystemClock
+from bridge.engine.commands import (
+    CloseRow,
+    FlushRow,
+    GiveVerdict,
+    Message,
+    OpenRow,
+    RowClosed,
+    SetInterruptible,
+    Stop,
+    UpdateRow,
+)
+from bridge.engine.link import Link
+from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
+from bridge.engine.mmsg import BatchSockets, is_supported
+from bridge.engine.ports import peer_key
+from bridge.engine.shared import SharedMemory
+from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
+from bridge.errors import RemoteProtocolError
+from bridge.plane.events import Flushed, RowFailed
+from bridge.plane.packets import Arrivals
+from tests.engine.fake_plane import FakePlane, spec
+
+MS = 1_000_000
+CAPACITY = 128
+
+
+class Bench:
+    """A loop over real sockets and a fake plane, turned by hand."""
+
+    def __init__(self, *, plain: bool) -> None:
+        arrivals = Arrivals(256)
+        sockets: LegSockets = PlainSockets(arrivals) if plain else BatchSockets(arrivals, capacity=CAPACITY)
+        ours, theirs = socket.socketpair()
+        self.control = Link(ours)
+        self._link = Link(theirs)
+        self._sockets = sockets
+        self.memory = SharedMemory(1)
+        self.plane = FakePlane(CAPACITY)
+        self.loop = MediaLoop(
+            self.plane,
+            arrivals,
+            sockets=sockets,
+            link=self._link,
+            gauges=self.memory.gauge_columns(),
+            clock=SystemClock(),
+        )
+        self.peer = _bound()
+        self._kept: list[socket.socket] = []
+
+    def open(self, row: int, *, generation: int = 1, sending: bool = True) -> tuple[str, int]:
+        sock = _bound()
+        self._kept.append(sock)
+        key = peer_key(self.peer.getsockname())
+        self.control.send(OpenRow(row, 1, spec(generation, remote_key=key, sending=sending)), [sock.fileno()])
+        return sock.getsockname()  # type: ignore[no-any-return]
+
+    def obey(self, *commands: Message) -> list[Message]:
+        """Send commands, let them be carried out, return what comes back."""
+        for command in commands:
+            self.control.send(command)
+        before = time.monotonic_ns()
+        assert self.loop.turn()
+        while self.loop.rows > EVENT_DRIVEN_ROWS and time.monotonic_ns() - before < 5 * MS:
+            self.loop.turn()
+        return self.control.receive()
+
+    def run_for(self, duration_ns: int) -> None:
+        until_ns = time.monotonic_ns() + duration_ns
+        while time.monotonic_ns() < until_ns:
+            assert self.loop.turn()
+
+    def close(self) -> None:
+        self._sockets.close()
+        self._link.close()
+        self.control.close()
+        self.memory.close_fd()
+        for sock in (self.peer, *self._kept):
+            sock.close()
+
+
+def _bound() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.settimeout(5)
+    return sock
+
+
+@pytest.fixture(params=["batched", "plain"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    if request.param == "batched" and not is_supported():
+        pytest.skip("no recvmmsg here")
+    made = Bench(plain=request.param == "plain")
+    yield made
+    made.close()
+
+
+def test_a_leg_is_opened_fed_served_and_closed(bench: Bench) -> None:
+    address = bench.open(3, generation=9)
+    bench.obey()
+    bench.peer.sendto(b"hello", address)
+    bench.run_for(50 * MS)
+
+    assert bench.plane.heard == [(3, b"hello", peer_key(bench.peer.getsockname()))]
+    data, source = bench.peer.recvfrom(2000)
+    assert (len(data), data[0], source) == (172, 1, address)
+    assert bench.obey(CloseRow(3, 9)) == [RowClosed(3, 9)]
+    assert bench.plane.specs == {}
+    assert bench.loop.rows == 0
+    assert bench.memory.gauges().rows == 0
+
+
+def test_packets_leave_every_20_ms_by_absolute_time(bench: Bench) -> None:
+    bench.open(0)
+    bench.run_for(210 * MS)
+
+    built_ns = bench.plane.built_ns[0]
+    assert 10 <= len(built_ns) <= 11
+    # What the machine takes on one packet is given back by the next.
+    assert bench.plane.due_ns[0] % (4 * MS) == 0
+
+
+def test_a_packet_is_heard_at_once_while_rows_are_few(bench: Bench) -> None:
+    address = bench.open(0, sending=False)
+    bench.obey()
+    assert bench.plane.due_ns[0] == FOREVER_NS
+
+    bench.peer.sendto(b"now", address)
+    bench.loop.turn()
+
+    assert [data for _, data, _ in bench.plane.heard] == [b"now"]
+
+
+@pytest.mark.parametrize("rows", [EVENT_DRIVEN_ROWS + 4, FINE_TICK_ROWS + 6])
+def test_many_rows_are_spread_over_the_20_ms_and_all_served(bench: Bench, rows: int) -> None:
+    for row in range(rows):
+        bench.open(row, generation=row + 1)
+    while bench.loop.rows < rows:
+        bench.loop.turn()
+    bench.run_for(60 * MS)
+
+    slots = [int(bench.plane.due_ns[row]) % (20 * MS) // (4 * MS) for row in range(rows)]
+    crowd = [slots.count(slot) for slot in range(5)]
+    assert max(crowd) - min(crowd) <= 1
+    assert all(2 <= len(bench.plane.built_ns[row]) <= 4 for row in range(rows))
+    assert bench.memory.gauges().ticks >= 10
+
+
+def test_commands_reach_the_plane(bench: Bench) -> None:
+    bench.open(1, generation=4)
+    bench.obey()
+
+    reports = bench.obey(
+        SetInterruptible(1, 4, 2),
+        GiveVerdict(1, 4, 6, is_speech=True),
+        FlushRow(1, 4),
+    )
+
+    assert bench.plane.interruptible == {1: 2}
+    assert bench.plane.verdicts == [(1, 6, True)]
+    assert [type(report) for report in reports] == [Flushed]
+
+
+def test_hold_and_resume_keep_the_row_in_its_slot(bench: Bench) -> None:
+    bench.open(1, generation=4)
+    bench.obey()
+    bench.obey(UpdateRow(1, spec(4, sending=False)))
+    assert bench.plane.due_ns[1] == FOREVER_NS
+
+    bench.obey(UpdateRow(1, spec(4)))
+    due_ns = int(bench.plane.due_ns[1])
+
+    assert due_ns % (4 * MS) == 0
+    assert due_ns - time.monotonic_ns() <= 20 * MS
+
+
+def test_commands_for_a_leg_that_is_over_change_nothing(bench: Bench) -> None:
+    bench.open(1, generation=4)
+    bench.obey()
+
+    stale = (CloseRow(1, 3), SetInterruptible(1, 3, 0), FlushRow(1, 3), FlushRow(7, 1), UpdateRow(1, spec(3)))
+    reports = bench.obey(*stale)
+
+    assert reports == []
+    assert bench.plane.interruptible == {}
+    assert bench.plane.specs[1].generation == 4
+
+
+def test_a_leg_that_cannot_be_opened_fails_alone(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    bench.open(0, generation=1)
+    bench.obey()
+    bench.plane.broken = True
+    bench.open(1, generation=2)
+
+    reports = bench.obey()
+
+    assert [(report.row, report.generation) for report in reports if isinstance(report, RowFailed)] == [
+        (1, 2)
+    ]
+    lines = capfd.readouterr().err.splitlines()
+    assert lines == ["media: OpenRow failed: ValueError: this plane is broken"]
+    assert set(bench.plane.specs) == {0}
+
+
+def test_a_leg_whose_sockets_did_not_arrive_fails_alone(bench: Bench) -> None:
+    bench.control.send(OpenRow(2, 2, spec(8)), [bench.peer.fileno()])
+
+    reports = bench.obey()
+
+    assert [type(report) for report in reports] == [RowFailed]
+
+
+def test_events_nobody_reads_are_dropped_and_counted_while_media_goes_on(bench: Bench) -> None:
+    bench.open(0, generation=1)
+    bench.obey()
+    for _ in range(12_000):
+        bench.plane.events.append(RowFailed(0, 1, 0, "x" * 200))
+    bench.run_for(60 * MS)
+
+    assert bench.memory.gauges().events_dropped > 0
+    assert len(bench.plane.built_ns[0]) >= 2
+    read = 0
+    while got := len(bench.control.receive()):
+        read += got
+        bench.run_for(1 * MS)
+    assert read >= 4096
+
+
+def test_the_loop_ends_with_the_control_plane(bench: Bench) -> None:
+    bench.control.close()
+
+    bench.loop.run()
+
+
+def test_the_loop_ends_when_told_to(bench: Bench) -> None:
+    bench.control.send(Stop())
+
+    assert bench.loop.turn() is False
+
+
+def test_garbage_on_the_pipe_ends_the_loop(bench: Bench) -> None:
+    bench.control.sock.send(b"\xfe" * 40)
+
+    with pytest.raises(RemoteProtocolError):
+        bench.loop.run()
+
+
+def test_nothing_is_left_open_after_many_legs(bench: Bench) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for generation in range(1, 30):
+        bench.open(generation % 3, generation=generation)
+        bench.obey()
+        bench.obey(CloseRow(generation % 3, generation))
+
+    assert len(os.listdir("/proc/self/fd")) == before + 29  # The supervisor's own sockets.

@@ -1,0 +1,129 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from bridge.engine.ports import PortRange, peer_address, peer_key, raise_file_limit
+from bridge.errors import EngineError
+
+LOCAL = "127.0.0.1"
+
+
+@pytest.fixture
+def block() -> Iterator[int]:
+    """First port of six that are free at this moment."""
+    for first in range(31000, 39000, 6):
+        probes = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(6)]
+        try:
+            for at, probe in enumerate(probes):
+                probe.bind((LOCAL, first + at))
+        except OSError:
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+        yield first
+        return
+    pytest.fail("no six free ports in a row")
+
+
+def test_a_peer_survives_the_way_through_the_plane() -> None:
+    assert peer_address(peer_key(("203.0.113.7", 40000))) == ("203.0.113.7", 40000)
+    assert peer_key(("0.0.0.1", 2)) == 1 << 16 | 2
+
+
+@pytest.mark.parametrize(
+    "peer", [("::1", 5000), ("phone.example", 5000), ("127.0.0.1", 65536), ("127.0.0.1", -1)]
+)
+def test_what_is_no_ipv4_peer_is_named(peer: tuple[str, int]) -> None:
+    with pytest.raises(EngineError, match="not"):
+        peer_key(peer)
+
+
+def test_rtp_gets_an_even_port_and_rtcp_the_odd_one_above(block: int) -> None:
+    ports = PortRange(block, block + 5, bind_ip=LOCAL).bind()
+
+    assert ports.port == block
+    assert ports.rtcp is not None
+    assert ports.rtcp.getsockname() == (LOCAL, block + 1)
+    ports.close()
+
+
+def test_a_freed_port_rests_while_others_are_left(block: int) -> None:
+    ports = PortRange(block, block + 5, bind_ip=LOCAL)
+    first = ports.bind()
+    ports.release(first)
+
+    later = [ports.bind() for _ in range(3)]
+
+    assert [pair.port for pair in later] == [block + 2, block + 4, block]
+    for pair in later:
+        ports.release(pair)
+
+
+def test_a_port_of_another_program_is_passed_over(block: int) -> None:
+    ports = PortRange(block, block + 5, bind_ip=LOCAL)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((LOCAL, block))
+
+        pair = ports.bind()
+
+        assert pair.port == block + 2
+        ports.release(pair)
+
+
+def test_a_call_lives_without_rtcp_when_the_odd_port_is_taken(block: int) -> None:
+    ports = PortRange(block, block + 5, bind_ip=LOCAL)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((LOCAL, block + 1))
+
+        pair = ports.bind()
+
+        assert (pair.port, pair.rtcp) == (block, None)
+        assert pair.sockets() == [pair.rtp]
+        ports.release(pair)
+
+
+def test_an_exhausted_range_says_who_holds_the_ports_and_recovers(block: int) -> None:
+    ports = PortRange(block, block + 3, bind_ip=LOCAL)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((LOCAL, block + 2))
+        pair = ports.bind()
+
+        with pytest.raises(EngineError, match=f"{block}-{block + 3}: 1 in calls, 1 held by other programs"):
+            ports.bind()
+
+    second = ports.bind()
+    assert second.port == block + 2
+    assert ports.pairs == 2
+    ports.release(pair)
+    ports.release(second)
+
+
+def test_an_address_of_another_machine_is_refused_once_and_clearly(block: int) -> None:
+    ports = PortRange(block, block + 5, bind_ip="203.0.113.7")
+
+    with pytest.raises(EngineError, match=r"cannot bind a media port on 203\.0\.113\.7"):
+        ports.bind()
+
+    assert ports.pairs == 3
+
+
+def test_a_range_without_a_pair_is_refused() -> None:
+    with pytest.raises(EngineError, match="holds no even port"):
+        PortRange(5001, 5002, bind_ip=LOCAL)
+    with pytest.raises(EngineError, match="holds no even port"):
+        PortRange(65530, 70000, bind_ip=LOCAL)
+
+
+def test_a_restarted_bridge_begins_elsewhere_in_the_range(block: int) -> None:
+    ports = PortRange(block, block + 5, bind_ip=LOCAL, skip=4)
+
+    pair = ports.bind()
+
+    assert pair.port == block + 2
+    ports.release(pair)
+
+
+def test_the_file_limit_is_lifted_as_far_as_the_system_allows() -> None:
+    assert raise_file_limit() >= 256

@@ -1,0 +1,236 @@
+"""Both kinds of sockets keep the same contract."""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from bridge.engine.mmsg import BatchSockets, is_supported
+from bridge.engine.ports import peer_key
+from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
+from bridge.plane.packets import Arrivals, Departures
+
+MS = 1_000_000
+ROOM = 32
+
+
+class Bench:
+    """A kind of sockets with its buffer, its command pipe and a peer."""
+
+    def __init__(self, kind: type[LegSockets]) -> None:
+        self.arrivals = Arrivals(ROOM)
+        self.sockets: LegSockets = (
+            BatchSockets(self.arrivals, capacity=8) if kind is BatchSockets else PlainSockets(self.arrivals)
+        )
+        self.link, self.control = socket.socketpair()
+        self.sockets.watch(self.link)
+        self.peer = bound()
+        self.kept: list[socket.socket] = []
+
+    def add(self, row: int, *, rtcp: bool = False) -> tuple[str, int]:
+        """Hand over sockets as the supervisor does: it keeps its own duplicates."""
+        mine = [bound() for _ in range(2 if rtcp else 1)]
+        self.kept += mine
+        self.sockets.add(row, [os.dup(sock.fileno()) for sock in mine])
+        return mine[0].getsockname()  # type: ignore[no-any-return]
+
+    def packets(self) -> list[tuple[int, bytes, int]]:
+        count = self.sockets.receive()
+        assert count == self.arrivals.count
+        return [
+            (
+                int(self.arrivals.rows[at]),
+                self.arrivals.packets[at, : self.arrivals.lengths[at]].tobytes(),
+                int(self.arrivals.sources[at]),
+            )
+            for at in range(count)
+        ]
+
+    def close(self) -> None:
+        self.sockets.close()
+        for sock in (self.link, self.control, self.peer, *self.kept):
+            sock.close()
+
+
+def bound() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.settimeout(5)
+    return sock
+
+
+def departures(*packets: tuple[int, bytes, tuple[str, int]]) -> Departures:
+    data = np.zeros((len(packets), 172), np.uint8)
+    for at, (_, packet, _) in enumerate(packets):
+        data[at, : len(packet)] = np.frombuffer(packet, np.uint8)
+    return Departures(
+        data,
+        np.array([len(packet) for _, packet, _ in packets], np.int32),
+        np.array([row for row, _, _ in packets], np.intp),
+        np.array([peer_key(peer) for _, _, peer in packets], np.int64),
+    )
+
+
+@pytest.fixture(params=[BatchSockets, PlainSockets])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    if request.param is BatchSockets and not is_supported():
+        pytest.skip("no recvmmsg here")
+    made = Bench(request.param)
+    yield made
+    made.close()
+
+
+def test_packets_arrive_with_their_row_and_source(bench: Bench) -> None:
+    first, second = bench.add(3), bench.add(5)
+
+    bench.peer.sendto(b"to three", first)
+    bench.peer.sendto(b"to five", second)
+    bench.peer.sendto(b"to three again", first)
+
+    source = peer_key(bench.peer.getsockname())
+    packets = bench.packets() + bench.packets()
+    assert sorted(packets) == [
+        (3, b"to three", source),
+        (3, b"to three again", source),
+        (5, b"to five", source),
+    ]
+    assert bench.packets() == []
+
+
+def test_a_burst_larger_than_the_buffer_comes_in_pieces_and_in_order(bench: Bench) -> None:
+    address = bench.add(0)
+    for number in range(100):
+        bench.peer.sendto(bytes([number]), address)
+
+    numbers: list[int] = []
+    while packets := bench.packets():
+        assert len(packets) <= ROOM
+        numbers += [data[0] for _, data, _ in packets]
+
+    assert numbers == list(range(100))
+
+
+def test_a_flood_on_one_row_does_not_starve_another(bench: Bench) -> None:
+    flooded, quiet = bench.add(0), bench.add(1)
+    for _ in range(60):
+        bench.peer.sendto(b"flood", flooded)
+    bench.peer.sendto(b"voice", quiet)
+
+    assert b"voice" in [data for _ in range(2) for _, data, _ in bench.packets()]
+
+
+def test_empty_and_oversized_datagrams_are_only_datagrams(bench: Bench) -> None:
+    address = bench.add(0)
+    bench.peer.sendto(b"", address)
+    bench.peer.sendto(b"x" * 4000, address)
+
+    lengths = [len(data) for _ in range(2) for _, data, _ in bench.packets()]
+
+    assert lengths == [0, 1500]
+
+
+def test_packets_leave_from_their_rows_port(bench: Bench) -> None:
+    first, second = bench.add(1), bench.add(2)
+    peer = bench.peer.getsockname()
+
+    bench.sockets.send(departures((1, b"a" * 172, peer), (2, b"b" * 20, peer)))
+
+    received = {bench.peer.recvfrom(2000) for _ in range(2)}
+    assert received == {(b"a" * 172, first), (b"b" * 20, second)}
+
+
+def test_sending_nothing_is_fine(bench: Bench) -> None:
+    bench.sockets.send(departures())
+
+    assert bench.sockets.errors == 0
+
+
+def test_rtcp_is_drained_and_counted_and_never_taken_for_media(bench: Bench) -> None:
+    bench.add(4, rtcp=True)
+    rtcp = bench.kept[-1].getsockname()
+    for _ in range(3):
+        bench.peer.sendto(b"report", rtcp)
+
+    assert bench.packets() == []
+    assert bench.packets() == []
+    assert bench.sockets.rtcp_packets == 3
+
+
+def test_a_peer_that_is_gone_harms_nobody(bench: Bench) -> None:
+    address = bench.add(0)
+    gone = bound()
+    nowhere = gone.getsockname()
+    gone.close()
+
+    for _ in range(3):
+        bench.sockets.send(departures((0, b"x" * 172, nowhere)))
+        bench.packets()
+    bench.peer.sendto(b"alive", address)
+
+    assert [data for _, data, _ in bench.packets() + bench.packets()] == [b"alive"]
+
+
+def test_an_address_that_cannot_be_sent_to_is_counted(bench: Bench) -> None:
+    bench.add(0)
+
+    bench.sockets.send(departures((0, b"x" * 172, ("127.0.0.1", 0))))
+
+    assert bench.sockets.errors == 1
+
+
+def test_a_removed_row_is_silent_although_its_port_is_still_bound(bench: Bench) -> None:
+    address = bench.add(0)
+    bench.peer.sendto(b"late", address)
+
+    bench.sockets.remove(0)
+    bench.sockets.remove(0)
+
+    assert bench.packets() == []
+    started_ns = time.monotonic_ns()
+    assert bench.sockets.wait(started_ns + 30 * MS, for_packets=True) is False
+    assert time.monotonic_ns() - started_ns >= 30 * MS
+
+
+def test_a_row_that_is_given_again_hears_its_new_port(bench: Bench) -> None:
+    bench.add(0)
+    address = bench.add(0)
+
+    bench.peer.sendto(b"new", address)
+
+    assert [data for _, data, _ in bench.packets()] == [b"new"]
+
+
+WAKERS: dict[str, tuple[Callable[[Bench, tuple[str, int]], object], bool, bool]] = {
+    "a packet": (lambda bench, address: bench.peer.sendto(b"x", address), True, False),
+    "a command": (lambda bench, _: bench.control.send(b"x"), False, True),
+}
+
+
+@pytest.mark.parametrize("waker", WAKERS)
+def test_waiting_ends_early_for(bench: Bench, waker: str) -> None:
+    wake, for_packets, is_command = WAKERS[waker]
+    address = bench.add(0)
+    wake(bench, address)
+
+    assert bench.sockets.wait(FOREVER_NS, for_packets=for_packets) is is_command
+
+
+def test_packets_do_not_wake_who_waits_for_the_tick(bench: Bench) -> None:
+    address = bench.add(0)
+    bench.sockets.wait(time.monotonic_ns(), for_packets=True)
+    bench.peer.sendto(b"x", address)
+    started_ns = time.monotonic_ns()
+
+    assert bench.sockets.wait(started_ns + 20 * MS, for_packets=False) is False
+
+    assert time.monotonic_ns() - started_ns >= 20 * MS
+    assert len(bench.packets()) == 1
+
+
+def test_a_moment_in_the_past_does_not_wait(bench: Bench) -> None:
+    assert bench.sockets.wait(1, for_packets=False) is False
+    assert bench.sockets.wait(1, for_packets=False) is False
+    assert bench.sockets.wait(0, for_packets=False) is False
