@@ -1,0 +1,185 @@
+"""Voices and the floor together: duck on a voice, flush on speech, resume on anything else, and say so.
+
+Every event of a voice or of an utterance is made here. On the normal path nothing of it loops over rows; a
+loop runs only over the few rows with which something happened.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.plane.columns import Columns
+from bridge.plane.events import (
+    Ducked,
+    FlushCause,
+    Flushed,
+    PlaneEvent,
+    PlayoutIdle,
+    Resumed,
+    SpeechStarted,
+    VoiceStarted,
+    VoiceStopped,
+)
+from bridge.plane.floor import Floor, FloorAction, FloorEvent, FloorState
+from bridge.plane.gate import Gate, Heard
+from bridge.plane.playout import Playout
+from bridge.plane.spec import DTMF_INTERRUPTS, SPEECH_INTERRUPTS, PlaneSettings
+
+__all__ = ["BargeIn"]
+
+_SUB_FRAME_MS = 10
+
+
+class BargeIn:
+    """Gate, floor and playout of all rows, and what the caller's voice does to ours.
+
+    Args:
+        columns: Shared columns.
+        playout: What we are saying.
+        settings: Thresholds.
+        events: Where to append what happened.
+    """
+
+    def __init__(
+        self, columns: Columns, playout: Playout, settings: PlaneSettings, events: list[PlaneEvent]
+    ) -> None:
+        self._columns = columns
+        self._playout = playout
+        self._settings = settings
+        self._events = events
+        self._quiet_sub_frames = settings.resume_quiet_ms // _SUB_FRAME_MS
+        self.gate: Gate = Gate(columns.capacity, settings)
+        self.floor: Floor = Floor(columns, settings)
+        self._interruptible = np.zeros(columns.capacity, np.uint8)
+        # One duck per voice and utterance: set where the present voice has not been judged yet.
+        self._armed = np.zeros(columns.capacity, np.bool_)
+
+    def open(self, row: int, interruptible: int) -> None:
+        """Begin with a silent caller and nothing to say."""
+        self._interruptible[row] = interruptible
+        self._armed[row] = False
+        self.gate.restart(row)
+        self.floor.restart(row)
+
+    def set_interruptible(self, row: int, bits: int) -> None:
+        """Change what may interrupt from now on; a duck that is under way ends by its own rules."""
+        self._interruptible[row] = bits
+
+    def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
+        """Take one packet of sound of each of these distinct rows, and act on it at once."""
+        heard = self.gate.hear(rows, pcm, now_ns=now_ns)
+        for row in rows[heard.opened].tolist():
+            self._armed[row] = True
+            onset_ns = int(self.gate.onset_ns[row])
+            self._events.append(VoiceStarted(row, self._generation(row), now_ns, onset_ns=onset_ns))
+        if self.floor.state[rows].any():
+            self._interrupt(rows, heard, now_ns)
+
+    def start(self, rows: NDArray[np.intp], positions: NDArray[np.int64], *, now_ns: int) -> None:
+        """The first samples of an utterance of each row are about to be sent."""
+        self.floor.apply(rows, FloorEvent.STARTED, now_ns=now_ns)
+        # A voice that was there before us is judged by what it does from now on.
+        self.gate.forget_evidence(rows)
+        self._armed[rows] = True
+        for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
+            self._events.append(SpeechStarted(row, self._generation(row), now_ns, position=position))
+
+    def end(self, rows: NDArray[np.intp], positions: NDArray[np.int64], *, now_ns: int) -> None:
+        """The last samples of an utterance of each row were sent."""
+        self._announce(rows[self.floor.unannounced[rows]].tolist(), now_ns)
+        self.floor.apply(rows, FloorEvent.ENDED, now_ns=now_ns)
+        for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
+            self._events.append(PlayoutIdle(row, self._generation(row), now_ns, position=position))
+
+    def expire(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
+        """Do what time alone brings: voices that fell silent, ducks that have lasted long enough."""
+        for row in self.gate.close_stale(rows, now_ns=now_ns).tolist():
+            ended_ns = int(self.gate.voiced_ns[row])
+            self._events.append(VoiceStopped(row, self._generation(row), now_ns, ended_ns=ended_ns))
+        overdue = self.floor.is_overdue(rows, now_ns=now_ns)
+        if overdue.any():
+            self._resume(rows[overdue], now_ns)
+
+    def mute(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
+        """A silent packet of each of these ducked rows is being built."""
+        self._columns.silence_ducked[rows] += np.uint64(1)
+        self._columns.ducked_samples[rows] += np.uint64(160)
+        unannounced = self.floor.unannounced[rows]
+        if unannounced.any():
+            self._announce(rows[unannounced].tolist(), now_ns)
+
+    def press(self, row: int, *, now_ns: int) -> None:
+        """A key went down."""
+        if self._interruptible[row] & DTMF_INTERRUPTS and self._playout.has_pending(row):
+            self.flush(row, FloorEvent.DIGIT, "dtmf", now_ns=now_ns)
+
+    def judge(self, row: int, *, is_speech: bool, now_ns: int) -> None:
+        """Take a verdict from outside on a duck that is under way."""
+        if self.floor.state[row] != FloorState.DUCKED:
+            return
+        if is_speech:
+            self.flush(row, FloorEvent.SPEECH, "speech", now_ns=now_ns)
+        else:
+            rows = np.array([row])
+            self.gate.forget_evidence(rows)
+            self._resume(rows, now_ns)
+
+    def flush(self, row: int, event: FloorEvent, cause: FlushCause, *, now_ns: int) -> None:
+        """Forget the rest of what we were saying."""
+        self._announce([row] if self.floor.unannounced[row] else [], now_ns)
+        self.floor.apply(np.array([row]), event, now_ns=now_ns)
+        position = self._playout.flush(row)
+        epoch = int(self._columns.epoch[row])
+        self._events.append(
+            Flushed(
+                row,
+                self._generation(row),
+                now_ns,
+                position=position,
+                epoch=epoch,
+                verdict_ns=now_ns,
+                cause=cause,
+            )
+        )
+
+    def _interrupt(self, rows: NDArray[np.intp], heard: Heard, now_ns: int) -> None:
+        """Let the voices that were just heard act on what we are saying."""
+        may = self._interruptible[rows] & SPEECH_INTERRUPTS != 0
+        sounding = self.floor.state[rows] != FloorState.IDLE
+        voice = sounding & may & self.gate.open[rows] & heard.voiced
+        ducks = voice & self._armed[rows] & self.floor.may_duck(rows, now_ns=now_ns)
+        if ducks.any():
+            self._armed[rows[ducks]] = False
+            self.floor.apply(rows[ducks], FloorEvent.VOICE, now_ns=now_ns)
+        # Without a duck too: one that must rest does not make us deaf.
+        speech = voice & (self.gate.evidence(rows) >= self._settings.speech_evidence)
+        for row in rows[speech].tolist():
+            self.flush(row, FloorEvent.SPEECH, "speech", now_ns=now_ns)
+        calm = self.gate.quiet[rows] >= self._quiet_sub_frames
+        calm &= self.floor.state[rows] == FloorState.DUCKED
+        if calm.any():
+            self._resume(rows[calm], now_ns)
+
+    def _resume(self, rows: NDArray[np.intp], now_ns: int) -> None:
+        self._announce(rows[self.floor.unannounced[rows]].tolist(), now_ns)
+        actions = self.floor.apply(rows, FloorEvent.NOISE, now_ns=now_ns)
+        for row in rows[actions == FloorAction.RESUME].tolist():
+            self._playout.fades_in[row] = True
+            position = self._playout.position(row)
+            self._events.append(Resumed(row, self._generation(row), now_ns, position=position))
+
+    def _announce(self, rows: list[int], now_ns: int) -> None:
+        for row in rows:
+            self.floor.unannounced[row] = False
+            self._events.append(
+                Ducked(
+                    row,
+                    self._generation(row),
+                    now_ns,
+                    position=self._playout.position(row),
+                    onset_ns=int(self.gate.onset_ns[row]),
+                    gate_ns=int(self.floor.ducked_ns[row]),
+                )
+            )
+
+    def _generation(self, row: int) -> int:
+        return int(self._columns.generation[row])

@@ -1,0 +1,164 @@
+"""The voice gate: runs on arrival, before any buffer, and opens on the first clear sound of a voice.
+
+Energy in sub-frames of 10 ms against a noise floor of each row's own. It knows how loud, not what: whether
+it was speech is judged by how much of the time since the onset was voiced, and by others (`Plane.verdict`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.plane.spec import PlaneSettings
+
+__all__ = ["Gate", "Heard"]
+
+SUB_FRAME_SAMPLES = 80
+_SUB_FRAME_NS = 10_000_000
+_MS = 1_000_000
+
+_START_DB = -65.0
+_LOWEST_DB = -75.0
+_HIGHEST_DB = -30.0
+"""Bounds of the noise floor: a louder one would shut voices out."""
+_FALL = 0.25
+_RISE_DB = 0.1
+"""Per sub-frame of 10 ms, while the gate is shut."""
+_RELEARN_SUB_FRAMES = 100
+"""Voices pause within a second; what never does is noise, and its least level is the new floor."""
+_FULL_SCALE_ENERGY = 32768.0**2
+_EPSILON = 1e-10
+
+
+class Heard:
+    """What the gate found in one batch of packets of distinct rows; masks over the batch."""
+
+    __slots__ = ("opened", "voiced")
+
+    def __init__(self, opened: NDArray[np.bool_], voiced: NDArray[np.bool_]) -> None:
+        self.opened: NDArray[np.bool_] = opened
+        """Where the gate went from shut to open."""
+        self.voiced: NDArray[np.bool_] = voiced
+        """Where the packet holds a voice."""
+
+
+class Gate:
+    """Noise floor, onset and evidence of every row."""
+
+    def __init__(self, capacity: int, settings: PlaneSettings) -> None:
+        self._settings = settings
+        self._stop_ns = settings.stop_after_ms * _MS
+        self._memory = np.uint32((1 << settings.verdict_ms // 10) - 1)
+        self._noise_db = np.zeros(capacity)
+        self._peak_db = np.zeros(capacity)
+        self._least_db = np.zeros(capacity)
+        self._age = np.zeros(capacity, np.int64)
+        self._open_age = np.zeros(capacity, np.int64)
+        self._run = np.zeros(capacity, np.int64)
+        self._run_ns = np.zeros(capacity, np.int64)
+        self._history = np.zeros(capacity, np.uint32)
+        self.open: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self.onset_ns: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """When the voice for which the gate opened began."""
+        self.voiced_ns: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """When the last voiced sub-frame ended."""
+        self.quiet: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Sub-frames since the last voiced one."""
+
+    def restart(self, row: int) -> None:
+        """Forget the line: its noise has to be learnt anew."""
+        self._noise_db[row] = _START_DB
+        self._age[row] = self._run[row] = self._history[row] = self.quiet[row] = 0
+        self.onset_ns[row] = self.voiced_ns[row] = 0
+        self.open[row] = False
+
+    def evidence(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Voiced sub-frames within the last `verdict_ms` and since the onset."""
+        return np.bitwise_count(self._history[rows])
+
+    def forget_evidence(self, rows: NDArray[np.intp]) -> None:
+        """From now on only what is heard from now on counts."""
+        self._history[rows] = 0
+
+    def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> Heard:
+        """Listen to one packet of each of these distinct rows, ``[k, L]`` samples, as it arrives."""
+        levels = self._levels(pcm)
+        count = levels.shape[1]
+        opened = np.zeros(len(rows), np.bool_)
+        heard = np.zeros(len(rows), np.bool_)
+        for at in range(count):
+            # The packet's last sample was spoken just before it was sent.
+            begin_ns = now_ns - (count - at) * _SUB_FRAME_NS
+            opens, voiced = self._advance(rows, levels[:, at], begin_ns)
+            opened |= opens
+            heard |= voiced
+        return Heard(opened, heard)
+
+    def close_stale(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.intp]:
+        """Shut the gates of those rows that have been quiet long enough, and return them."""
+        stale: NDArray[np.intp] = rows[self.open[rows] & (now_ns - self.voiced_ns[rows] >= self._stop_ns)]
+        self.open[stale] = False
+        self._history[stale] = 0
+        return stale
+
+    @staticmethod
+    def _levels(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
+        """Level of each whole sub-frame in dB over full scale; a shorter packet is one sub-frame."""
+        size = min(SUB_FRAME_SAMPLES, pcm.shape[1])
+        count = pcm.shape[1] // size
+        blocks = pcm[:, : count * size].reshape(len(pcm), count, size).astype(np.float32)
+        energy = np.einsum("ksi,ksi->ks", blocks, blocks).astype(np.float64)
+        levels: NDArray[np.float64] = np.log10(energy / (size * _FULL_SCALE_ENERGY) + _EPSILON) * 10.0
+        return levels
+
+    def _advance(
+        self, rows: NDArray[np.intp], level: NDArray[np.float64], begin_ns: int
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Take one sub-frame of each row; return where the gate opened and where there is voice."""
+        set_to = self._settings
+        noise = self._noise_db[rows]
+        was_open = self.open[rows]
+        age = self._age[rows]
+        over = level - noise
+        learnt = age >= set_to.warm_up
+        voiced = learnt & (over >= set_to.soft_over_floor_db) & (level >= set_to.soft_level_db)
+        clear = voiced & (over >= set_to.clear_over_floor_db) & (level >= set_to.clear_level_db)
+        run = np.where(voiced, self._run[rows] + 1, 0)
+        run_ns = np.where(run == 1, begin_ns, self._run_ns[rows])
+        opens = ~was_open & (clear | (run >= set_to.soft_run))
+        is_open = was_open | opens
+        peak = np.where(opens, level, np.maximum(self._peak_db[rows], level))
+        counts = voiced & (level >= peak - set_to.below_peak_db)
+        history = np.where(opens, (np.uint32(1) << run.astype(np.uint32)) - np.uint32(1), self._history[rows])
+        kept = (self._history[rows] << np.uint32(1) | counts) & self._memory
+        history = np.where(opens, history & self._memory, np.where(is_open, kept, np.uint32(0)))
+        self._learn(rows, level, learnt=learnt, is_open=is_open, opens=opens)
+        self._age[rows] = age + 1
+        self._run[rows] = run
+        self._run_ns[rows] = run_ns
+        self._peak_db[rows] = peak
+        self._history[rows] = history
+        self.open[rows] = is_open
+        self.onset_ns[rows] = np.where(opens, run_ns, self.onset_ns[rows])
+        self.voiced_ns[rows] = np.where(voiced, begin_ns + _SUB_FRAME_NS, self.voiced_ns[rows])
+        self.quiet[rows] = np.where(counts, 0, self.quiet[rows] + 1)
+        return opens, voiced
+
+    def _learn(
+        self,
+        rows: NDArray[np.intp],
+        level: NDArray[np.float64],
+        *,
+        learnt: NDArray[np.bool_],
+        is_open: NDArray[np.bool_],
+        opens: NDArray[np.bool_],
+    ) -> None:
+        """Follow the noise floor: quickly down, slowly up, and while a voice is heard only at its pauses."""
+        noise = self._noise_db[rows]
+        least = np.where(opens, level, np.minimum(self._least_db[rows], level))
+        open_age = np.where(is_open & ~opens, self._open_age[rows] + 1, 0)
+        relearnt = open_age >= _RELEARN_SUB_FRAMES
+        rise = np.where(learnt, np.where(is_open, 0.0, _RISE_DB), np.inf)
+        follow = noise + np.minimum(_FALL * (level - noise), rise)
+        noise = np.where(relearnt, np.maximum(least, noise), follow)
+        self._noise_db[rows] = np.clip(noise, _LOWEST_DB, _HIGHEST_DB)
+        self._least_db[rows] = np.where(relearnt, np.inf, least)
+        self._open_age[rows] = np.where(relearnt, 0, open_age)

@@ -1,0 +1,170 @@
+"""Batches of RTP packets as columns (RFC 3550 §5.1): buffers made once, headers handled all at once."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.plane.columns import FRAME_SAMPLES
+
+__all__ = ["HEADER", "HEADER_BYTES", "MAX_PACKET_BYTES", "Arrivals", "Departures", "Headers", "parse_headers"]
+
+HEADER = np.dtype(
+    [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
+)
+"""`first` is version, padding, extension and CSRC count; `second` is marker and payload type."""
+HEADER_BYTES = HEADER.itemsize
+MAX_PACKET_BYTES = 1500
+PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
+
+_PLAIN = 0x80
+"""Version 2, no padding, no extension, no CSRC: what nearly every packet begins with."""
+
+
+class Arrivals:
+    """Datagrams received in one tick, filled by the engine in the order of their arrival.
+
+    Args:
+        capacity: How many datagrams fit.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity: int = capacity
+        self.packets: NDArray[np.uint8] = np.zeros((capacity, MAX_PACKET_BYTES), np.uint8)
+        self.lengths: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        self.rows: NDArray[np.intp] = np.zeros(capacity, np.intp)
+        """Row whose socket each datagram arrived on."""
+        self.sources: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Source address, ``ip << 16 | port``."""
+        self.count: int = 0
+        """How many of them are valid."""
+        self.headers: NDArray[np.void] = self.packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
+        """The fixed headers, in place."""
+
+    def add(self, packet: bytes, *, row: int, source: int) -> None:
+        """Append one datagram: for callers that receive them one by one.
+
+        Raises:
+            IndexError: If the buffer is full.
+        """
+        at = self.count
+        data = packet[:MAX_PACKET_BYTES]
+        self.packets[at, : len(data)] = np.frombuffer(data, np.uint8)
+        self.lengths[at] = len(data)
+        self.rows[at] = row
+        self.sources[at] = source
+        self.count = at + 1
+
+
+class Departures:
+    """Packets built in one tick: views into buffers of the plane, valid until its next `build`."""
+
+    __slots__ = ("destinations", "lengths", "packets", "rows")
+
+    def __init__(
+        self,
+        packets: NDArray[np.uint8],
+        lengths: NDArray[np.int32],
+        rows: NDArray[np.intp],
+        destinations: NDArray[np.int64],
+    ) -> None:
+        self.packets: NDArray[np.uint8] = packets
+        """``[m, 172]``, C-contiguous."""
+        self.lengths: NDArray[np.int32] = lengths
+        self.rows: NDArray[np.intp] = rows
+        """Rows that send; fewer than were asked for when some are held or their peer is unknown."""
+        self.destinations: NDArray[np.int64] = destinations
+        """Where each goes, ``ip << 16 | port``."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Headers:
+    """Header fields of one batch as signed 64-bit columns, so that differences need no care."""
+
+    __slots__ = ("begins", "ends", "payload_types", "sequences", "ssrcs", "timestamps", "valid")
+
+    def __init__(self, arrivals: Arrivals, chosen: NDArray[np.intp]) -> None:
+        raw = arrivals.headers[chosen]
+        lengths = arrivals.lengths[chosen].astype(np.int64)
+        first = raw["first"]
+        self.payload_types: NDArray[np.int64] = raw["second"].astype(np.int64) & 0x7F
+        self.sequences: NDArray[np.int64] = raw["sequence"].astype(np.int64)
+        self.timestamps: NDArray[np.int64] = raw["timestamp"].astype(np.int64)
+        self.ssrcs: NDArray[np.int64] = raw["ssrc"].astype(np.int64)
+        self.begins: NDArray[np.int64] = np.full(len(chosen), HEADER_BYTES, np.int64)
+        """Offset of the payload's first byte."""
+        self.ends: NDArray[np.int64] = lengths
+        """Offset after the payload's last byte."""
+        self.valid: NDArray[np.bool_] = lengths >= HEADER_BYTES
+        """Whether it is RTP at all and its lengths do not lie."""
+        unusual = np.flatnonzero(self.valid & (first != _PLAIN))
+        if len(unusual):
+            self._read_unusual(arrivals, chosen, unusual, first[unusual].astype(np.int64))
+
+    def only(self, mask: NDArray[np.bool_]) -> "Headers":
+        """Those of the packets where `mask` is set."""
+        chosen = object.__new__(Headers)
+        for name in self.__slots__:
+            setattr(chosen, name, getattr(self, name)[mask])
+        return chosen
+
+    def _read_unusual(
+        self,
+        arrivals: Arrivals,
+        chosen: NDArray[np.intp],
+        unusual: NDArray[np.intp],
+        first: NDArray[np.int64],
+    ) -> None:
+        """Find the payload behind CSRCs and extension (§5.3.1) and before padding (§5.1)."""
+        where = chosen[unusual]
+        ends = self.ends[unusual]
+        begins = HEADER_BYTES + 4 * (first & 0x0F)
+        extended = first & 0x10 != 0
+        fits = begins + 4 <= ends
+        # Offsets are clipped so that a lying length reads a byte of our own buffer and is then refused.
+        at = np.minimum(begins + 2, MAX_PACKET_BYTES - 2)
+        words = arrivals.packets[where, at].astype(np.int64) << 8 | arrivals.packets[where, at + 1]
+        begins = np.where(extended, begins + 4 + 4 * words, begins)
+        padded = first & 0x20 != 0
+        padding = arrivals.packets[where, ends - 1].astype(np.int64)
+        ends = np.where(padded, ends - padding, ends)
+        valid = (first >> 6 == 2) & (fits | ~extended) & (begins <= ends) & (~padded | (padding > 0))
+        self.begins[unusual] = begins
+        self.ends[unusual] = ends
+        self.valid[unusual] = valid
+
+
+def parse_headers(arrivals: Arrivals, chosen: NDArray[np.intp]) -> Headers:
+    """Read the headers of the datagrams at the indices `chosen`."""
+    return Headers(arrivals, chosen)
+
+
+class PacketBuffer:
+    """Outgoing packets of up to `capacity` rows: made once, overwritten by every tick."""
+
+    def __init__(self, capacity: int) -> None:
+        self._packets = np.zeros((capacity, PACKET_BYTES), np.uint8)
+        self._headers = self._packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
+        self._lengths = np.full(capacity, PACKET_BYTES, np.int32)
+
+    def build(
+        self,
+        *,
+        rows: NDArray[np.intp],
+        destinations: NDArray[np.int64],
+        seconds: NDArray[np.uint8],
+        sequences: NDArray[np.int64],
+        timestamps: NDArray[np.int64],
+        ssrcs: NDArray[np.int64],
+        payloads: NDArray[np.uint8],
+    ) -> Departures:
+        """Write one packet per row: `seconds` is each header's second byte, `payloads` is ``[m, 160]``."""
+        count = len(rows)
+        headers = self._headers[:count]
+        headers["first"] = _PLAIN
+        headers["second"] = seconds
+        headers["sequence"] = sequences
+        headers["timestamp"] = timestamps
+        headers["ssrc"] = ssrcs
+        self._packets[:count, HEADER_BYTES:] = payloads
+        return Departures(self._packets[:count], self._lengths[:count], rows, destinations)

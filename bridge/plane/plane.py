@@ -1,0 +1,348 @@
+"""The media plane: every leg of a process as one row of arrays, served by a handful of operations for all.
+
+Pure: packets and time come in, packets and events go out. `receive` takes what has arrived, up to the voice
+gate; `build` makes the next packet of every row whose slot of 20 ms has come.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.errors import RemoteProtocolError
+from bridge.plane.arrival import ArrivalRing
+from bridge.plane.bargein import BargeIn
+from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, Columns
+from bridge.plane.events import Digit, Latched, PlaneEvent, RowFailed
+from bridge.plane.floor import FloorEvent, FloorState
+from bridge.plane.g711 import DECODE, ENCODE
+from bridge.plane.latch import Latch
+from bridge.plane.packets import Arrivals, Departures, Headers, PacketBuffer, parse_headers
+from bridge.plane.playout import Playout, Survey
+from bridge.plane.reception import Reception
+from bridge.plane.rows import FOREVER_NS, Rows
+from bridge.plane.spec import PlaneSettings, RowSpec
+from bridge.rtp.dtmf import DtmfReceiver, DtmfState, parse_event
+
+__all__ = ["FOREVER_NS", "Plane"]
+
+_COMFORT_NOISE = 13
+_RTCP_TYPES = range(64, 96)
+"""What the packet type of multiplexed RTCP looks like as a payload type (RFC 5761 §4)."""
+_TICKS_PER_MS = 8
+_CAPTURE_BLOCK = 32
+_FRAME_BLOCKS = FRAME_SAMPLES // _CAPTURE_BLOCK
+_CAPTURE_BLOCKS = CAPTURE_SAMPLES // _CAPTURE_BLOCK
+_BLOCKS = np.arange(_FRAME_BLOCKS)
+_ONE = np.uint64(1)
+_DECODE_FLAT = DECODE.reshape(-1)
+_ENCODE_FLAT = ENCODE.reshape(-1)
+
+
+class Plane:
+    """All rows of one media process.
+
+    Args:
+        columns: The memory shared with the control process.
+        settings: Thresholds, the same for all rows.
+    """
+
+    def __init__(self, columns: Columns, settings: PlaneSettings) -> None:
+        n = columns.capacity
+        self._columns = columns
+        self._events: list[PlaneEvent] = []
+        self._latch = Latch(columns, settings)
+        self._reception = Reception(columns)
+        self._arrival = ArrivalRing(columns, settings)
+        self._playout = Playout(columns)
+        self._bargein = BargeIn(columns, self._playout, settings, self._events)
+        self._rows = Rows(n)
+        self._packets = PacketBuffer(n)
+        self._capture = columns.capture.reshape(n, 2, _CAPTURE_BLOCKS, _CAPTURE_BLOCK)
+        self._dtmf: dict[int, DtmfReceiver] = {}
+        self._pressed: set[int] = set()
+        self._order = np.zeros(n, np.intp)
+        self.due_ns: NDArray[np.int64] = self._rows.due_ns
+        """When the next packet of each row is to be built; `FOREVER_NS` while a row is free."""
+
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+        """Take a leg into service; whatever the row held before is erased.
+
+        Raises:
+            ValueError: If the row is in service.
+        """
+        if self._rows.open[row]:
+            raise ValueError(f"row {row} is in service")
+        columns = self._columns
+        columns.clear(row)
+        self._rows.begin(row, spec, now_ns)
+        self._latch.open(row, spec)
+        self._arrival.restart(row)
+        self._bargein.open(row, spec.interruptible)
+        if spec.dtmf_payload_type >= 0:
+            self._dtmf[row] = DtmfReceiver()
+        # The generation comes last: from here on the control process may write.
+        columns.generation[row] = spec.generation
+
+    def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+        """Take a re-INVITE: our own stream runs on, and so does what is being said.
+
+        Raises:
+            ValueError: If the row carries another leg.
+        """
+        if not self._rows.open[row] or int(self._columns.generation[row]) != spec.generation:
+            raise ValueError(f"row {row} does not carry generation {spec.generation}")
+        self._rows.agree(row, spec)
+        self._latch.update(row, spec)
+        self._bargein.set_interruptible(row, spec.interruptible)
+        if spec.dtmf_payload_type >= 0:
+            self._dtmf.setdefault(row, DtmfReceiver())
+        else:
+            self._forget_keys(row)
+
+    def close(self, row: int) -> None:
+        """Free a row, and erase it so that no later leg hears this one; harmless when it is free."""
+        self._rows.end(row)
+        self._forget_keys(row)
+        self._columns.generation[row] = 0
+        self._columns.clear(row)
+        self._arrival.restart(row)
+
+    def set_interruptible(self, row: int, bits: int) -> None:
+        """Bits: 1 speech, 2 dtmf."""
+        self._bargein.set_interruptible(row, bits)
+
+    def flush(self, row: int, *, now_ns: int) -> None:
+        """Forget what was written and not sent, because the agent says stop."""
+        if self._rows.open[row]:
+            self._bargein.flush(row, FloorEvent.COMMAND, "command", now_ns=now_ns)
+
+    def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None:
+        """Decide a duck from outside; a verdict on an older epoch is too late and ignored."""
+        if self._rows.open[row] and int(self._columns.epoch[row]) == epoch:
+            self._bargein.judge(row, is_speech=is_speech, now_ns=now_ns)
+
+    def drain(self) -> list[PlaneEvent]:
+        """Events since the last call, in order."""
+        events = self._events.copy()
+        self._events.clear()
+        return events
+
+    def receive(self, arrivals: Arrivals, *, now_ns: int) -> None:
+        """Take the packets of one tick, in the order of their arrival."""
+        index = np.arange(arrivals.count)
+        index = index[self._rows.open[arrivals.rows[: arrivals.count]]]
+        while len(index):
+            # Each round takes the first packet that is left of every row; nearly always there is one round.
+            rows = arrivals.rows[index]
+            self._order[rows[::-1]] = index[::-1]
+            is_first = self._order[rows] == index
+            if is_first.all():
+                self._receive(arrivals, index, now_ns)
+                return
+            self._receive(arrivals, index[is_first], now_ns)
+            index = index[~is_first]
+
+    def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures:
+        """Make one packet for each of these distinct rows, and move all of them on by 20 ms."""
+        rows = rows[self._rows.open[rows]]
+        self._expire(rows, now_ns)
+        self._rows.catch_up(rows, self._columns, now_ns)
+        survey = self._playout.survey(rows)
+        if survey.broken.any():
+            self._fail(rows[survey.broken], "the indices of its playout ring contradict each other", now_ns)
+            rows = rows[~survey.broken]
+            survey = self._playout.survey(rows)
+        sends = self._rows.sending[rows] & (self._columns.remote_key[rows] != 0)
+        pcm = self._speak(rows, survey, sends, now_ns)
+        heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows])
+        self._record(rows, heard, pcm)
+        departures = self._pack(rows, pcm, sends, now_ns)
+        self._rows.advance(rows, sends)
+        return departures
+
+    # Receiving.
+
+    def _receive(self, arrivals: Arrivals, index: NDArray[np.intp], now_ns: int) -> None:
+        """Take packets of distinct rows."""
+        headers = parse_headers(arrivals, index)
+        rows = arrivals.rows[index]
+        if not headers.valid.all():
+            self._columns.rx_malformed[rows[~headers.valid]] += _ONE
+        types = headers.payload_types
+        is_rtp = headers.valid & ((types < _RTCP_TYPES.start) | (types >= _RTCP_TYPES.stop))
+        if not is_rtp.all():
+            headers, rows, index = headers.only(is_rtp), rows[is_rtp], index[is_rtp]
+        plausible = self._reception.is_plausible(self._reception.step(rows, headers.sequences))
+        sources = arrivals.sources[index]
+        admission = self._latch.admit(rows, sources, headers, plausible, now_ns=now_ns)
+        for at in admission.restarted:
+            self._reception.restart(int(rows[at]), int(headers.sequences[at]))
+            self._arrival.restart(int(rows[at]))
+        for at in admission.moved:
+            row, generation = int(rows[at]), int(self._columns.generation[rows[at]])
+            self._events.append(Latched(row, generation, now_ns, remote_key=int(sources[at])))
+        accepted = admission.accepted
+        if not accepted.all():
+            headers, rows, index = headers.only(accepted), rows[accepted], index[accepted]
+        self._columns.rx_packets[rows] += _ONE
+        self._columns.last_rx_ns[rows] = now_ns
+        fresh = self._reception.account(rows, headers.sequences) & self._rows.receiving[rows]
+        if not fresh.all():
+            headers, rows, index = headers.only(fresh), rows[fresh], index[fresh]
+        self._sort(arrivals, index, rows, headers, now_ns)
+
+    def _sort(
+        self,
+        arrivals: Arrivals,
+        index: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        headers: Headers,
+        now_ns: int,
+    ) -> None:
+        """Give every believed packet to whoever understands its payload type."""
+        lengths = headers.ends - headers.begins
+        is_audio = (headers.payload_types == self._rows.payload_type[rows]) & (lengths > 0)
+        if not is_audio.all():
+            for at in np.flatnonzero(~is_audio).tolist():
+                payload = arrivals.packets[index[at], headers.begins[at] : headers.ends[at]]
+                self._take_other(int(rows[at]), headers, at, payload.tobytes(), now_ns)
+            headers, rows, index, lengths = (
+                headers.only(is_audio),
+                rows[is_audio],
+                index[is_audio],
+                lengths[is_audio],
+            )
+        if not len(rows):
+            return
+        self._reception.time(rows, headers.timestamps, now_ns=now_ns)
+        shapes = headers.begins << 16 | lengths
+        if (shapes == shapes[0]).all():
+            self._listen(arrivals, index, rows, headers, now_ns)
+            return
+        for shape in np.unique(shapes):
+            alike = shapes == shape
+            self._listen(arrivals, index[alike], rows[alike], headers.only(alike), now_ns)
+
+    def _listen(
+        self,
+        arrivals: Arrivals,
+        index: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        headers: Headers,
+        now_ns: int,
+    ) -> None:
+        """Decode audio packets of one shape; the gate first hears what the jitter ring then keeps."""
+        codes = arrivals.packets[index, int(headers.begins[0]) : int(headers.ends[0])]
+        pcm = _DECODE_FLAT.take(codes + self._rows.decode_base[rows][:, None])
+        self._bargein.hear(rows, pcm, now_ns=now_ns)
+        self._arrival.place(rows, headers.timestamps, pcm)
+
+    def _take_other(self, row: int, headers: Headers, at: int, payload: bytes, now_ns: int) -> None:
+        """One packet that is not the negotiated audio."""
+        payload_type = int(headers.payload_types[at])
+        if payload_type == _COMFORT_NOISE:
+            self._arrival.hush(np.array([row]))
+            return
+        if payload_type != self._rows.dtmf_payload_type[row]:
+            self._columns.rx_wrong_payload[row] += _ONE
+            return
+        try:
+            packet = parse_event(payload)
+        except RemoteProtocolError:
+            self._columns.rx_malformed[row] += _ONE
+            return
+        self._arrival.hush(np.array([row]))
+        receiver = self._dtmf[row]
+        if receiver.receive(packet, timestamp=int(headers.timestamps[at]), now_ns=now_ns):
+            self._bargein.press(row, now_ns=now_ns)
+        self._release(row, now_ns)
+
+    def _release(self, row: int, now_ns: int) -> None:
+        """Report the keys that went up, and remember whether one is still down."""
+        generation, receiver = int(self._columns.generation[row]), self._dtmf[row]
+        for key in receiver.drain():
+            duration_ms = key.duration_ticks // _TICKS_PER_MS
+            self._events.append(Digit(row, generation, now_ns, digit=key.digit, duration_ms=duration_ms))
+        if receiver.state is DtmfState.PRESSED:
+            self._pressed.add(row)
+        else:
+            self._pressed.discard(row)
+
+    def _forget_keys(self, row: int) -> None:
+        self._dtmf.pop(row, None)
+        self._pressed.discard(row)
+
+    # Sending.
+
+    def _expire(self, rows: NDArray[np.intp], now_ns: int) -> None:
+        """Do what time alone brings."""
+        self._bargein.expire(rows, now_ns=now_ns)
+        for row in tuple(self._pressed):
+            self._dtmf[row].handle_timeout(now_ns=now_ns)
+            self._release(row, now_ns)
+
+    def _speak(
+        self, rows: NDArray[np.intp], survey: Survey, sends: NDArray[np.bool_], now_ns: int
+    ) -> NDArray[np.int16]:
+        """Next frame of each row, ``[m, 160]``; where it is silent, why is counted."""
+        columns, state = self._columns, self._bargein.floor.state
+        ready = survey.ready & sends
+        starts = ready & (state[rows] == FloorState.IDLE)
+        if starts.any():
+            self._bargein.start(rows[starts], survey.reads[starts], now_ns=now_ns)
+        plays = ready & (state[rows] == FloorState.SPEAKING)
+        pcm = np.zeros((len(rows), FRAME_SAMPLES), np.int16)
+        left = survey.available
+        if plays.any():
+            pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
+            left = left - np.where(plays, np.minimum(left, FRAME_SAMPLES), 0)
+        silent = ~plays
+        if silent.any():
+            ducked = silent & sends & (state[rows] == FloorState.DUCKED)
+            if ducked.any():
+                self._bargein.mute(rows[ducked], now_ns=now_ns)
+            undecided = silent & sends & ~ducked
+            columns.silence_tts_late[rows[undecided & survey.open]] += _ONE
+            columns.silence_idle[rows[undecided & ~survey.open]] += _ONE
+            columns.silence_held[rows[silent & ~self._rows.sending[rows]]] += _ONE
+        ends = (state[rows] != FloorState.IDLE) & ~survey.open & (left == 0)
+        if ends.any():
+            positions = survey.reads[ends] + survey.available[ends]
+            self._bargein.end(rows[ends], positions, now_ns=now_ns)
+        return pcm
+
+    def _record(self, rows: NDArray[np.intp], heard: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
+        """Append one frame to both lanes of the capture rings."""
+        write = self._columns.capture_write.view(np.int64)
+        at = write[rows]
+        blocks = (at[:, None] // _CAPTURE_BLOCK + _BLOCKS) % _CAPTURE_BLOCKS
+        shape = (len(rows), _FRAME_BLOCKS, _CAPTURE_BLOCK)
+        self._capture[rows[:, None], 0, blocks] = heard.reshape(shape)
+        self._capture[rows[:, None], 1, blocks] = sent.reshape(shape)
+        write[rows] = at + FRAME_SAMPLES
+
+    def _pack(
+        self, rows: NDArray[np.intp], pcm: NDArray[np.int16], sends: NDArray[np.bool_], now_ns: int
+    ) -> Departures:
+        mine = self._rows
+        if not sends.all():
+            rows, pcm = rows[sends], pcm[sends]
+        payloads = _ENCODE_FLAT.take(pcm.view(np.uint16) + mine.encode_base[rows][:, None])
+        self._columns.tx_packets[rows] += _ONE
+        self._columns.tx_late[rows] += mine.is_late(rows, now_ns)
+        return self._packets.build(
+            rows=rows,
+            destinations=self._columns.remote_key[rows],
+            seconds=mine.second_byte(rows),
+            sequences=mine.sequence[rows],
+            timestamps=mine.timestamp[rows],
+            ssrcs=mine.ssrc[rows],
+            payloads=payloads,
+        )
+
+    def _fail(self, rows: NDArray[np.intp], message: str, now_ns: int) -> None:
+        """End these rows; the others never notice."""
+        for row in rows.tolist():
+            self._rows.end(row)
+            self._forget_keys(row)
+            generation = int(self._columns.generation[row])
+            self._events.append(RowFailed(row, generation, now_ns, message=message))

@@ -1,0 +1,103 @@
+"""From the playout rings to frames: what each row could send now, and the samples of those that do."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from bridge.plane.columns import FRAME_SAMPLES, PLAY_SAMPLES, Columns
+
+__all__ = ["Playout", "Survey"]
+
+_FADE_SAMPLES = 40
+_FADE = (np.arange(1, _FADE_SAMPLES + 1) / (_FADE_SAMPLES + 1)).astype(np.float32)
+"""5 ms from silence to full level."""
+_LAST_WINDOW = PLAY_SAMPLES - FRAME_SAMPLES
+
+
+class Survey:
+    """What lies in the rings of some rows, read once so that all decisions of a tick agree."""
+
+    __slots__ = ("available", "broken", "open", "reads", "ready")
+
+    def __init__(
+        self,
+        reads: NDArray[np.int64],
+        available: NDArray[np.int64],
+        is_open: NDArray[np.bool_],
+        broken: NDArray[np.bool_],
+    ) -> None:
+        self.reads: NDArray[np.int64] = reads
+        """Index of the next sample to send."""
+        self.available: NDArray[np.int64] = available
+        """Samples from there on that belong to the present epoch."""
+        self.open: NDArray[np.bool_] = is_open
+        """Whether the utterance has more to come."""
+        self.broken: NDArray[np.bool_] = broken
+        """Whether the indices contradict each other."""
+        self.ready: NDArray[np.bool_] = (available >= FRAME_SAMPLES) | (~is_open & (available > 0))
+        """Whether a frame can be sent: a whole one, or the padded end of a closed utterance."""
+
+
+class Playout:
+    """The reading end of all playout rings."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._stamp = columns.play_stamp
+        self._open = columns.play_open
+        self._start = columns.play_start.view(np.int64)
+        self._write = columns.play_write.view(np.int64)
+        self._played = columns.played.view(np.int64)
+        self._generation = columns.generation
+        self._epoch = columns.epoch
+        self._samples = columns.play_samples
+        self._windows = sliding_window_view(columns.play_samples, FRAME_SAMPLES, axis=1)
+        self.fades_in: NDArray[np.bool_] = np.zeros(columns.capacity, np.bool_)
+        """Rows whose next frame begins in silence: after a duck."""
+
+    def survey(self, rows: NDArray[np.intp]) -> Survey:
+        """Look at the rings; samples of an older epoch or another leg do not exist."""
+        stamp = self._generation[rows] << np.uint64(32) | self._epoch[rows] & np.uint64(0xFFFF_FFFF)
+        valid = self._stamp[rows] == stamp
+        # The writer closes an utterance after its last sample: read in the opposite order.
+        is_open = valid & (self._open[rows] != 0)
+        write = self._write[rows]
+        reads = np.where(valid, np.maximum(self._played[rows], self._start[rows]), self._played[rows])
+        available = np.where(valid, write - reads, 0)
+        broken = (available < 0) | (available > PLAY_SAMPLES)
+        return Survey(reads, available, is_open, broken)
+
+    def take(
+        self, rows: NDArray[np.intp], reads: NDArray[np.int64], available: NDArray[np.int64]
+    ) -> NDArray[np.int16]:
+        """Frames ``[k, 160]`` of rows that are ready; they count as sent."""
+        at = reads & PLAY_SAMPLES - 1
+        frames: NDArray[np.int16] = self._windows[rows, np.minimum(at, _LAST_WINDOW)]
+        for k in np.flatnonzero(at > _LAST_WINDOW).tolist():
+            ring = self._samples[rows[k]]
+            tail = PLAY_SAMPLES - int(at[k])
+            frames[k, :tail] = ring[-tail:]
+            frames[k, tail:] = ring[: FRAME_SAMPLES - tail]
+        for k in np.flatnonzero(available < FRAME_SAMPLES).tolist():
+            frames[k, available[k] :] = 0
+        for k in np.flatnonzero(self.fades_in[rows]).tolist():
+            frames[k, :_FADE_SAMPLES] = np.rint(frames[k, :_FADE_SAMPLES] * _FADE)
+            self.fades_in[rows[k]] = False
+        self._played[rows] = reads + np.minimum(available, FRAME_SAMPLES)
+        return frames
+
+    def flush(self, row: int) -> int:
+        """Forget what was not sent by raising the epoch; return the index after the last sample sent."""
+        position = int(self.survey(np.array([row])).reads[0])
+        self._played[row] = position
+        self._epoch[row] += np.uint64(1)
+        self.fades_in[row] = False
+        return position
+
+    def has_pending(self, row: int) -> bool:
+        """Whether an utterance is under way, sounding or not yet."""
+        seen = self.survey(np.array([row]))
+        return bool(seen.open[0] or seen.available[0] > 0)
+
+    def position(self, row: int) -> int:
+        """Index of the next sample to be played."""
+        return int(self.survey(np.array([row])).reads[0])
