@@ -38,20 +38,26 @@ class Recorder:
         self._rate = rate
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        self._file = wave.open(os.fdopen(descriptor, "wb"), "wb")  # noqa: SIM115  closed by `run`
+        self._raw = os.fdopen(descriptor, "wb")
+        self._file = wave.open(self._raw, "wb")
         self._file.setnchannels(2)
         self._file.setsampwidth(2)
         self._file.setframerate(rate)
 
     async def run(self) -> None:
         """Write twice a second until cancelled, then write the rest and close the file."""
+        writing: asyncio.Future[None] | None = None
         try:
             while True:
                 await asyncio.sleep(_EVERY_S)
-                await asyncio.to_thread(self._drain)
+                writing = asyncio.ensure_future(asyncio.to_thread(self._drain))
+                await asyncio.shield(writing)
         finally:
+            if writing is not None:
+                await asyncio.wait({writing})  # a thread cannot be cancelled
             self._drain()
             self._file.close()
+            self._raw.close()
 
     def _drain(self) -> None:
         while (block := self._capture.read(self._rate)).shape[1]:

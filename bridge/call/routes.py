@@ -26,8 +26,8 @@ class Route:
     to: str = "*"
     """Glob over the user part of the called SIP URI, e.g. ``1000`` or ``+4930*``."""
 
-    agent: str = DEFAULT_AGENT
-    """``default`` or an import path ``package.module:function``."""
+    agent: "str | Agent" = DEFAULT_AGENT
+    """``default``, an import path ``package.module:function``, or the coroutine function itself."""
 
     voice: Voice = DEFAULT_VOICE
     greeting: str = ""
@@ -44,6 +44,8 @@ class Route:
             from bridge.call.guide import guide
 
             return guide
+        if not isinstance(self.agent, str):
+            return self.agent
         module_name, _, name = self.agent.partition(":")
         try:
             return cast("Agent", getattr(import_module(module_name), name))

@@ -18,7 +18,7 @@ from bridge.call.trace import BargeInRecord, CallTrace
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied
 from bridge.engine.supervisor import MediaLeg
-from bridge.errors import BridgeError, SynthesisError
+from bridge.errors import BridgeError, EngineError, SynthesisError
 from bridge.plane.events import Digit, PlaneEvent, RowFailed
 from bridge.ports import Clock, Synthesizer
 from bridge.speech.budget import Budget
@@ -49,9 +49,9 @@ class CallSettings:
 class CallObserver(Protocol):
     """Who counts; `bridge.app.metrics.Metrics` in life."""
 
-    def call_started(self) -> None: ...
+    def call_started(self, trace: CallTrace) -> None: ...
     def call_ended(self, trace: CallTrace) -> None: ...
-    def barge_in(self, stages_ms: Mapping[str, float]) -> None: ...
+    def barge_in(self, stages_ms: Mapping[str, float], breached: list[str]) -> None: ...
 
 
 class SipLeg(Protocol):
@@ -123,6 +123,10 @@ class Session:
         self.hearing.on_event(event)
         self.speaker.on_event(event)
 
+    def media(self) -> dict[str, float]:
+        """The leg's counters as they are now."""
+        return dict(self._leg.status.snapshot())
+
     def end(self, reason: str) -> None:
         """Let `serve` end the call; the first reason given is the one that is kept."""
         if not self._ending.done():
@@ -142,7 +146,7 @@ class Session:
         """Run the agent until someone ends the call; then leave nothing behind."""
         self.trace.state, self.trace.answered_ns = "up", self._clock.now_ns()
         self._live_since_ns = self.trace.answered_ns
-        self._observer.call_started()
+        self._observer.call_started(self.trace)
         try:
             async with Tasks(f"call {self.trace.id}") as tasks:
                 if self._settings.recordings is not None:
@@ -158,7 +162,7 @@ class Session:
     async def _leave(self, sip: SipLeg) -> None:
         self.end("bridge failed")  # only if nothing else was said
         await self.speaker.close()
-        self.trace.media = dict(self._leg.status.snapshot())
+        self.trace.media = self.media()
         self._leg.close()
         if not sip.ended.done():
             await sip.hangup(self._ending.result())
@@ -167,8 +171,8 @@ class Session:
         self._observer.call_ended(self.trace)
 
     async def _run_agent(self) -> None:
-        self.speaker.bind()
         try:
+            await self._carried()
             await self.route.run(Call(self))
         except SynthesisError as error:
             _log.error("call %s: the voice failed: %s", self.trace.id, error)
@@ -179,6 +183,14 @@ class Session:
         except Exception:
             _log.exception("call %s: agent %s failed", self.trace.id, self.route.agent)
             self.end("agent failed")
+
+    async def _carried(self) -> None:
+        """Return once the media process carries the leg: a command's way through the pipe."""
+        for _ in range(1000):
+            if self._leg.writer.is_open:
+                return
+            await asyncio.sleep(0.002)
+        raise EngineError("the media process did not open the leg within 2 s")
 
     async def _watch(self) -> None:
         """Return when the call has lasted too long or the peer's media has dried up."""
@@ -208,8 +220,8 @@ class Session:
             for name, took_ms in record.stages_ms().items()
             if (name == "next_audio") is is_second_look
         }
-        self._observer.barge_in(stages)
-        for breach in self._settings.budget.check(record):
-            if breach.stage in stages:
-                self.trace.breaches.append(str(breach))
-                _log.warning("call %s: over budget: %s", self.trace.id, breach)
+        breaches = [breach for breach in self._settings.budget.check(record) if breach.stage in stages]
+        for breach in breaches:
+            self.trace.breaches.append(str(breach))
+            _log.warning("call %s: over budget: %s", self.trace.id, breach)
+        self._observer.barge_in(stages, [breach.stage for breach in breaches])

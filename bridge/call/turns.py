@@ -118,6 +118,8 @@ class Speaker:
         trace: CallTrace,
         on_barge_in: Callable[[BargeInRecord], None] = lambda record: None,
     ) -> None:
+        self.interruptible: int = INTERRUPTIBLE["any"]
+        """What may stop the present or the last utterance, as bits of `RowSpec.interruptible`."""
         self._leg = leg
         self._synthesizer = synthesizer
         self._voice = voice
@@ -206,6 +208,7 @@ class Speaker:
         epoch = writer.epoch
         writer.begin(epoch)
         writer.open_utterance(epoch)
+        self.interruptible = bits
         self._leg.set_interruptible(bits)
         index = writer.write_index
         record = UtteranceRecord(start_sample=index, end_sample=index)

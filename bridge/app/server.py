@@ -1,0 +1,308 @@
+"""The whole bridge: this process signals and decides, two children carry sound and make speech."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.aio.http import HttpServer, HttpSettings
+from bridge.aio.sip import SipEndpoint, SipSettings
+from bridge.aio.tasks import Tasks
+from bridge.app.config import Config, embedded_url, load
+from bridge.app.log import configure
+from bridge.app.meter import Meter
+from bridge.app.metrics import Metrics
+from bridge.app.voice_process import VoiceProcess
+from bridge.app.web import routes as web_routes
+from bridge.call.agent import Agent
+from bridge.call.exchange import Exchange
+from bridge.call.routes import Route
+from bridge.call.session import CallSettings
+from bridge.clock import SystemClock
+from bridge.dice import SystemDice
+from bridge.engine.supervisor import MediaEngine, MediaSettings
+from bridge.errors import SetupError, SynthesisError
+from bridge.ports import Voice
+from bridge.speech.budget import Budget
+from bridge.ttsserver.server import TtsServerSettings
+
+__all__ = ["Bridge", "call", "open_bridge", "run", "serve", "serve_agent"]
+
+_log = logging.getLogger(__name__)
+
+
+class Bridge:
+    """A running bridge; get one from `open_bridge`.
+
+    Attributes:
+        config: What it was started with, ports filled in.
+        exchange: Its calls.
+        endpoint: Its phone line.
+        http: Its page and API.
+    """
+
+    def __init__(self, config: Config, exchange: Exchange, endpoint: SipEndpoint, http: HttpServer) -> None:
+        self.config: Config = config
+        self.exchange: Exchange = exchange
+        self.endpoint: SipEndpoint = endpoint
+        self.http: HttpServer = http
+        self.is_draining: bool = False
+
+    async def drain(self, patience_s: float, *, hurry: asyncio.Event) -> None:
+        """Take no new calls, let running ones finish for a while, then end them."""
+        self.is_draining = True
+        self.endpoint.drain()
+        if len(self.exchange):
+            _log.info("draining: %d calls may finish within %g s", len(self.exchange), patience_s)
+        async with Tasks("drain") as tasks:
+            ends = {
+                tasks.start(self.exchange.empty(), name="empty"),
+                tasks.start(hurry.wait(), name="hurry"),
+            }
+            await asyncio.wait(ends, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        self.exchange.end_all("bridge stopped")
+        await self.exchange.empty()
+
+
+def run(config: Config) -> int:
+    """Serve until a signal; returns the exit code."""
+    return asyncio.run(serve(config))
+
+
+def serve_agent(agent: Agent, *, file: Path | None = None, sets: Sequence[str] = ()) -> int:
+    """Answer every call with `agent` until a signal; the shortest way from a coroutine to a phone.
+
+    Args:
+        agent: The coroutine function that serves a call.
+        file: Settings file; None reads ``./bridge.toml`` if it is there.
+        sets: Single settings, ``section.key=value``; the environment counts as well.
+
+    Raises:
+        ConfigError: If a setting is wrong.
+        SetupError: If a port is taken or a child does not come up.
+    """
+    config = load(file, sets=sets)
+    configure(config.log.level, config.log.format)
+    return asyncio.run(serve(config, agent=agent))
+
+
+def call(config: Config, uri: str) -> int:
+    """Place one call, let the first route's agent speak, print how it ended."""
+    return asyncio.run(_call(config, uri))
+
+
+async def serve(config: Config, *, agent: Agent | None = None) -> int:
+    """Bring everything up, call ourselves once, and answer calls until SIGTERM or Ctrl-C.
+
+    Args:
+        config: Settings, checked.
+        agent: Answers every call instead of the configured routes.
+
+    Raises:
+        SetupError: If a port is taken or a child does not come up.
+        EngineError: If the media process does not come up.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with open_bridge(config, agent=agent) as bridge, Tasks("serve") as tasks:
+        tasks.start(_announce(bridge), name="announce")
+        await stop.wait()
+        await bridge.drain(config.call.drain_s, hurry=hurry)
+    return 0
+
+
+@asynccontextmanager
+async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIterator[Bridge]:
+    """Start every part in the order of need and stop them in the reverse order."""
+    clock, dice, metrics = SystemClock(), SystemDice(), Metrics()
+    async with AsyncExitStack() as stack:
+        voice, engine = await asyncio.gather(
+            _start_voice(config, stack), _start_media(config, stack, metrics)
+        )
+        url = embedded_url(voice.listen) if voice is not None else config.tts.url
+        key = config.tts.api_key.get_secret_value() if config.tts.api_key else ""
+        synthesizer = CosyVoice(
+            TtsSettings(url=url, api_key=key, spares=config.tts.spares), clock=clock, dice=dice
+        )
+        stack.push_async_callback(synthesizer.close)
+        await synthesizer.start()
+        exchange = Exchange(
+            media=engine,
+            synthesizer=synthesizer,
+            routes=_routes(config, agent),
+            settings=_call_settings(config),
+            clock=clock,
+            dice=dice,
+            observer=Meter(metrics),
+        )
+        endpoint = await SipEndpoint.start(
+            _sip_settings(config), clock=clock, dice=dice, on_call=exchange.answer
+        )
+        stack.push_async_callback(endpoint.close)
+
+        def health() -> str:
+            return "draining" if bridge.is_draining else "ok"
+
+        def refresh() -> None:
+            metrics.sip(endpoint.counters)
+            metrics.tts_connections({"idle": synthesizer.idle, "busy": synthesizer.busy})
+            for call_id, counters in exchange.media().items():
+                metrics.leg(call_id, counters)
+
+        metrics.refresh_with(refresh)
+        http = await HttpServer.start(
+            HttpSettings(
+                listen=config.http.listen,
+                token=config.http.token.get_secret_value() if config.http.token else "",
+                hosts=config.http.hosts,
+            ),
+            web_routes(exchange, metrics, health=health),
+            dice=dice,
+        )
+        stack.push_async_callback(http.close)
+        bridge = Bridge(config, exchange, endpoint, http)
+        try:
+            await synthesizer.ready()
+        except SynthesisError as error:
+            # The line stays up: the service may come back, and refusing calls is the agent's to decide.
+            _log.error("no voice: %s", error)
+        yield bridge
+
+
+async def _start_voice(config: Config, stack: AsyncExitStack) -> VoiceProcess | None:
+    if not config.tts_server.enabled or config.tts_kind != "embedded":
+        return None
+    section = config.tts_server
+    voice = await VoiceProcess.start(
+        TtsServerSettings(
+            listen=section.listen,
+            api_keys=tuple(key.get_secret_value() for key in section.api_keys),
+            faults=section.faults,
+            threads=section.threads,
+        )
+    )
+    stack.push_async_callback(voice.close)
+    return voice
+
+
+async def _start_media(config: Config, stack: AsyncExitStack, metrics: Metrics) -> MediaEngine:
+    section = config.media
+    engine = await MediaEngine.start(
+        MediaSettings(
+            ports=section.ports,
+            bind_ip=section.bind_ip,
+            capacity=section.capacity,
+            plain_sockets=section.plain_sockets,
+            realtime=section.realtime,
+        ),
+        clock=SystemClock(),
+        dice=SystemDice(),
+        on_death=metrics.engine_died,
+    )
+    stack.push_async_callback(engine.close)
+    return engine
+
+
+def _routes(config: Config, agent: Agent | None) -> list[Route]:
+    routes = [
+        Route(
+            to=row.to,
+            agent=row.agent,
+            voice=Voice(model=row.model, name=row.voice, language=row.language),
+            greeting=row.greeting,
+        )
+        for row in config.routes
+    ]
+    if agent is not None:
+        return [replace(routes[-1], to="*", agent=agent)]
+    for route in routes:
+        _ = route.run  # an agent that cannot be loaded stops the start, not the first call
+    return routes
+
+
+def _call_settings(config: Config) -> CallSettings:
+    return CallSettings(
+        answer_after_s=config.sip.answer_after_ms / 1e3,
+        inactivity_s=config.media.inactivity_s,
+        max_duration_s=config.call.max_duration_s,
+        advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
+        recordings=Path(config.recording.folder) if config.recording.enabled else None,
+        keeps_text=config.recording.transcripts,
+        prompts=Path(config.prompts.folder),
+        budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
+    )
+
+
+def _sip_settings(config: Config) -> SipSettings:
+    section = config.sip
+    return SipSettings(
+        listen=section.listen,
+        allow=section.allow,
+        advertised_ip=section.advertised_ip,
+        user_agent=section.user_agent,
+        max_calls_per_source=section.max_calls,
+        max_requests_per_s=section.max_requests_per_s,
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+async def _announce(bridge: Bridge) -> None:
+    """Print where everything is, prove it by a call to ourselves, then say ready."""
+    config = bridge.config
+    host, port = bridge.endpoint.listen
+    shown = _route_address() if host == "0.0.0.0" else host
+    _say(f"cosybridge {version('cosybridge')}")
+    _say(f"  page   {bridge.http.url}")
+    _say(f"  voice  {config.tts_kind}: {config.tts.url}")
+    if config.start.self_call:
+        await _self_call(bridge, port)
+    _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone (UDP, G.711), and interrupt")
+    _say("ready")
+
+
+async def _self_call(bridge: Bridge, port: int) -> None:
+    from bridge.load.self_call import self_call
+
+    host = bridge.endpoint.listen[0]
+    target = ("127.0.0.1" if host == "0.0.0.0" else host, port)
+    try:
+        proof = await self_call(target)
+    except SetupError as error:
+        _say(f"  self-call failed: {error}")
+        return
+    _say(f"  self-call  {proof}")
+
+
+def _route_address() -> str:
+    """Address of this machine towards the world; no packet is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): never anybody's
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+async def _call(config: Config, uri: str) -> int:
+    async with open_bridge(config) as bridge:
+        trace = await bridge.exchange.dial(bridge.endpoint, uri)
+    spoken, cut = len(trace.utterances), len(trace.barge_ins)
+    _say(f"call ended: {trace.reason}; {spoken} utterances, {cut} of them interrupted")
+    return 0

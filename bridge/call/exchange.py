@@ -1,0 +1,248 @@
+"""Where calls arrive and where they are placed: it finds a route, a row and a codec for each."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+from bridge.aio.sip import IncomingCall, SipCall, SipEndpoint
+from bridge.call.routes import Route, choose
+from bridge.call.session import CallObserver, CallSettings, Session
+from bridge.call.trace import CallTrace
+from bridge.engine.supervisor import MediaLeg
+from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError
+from bridge.ports import Clock, IdSource, Synthesizer
+from bridge.sip.offer import Negotiator, is_behind_nat
+
+__all__ = ["Exchange", "Media"]
+
+_log = logging.getLogger(__name__)
+
+_REMEMBERED = 1000
+"""Ended calls whose record the API still has."""
+
+
+class Media(Protocol):
+    """Where rows come from; `bridge.engine.supervisor.MediaEngine` in life."""
+
+    def reserve(self) -> MediaLeg: ...
+
+
+class _Terms(TypedDict):
+    codec: int
+    payload_type: int
+    dtmf_payload_type: int
+    remote: tuple[str, int] | None
+    latch_ip: str | None
+    sending: bool
+    receiving: bool
+    interruptible: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One call's media before it is served."""
+
+    leg: MediaLeg
+    negotiator: Negotiator
+    latch_ip: str | None
+
+    def terms(self, session: Session) -> "_Terms":
+        """What the media process is told after each offer and answer."""
+        agreed = self.negotiator.negotiated
+        if agreed is None:
+            raise LocalProtocolError("media opened before anything was negotiated")
+        session.is_held = agreed.held
+        return _Terms(
+            codec=agreed.codec,
+            payload_type=agreed.payload_type,
+            dtmf_payload_type=agreed.dtmf_payload_type,
+            remote=agreed.remote,
+            latch_ip=self.latch_ip,
+            sending=agreed.sending,
+            receiving=agreed.receiving,
+            interruptible=session.speaker.interruptible,
+        )
+
+
+class Exchange:
+    """Serves incoming calls and dials outgoing ones.
+
+    Args:
+        media: Where a leg gets its row and port.
+        synthesizer: Where speech comes from.
+        routes: Tried in order.
+        settings: What every call obeys.
+        clock: For marks and deadlines.
+        dice: For ids.
+        observer: Who counts.
+    """
+
+    def __init__(
+        self,
+        *,
+        media: Media,
+        synthesizer: Synthesizer,
+        routes: Sequence[Route],
+        settings: CallSettings,
+        clock: Clock,
+        dice: IdSource,
+        observer: CallObserver,
+    ) -> None:
+        self._media = media
+        self._synthesizer = synthesizer
+        self._routes = tuple(routes)
+        self._settings = settings
+        self._clock = clock
+        self._dice = dice
+        self._observer = observer
+        self._live: dict[str, Session] = {}
+        self._ended: deque[CallTrace] = deque(maxlen=_REMEMBERED)
+        self.ended_one: asyncio.Event = asyncio.Event()
+        """Set whenever a call has ended; whoever waits clears it."""
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Running calls, then ended ones, newest first."""
+        live = [session.trace.summary() for session in self._live.values()]
+        return live[::-1] + [trace.summary() for trace in reversed(self._ended)]
+
+    def call(self, call_id: str) -> dict[str, Any] | None:
+        """One call in full, by our id or by its SIP Call-ID."""
+        for session in self._live.values():
+            if call_id in (session.trace.id, session.trace.sip_call_id):
+                return session.trace.detail() | {"media": session.media()}
+        for trace in reversed(self._ended):
+            if call_id in (trace.id, trace.sip_call_id):
+                return trace.detail()
+        return None
+
+    def media(self) -> dict[str, dict[str, float]]:
+        """Counters of every running leg, by our call id."""
+        return {call_id: session.media() for call_id, session in self._live.items()}
+
+    async def empty(self) -> None:
+        """Return once no call is running."""
+        while self._live:
+            self.ended_one.clear()
+            await self.ended_one.wait()
+
+    def end_all(self, reason: str) -> None:
+        """Let every running call end."""
+        for session in list(self._live.values()):
+            session.end(reason)
+
+    async def answer(self, incoming: IncomingCall) -> None:
+        """Serve one incoming call from its INVITE to its end."""
+        route = choose(self._routes, incoming.to_user)
+        if route is None:
+            incoming.reject(404)
+            return
+        try:
+            leg = self._media.reserve()
+        except EngineError as error:
+            _log.warning("call refused: %s", error)
+            incoming.reject(503)
+            return
+        try:
+            await self._answer_on(incoming, route, leg)
+        except (NegotiationError, RemoteProtocolError) as error:
+            _log.info("call refused: %s", error)
+            incoming.reject(488)
+        finally:
+            leg.close()
+
+    async def dial(self, endpoint: SipEndpoint, uri: str) -> CallTrace:
+        """Place a call, serve it with the first route's agent, return its record.
+
+        Raises:
+            EngineError: If no row is free.
+            NegotiationError: If the other side declines.
+        """
+        leg = self._media.reserve()
+        route = self._routes[0]
+        try:
+            line = self._line(leg, endpoint.local_ip(uri), latch_ip=None)
+            sip = await endpoint.call(uri, sdp=line.negotiator.offer())
+            session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
+            line.negotiator.accept(sip.remote_sdp)
+            self._open(line, session)
+            await self._serve(session, sip, line)
+        finally:
+            leg.close()
+        return session.trace
+
+    async def _answer_on(self, incoming: IncomingCall, route: Route, leg: MediaLeg) -> None:
+        source_ip = incoming.source[0]
+        nat = incoming.nat or bool(incoming.sdp and is_behind_nat(incoming.sdp, source_ip=source_ip))
+        line = self._line(leg, incoming.local_ip, latch_ip=source_ip if nat else None)
+        session = self._session(
+            incoming.call_id, "inbound", line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri
+        )
+        if incoming.sdp:
+            sdp = line.negotiator.answer(incoming.sdp)
+            self._open(line, session)
+        else:
+            sdp = line.negotiator.offer()
+        # The voice gets ready while it rings: the first word costs no handshake.
+        session.speaker.bind()
+        incoming.ring()
+        if not await incoming.ringing(self._settings.answer_after_s):
+            await session.speaker.close()
+            return
+        sip = await incoming.answer(sdp)
+        if not incoming.sdp:
+            line.negotiator.accept(await sip.answered_sdp())
+            self._open(line, session)
+        await self._serve(session, sip, line)
+
+    def _line(self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None) -> _Line:
+        ip = self._settings.advertised_ip or local_ip
+        negotiator = Negotiator(ip=ip, port=leg.local_port, session_id=self._dice.number(62))
+        return _Line(leg, negotiator, latch_ip)
+
+    def _session(
+        self, sip_call_id: str, direction: str, line: _Line, route: Route, *, to_user: str, remote_uri: str
+    ) -> Session:
+        trace = CallTrace(
+            id=self._dice.token(8),
+            sip_call_id=sip_call_id,
+            direction=direction,
+            started_ns=self._clock.now_ns(),
+            keeps_text=self._settings.keeps_text,
+        )
+        return Session(
+            trace=trace,
+            leg=line.leg,
+            route=route,
+            synthesizer=self._synthesizer,
+            settings=self._settings,
+            clock=self._clock,
+            observer=self._observer,
+            to_user=to_user,
+            remote_uri=remote_uri,
+        )
+
+    def _open(self, line: _Line, session: Session) -> None:
+        line.leg.open(deliver=session.deliver, **line.terms(session))
+
+    async def _serve(self, session: Session, sip: SipCall, line: _Line) -> None:
+        def renegotiate(offer: bytes) -> bytes:
+            if not offer:
+                return line.negotiator.offer()
+            sdp = line.negotiator.answer(offer)
+            line.leg.update(**line.terms(session))
+            return sdp
+
+        sip.on_reinvite = renegotiate
+        self._live[session.trace.id] = session
+        try:
+            await session.serve(sip)
+        finally:
+            del self._live[session.trace.id]
+            self._ended.append(session.trace)
+            self.ended_one.set()

@@ -1,0 +1,125 @@
+"""A whole bridge in a child process on free ports, as a user would start it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+__all__ = ["RunningBridge", "free_port"]
+
+_START_S = 60.0
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """Return a port that is free at this moment."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RunningBridge:
+    """Starts a command that serves, waits for its ready line, stops it with SIGTERM.
+
+    Args:
+        settings: ``section.key`` to value, over what a test needs anyway.
+        command: What to run instead of ``python -m bridge serve``; reads its settings from the environment.
+    """
+
+    def __init__(
+        self, settings: dict[str, object] | None = None, *, command: list[str] | None = None
+    ) -> None:
+        self.sip_port: int = free_port()
+        self.http_port: int = free_port(socket.SOCK_STREAM)
+        self.token: str = "test-token"
+        media_port = 20_000 + (os.getpid() * 64 + self.sip_port) % 20_000 // 2 * 2
+        values = {
+            "sip.listen": f"127.0.0.1:{self.sip_port}",
+            "http.listen": f"127.0.0.1:{self.http_port}",
+            "http.token": self.token,
+            "media.ports": f"{media_port}-{media_port + 199}",
+            "media.bind_ip": "127.0.0.1",
+            "tts_server.listen": f"127.0.0.1:{free_port(socket.SOCK_STREAM)}",
+            "start.self_call": "false",
+            "recording.transcripts": "true",
+        }
+        values |= {key: str(value) for key, value in (settings or {}).items()}
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("COSYBRIDGE_")}
+        self._environment.pop("DASHSCOPE_API_KEY", None)  # nothing bills by surprise
+        for key, value in values.items():
+            self._environment["COSYBRIDGE_" + key.upper().replace(".", "__")] = value
+        self._command = command or [sys.executable, "-m", "bridge", "serve"]
+        self.output: list[str] = []
+        """Every line it printed, both streams."""
+        self._ready = threading.Event()
+        self.process: subprocess.Popen[str]
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._ready.wait(_START_S) or self.process.poll() is not None:
+            self.stop()
+            raise RuntimeError("the bridge did not become ready:\n" + "\n".join(self.output))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """Ask it to end, now; returns the exit code."""
+        for _ in range(2):
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
+                try:
+                    self.process.wait(3)
+                except subprocess.TimeoutExpired:
+                    continue
+        if self.process.poll() is None:
+            self.process.kill()
+        code = self.process.wait(10)
+        self._reader.join(5)
+        return code
+
+    def get(self, path: str) -> Any:  # noqa: ANN401  JSON is what it is
+        """Fetch JSON from the API."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}{path}", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own child
+            return json.load(answer)
+
+    def metric(self, name: str) -> float:
+        """Sum of all series of one metric."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}/metrics", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own child
+            lines = answer.read().decode().splitlines()
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name
+        )
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line.rstrip("\n"))
+            if line.strip() == "ready":
+                self._ready.set()
+        self._ready.set()  # ended: whoever waits looks at the exit code
