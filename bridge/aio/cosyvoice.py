@@ -17,9 +17,9 @@ from bridge.aio.cosyvoice_connection import Address, Connection, DialError, dial
 from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.aio.tasks import Tasks
 from bridge.audio import PcmFormat
-from bridge.cosyvoice.client import ClientPatience, ClientTask, Failed
 from bridge.cosyvoice.formats import TaskParameters
 from bridge.cosyvoice.message import RunTask
+from bridge.cosyvoice.task import ClientPatience, ClientTask, Failed
 from bridge.errors import SynthesisError
 from bridge.ports import Clock, IdSource, Voice
 

@@ -11,8 +11,8 @@ from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.protocol import State
 
-from bridge.cosyvoice.client import Failed
 from bridge.cosyvoice.message import Event, decode_event
+from bridge.cosyvoice.task import Failed
 from bridge.errors import RemoteProtocolError
 from bridge.ports import Clock
 

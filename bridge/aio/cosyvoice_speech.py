@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from bridge.aio.cosyvoice_connection import Connection
-from bridge.cosyvoice.client import ClientState, ClientTask, Ended, Failed, Freed, Sound
 from bridge.cosyvoice.message import Event, encode_action
+from bridge.cosyvoice.task import ClientState, ClientTask, Ended, Failed, Freed, Sound
 from bridge.errors import SynthesisError
 from bridge.ports import Clock, WordTime
 

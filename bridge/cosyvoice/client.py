@@ -6,15 +6,23 @@ event, so that the connection never delivers a stale word to the next task.
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
 
+from bridge.cosyvoice.client_steps import (
+    TRANSITIONS,
+    ClientState,
+    ClientStep,
+    Ended,
+    Failed,
+    Freed,
+    Sound,
+    Yield,
+)
 from bridge.cosyvoice.message import (
     ContinueTask,
     Event,
     FinishTask,
     ResultGenerated,
     RunTask,
-    TaskFailed,
     TaskFinished,
     TaskStarted,
 )
@@ -22,18 +30,7 @@ from bridge.cosyvoice.words import WordTimeline
 from bridge.errors import LocalProtocolError
 from bridge.ports import WordTime
 
-__all__ = [
-    "TRANSITIONS",
-    "ClientPatience",
-    "ClientState",
-    "ClientStep",
-    "ClientTask",
-    "Ended",
-    "Failed",
-    "Freed",
-    "Sound",
-    "Yield",
-]
+__all__ = ["ClientPatience", "ClientTask"]
 
 _S = 1_000_000_000
 
@@ -51,65 +48,6 @@ _RETRYABLE = (
 _MESSAGE_CHARACTERS = 10_000
 
 
-class ClientState(Enum):
-    WAITING = auto()
-    """No connection yet; text is kept."""
-    STARTING = auto()
-    """Run-task is written; text is kept, for the service may drop what comes before task-started."""
-    RUNNING = auto()
-    FINISHING = auto()
-    CANCELLING = auto()
-    """Quarantine: sound still arrives, and is swallowed."""
-    DONE = auto()
-    FAILED = auto()
-
-
-class ClientStep(Enum):
-    BIND = auto()
-    STARTED = auto()
-    COMPLETE = auto()
-    """Finish-task is written."""
-    CANCEL = auto()
-    FINISHED = auto()
-    FAIL = auto()
-
-
-# What is absent is illegal.
-TRANSITIONS: dict[ClientState, dict[ClientStep, ClientState]] = {
-    ClientState.WAITING: {
-        ClientStep.BIND: ClientState.STARTING,
-        ClientStep.CANCEL: ClientState.DONE,
-        ClientStep.FAIL: ClientState.FAILED,
-    },
-    ClientState.STARTING: {
-        ClientStep.STARTED: ClientState.RUNNING,
-        ClientStep.CANCEL: ClientState.CANCELLING,
-        ClientStep.FINISHED: ClientState.DONE,
-        ClientStep.FAIL: ClientState.FAILED,
-    },
-    ClientState.RUNNING: {
-        ClientStep.STARTED: ClientState.RUNNING,
-        ClientStep.COMPLETE: ClientState.FINISHING,
-        ClientStep.CANCEL: ClientState.CANCELLING,
-        ClientStep.FINISHED: ClientState.DONE,
-        ClientStep.FAIL: ClientState.FAILED,
-    },
-    ClientState.FINISHING: {
-        ClientStep.STARTED: ClientState.FINISHING,
-        ClientStep.CANCEL: ClientState.CANCELLING,
-        ClientStep.FINISHED: ClientState.DONE,
-        ClientStep.FAIL: ClientState.FAILED,
-    },
-    ClientState.CANCELLING: {
-        ClientStep.STARTED: ClientState.CANCELLING,
-        ClientStep.FINISHED: ClientState.DONE,
-        ClientStep.FAIL: ClientState.DONE,
-    },
-    ClientState.DONE: {},
-    ClientState.FAILED: {},
-}
-
-
 @dataclass(frozen=True, slots=True)
 class ClientPatience:
     """How long to wait for what, in ns."""
@@ -121,38 +59,6 @@ class ClientPatience:
     """Without anything from a service that has all the text."""
     cancel_ns: int = 300_000_000
     """From a cancel to its terminal event; past it the connection is not worth waiting for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """To the listener: whole samples."""
-
-    pcm: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """To the listener: that was all, by its end or by a cancel."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """To the listener: the voice failed; what came before is all there is."""
-
-    code: str
-    message: str
-    retryable: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Freed:
-    """To the pool: the connection carries this task no more."""
-
-    reusable: bool
-    """False: close it."""
-
-
-Yield = RunTask | ContinueTask | FinishTask | Sound | Ended | Failed | Freed
 
 
 class ClientTask:
@@ -262,7 +168,7 @@ class ClientTask:
                 self._note(item, now_ns=now_ns)
             case TaskFinished():
                 self._end(ClientStep.FINISHED, None)
-            case TaskFailed():
+            case _:
                 retryable = item.code.startswith(_RETRYABLE)
                 self._end(ClientStep.FAIL, Failed(item.code or "Unknown", item.message, retryable))
 

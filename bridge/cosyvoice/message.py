@@ -150,7 +150,7 @@ def encode_action(action: RunTask | ContinueTask | FinishTask) -> str:
             # The SDK sends flush without text; text without flush is the common case.
             text = {"text": action.text} if action.text or not action.flush else {}
             payload = {"input": text | ({"flush": True} if action.flush else {})}
-        case FinishTask():
+        case _:
             name = "finish-task"
             payload = {"input": {"directive": "cancel"} if action.cancel else {}}
     header = {"action": name, "task_id": action.task_id, "streaming": "duplex"}
@@ -194,7 +194,7 @@ def encode_event(event: Event) -> str:
             header["event"] = "task-finished"
             header["attributes"] = {"request_uuid": event.request_uuid}
             payload = {"output": {"sentence": {"words": []}}, "usage": {"characters": event.characters}}
-        case TaskFailed():
+        case _:
             header["event"] = "task-failed"
             header["error_code"] = event.code
             header["error_message"] = event.message

@@ -7,7 +7,6 @@ cancelled or has failed, is refused here, so that nothing follows a terminal eve
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from bridge.cosyvoice import limits, voices
 from bridge.cosyvoice.formats import TaskParameters
@@ -18,9 +17,7 @@ from bridge.cosyvoice.message import (
     SENTENCE_SYNTHESIS,
     Action,
     ContinueTask,
-    Event,
     FinishTask,
-    Malformed,
     ResultGenerated,
     RunTask,
     TaskFailed,
@@ -28,129 +25,26 @@ from bridge.cosyvoice.message import (
     TaskStarted,
     Word,
 )
+from bridge.cosyvoice.service_steps import (
+    TRANSITIONS,
+    Abandon,
+    Audio,
+    Begin,
+    Close,
+    End,
+    Flush,
+    Output,
+    Speak,
+    Step,
+    TaskState,
+)
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.text.characters import count_characters
 
-__all__ = [
-    "TRANSITIONS",
-    "Abandon",
-    "Audio",
-    "Begin",
-    "Close",
-    "End",
-    "Flush",
-    "Output",
-    "ServerTask",
-    "Speak",
-    "Step",
-    "TaskState",
-]
+__all__ = ["ServerTask"]
 
 _NORMAL, _BAD_PAYLOAD = 1000, 1007
-
-
-class TaskState(Enum):
-    IDLE = auto()
-    """No task; the connection closes when this lasts."""
-    RUNNING = auto()
-    FINISHING = auto()
-    """The text is complete, the sound is not; the client may stay silent."""
-    CLOSED = auto()
-
-
-class Step(Enum):
-    RUN = auto()
-    CONTINUE = auto()
-    FINISH = auto()
-    CANCEL = auto()
-    DONE = auto()
-    """The voice has delivered everything."""
-    FAIL = auto()
-    TIMEOUT = auto()
-    """Raised by `ServerTask.handle_timeout` only."""
-
-
-# What is absent is illegal. A finish or cancel may cross our terminal event on the wire: IDLE ignores both.
-TRANSITIONS: dict[TaskState, dict[Step, TaskState]] = {
-    TaskState.IDLE: {
-        Step.RUN: TaskState.RUNNING,
-        Step.FINISH: TaskState.IDLE,
-        Step.CANCEL: TaskState.IDLE,
-        Step.FAIL: TaskState.CLOSED,
-        Step.TIMEOUT: TaskState.CLOSED,
-    },
-    TaskState.RUNNING: {
-        Step.CONTINUE: TaskState.RUNNING,
-        Step.FINISH: TaskState.FINISHING,
-        Step.CANCEL: TaskState.IDLE,
-        Step.FAIL: TaskState.CLOSED,
-        Step.TIMEOUT: TaskState.CLOSED,
-    },
-    TaskState.FINISHING: {
-        Step.FINISH: TaskState.FINISHING,
-        Step.CANCEL: TaskState.IDLE,
-        Step.DONE: TaskState.IDLE,
-        Step.FAIL: TaskState.CLOSED,
-    },
-    TaskState.CLOSED: {},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """To the client: one binary frame."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """To the client: close the socket with this code; the last output there is."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """To the voice: prepare for a task; its parameters are checked, its voice is accepted."""
-
-    task_id: str
-    model: str
-    parameters: TaskParameters
-
-
-@dataclass(frozen=True, slots=True)
-class Speak:
-    """To the voice: append text; speak what is complete, hold back the rest."""
-
-    task_id: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """To the voice: speak what is held back."""
-
-    task_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """To the voice: speak what is held back, then report `ServerTask.done`."""
-
-    task_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Abandon:
-    """To the voice: stop; nothing more of this task is wanted."""
-
-    task_id: str
-
-
-Output = Event | Audio | Close | Begin | Speak | Flush | End | Abandon
 
 
 @dataclass(slots=True)
@@ -216,7 +110,7 @@ class ServerTask:
                 self._continue(item, now_ns=now_ns)
             case FinishTask():
                 self._finish(item, now_ns=now_ns)
-            case Malformed():
+            case _:
                 self._refuse(item.task_id, Refusal(INVALID_PARAMETER, item.message), code=_BAD_PAYLOAD)
 
     def receive_garbage(self) -> None:

@@ -1,16 +1,9 @@
 """Both roles of a CosyVoice task in one place: the service's and the client's."""
 
-from bridge.cosyvoice.client import (
-    ClientPatience,
-    ClientState,
-    ClientTask,
-    Ended,
-    Failed,
-    Freed,
-    Sound,
-    Yield,
-)
-from bridge.cosyvoice.service import (
+from bridge.cosyvoice.client import ClientPatience, ClientTask
+from bridge.cosyvoice.client_steps import ClientState, Ended, Failed, Freed, Sound, Yield
+from bridge.cosyvoice.service import ServerTask
+from bridge.cosyvoice.service_steps import (
     Abandon,
     Audio,
     Begin,
@@ -18,7 +11,6 @@ from bridge.cosyvoice.service import (
     End,
     Flush,
     Output,
-    ServerTask,
     Speak,
     TaskState,
 )

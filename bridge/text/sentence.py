@@ -30,7 +30,9 @@ class SentenceSplitter:
     """Hold text back until it makes a sentence.
 
     A half-width stop at the very end of what has arrived ends nothing yet: what follows may be
-    the rest of a number. The blank after it, a flush or the end of the text decides.
+    the rest of a number. The blank after it, a flush or the end of the text decides. A full-width
+    mark ends its sentence at once: a closing quote that comes late opens the next one, which nobody
+    hears, whereas everybody would hear us wait for it.
     """
 
     def __init__(self) -> None:
@@ -60,10 +62,6 @@ class SentenceSplitter:
 
     def _next_cut(self) -> int | None:
         for mark in _END.finditer(self._held, self._scanned):
-            # Blanks and marks may still follow: only text behind the match proves that the match is complete.
-            if mark.end() == len(self._held) and not _is_settled(mark.group()):
-                self._scanned = mark.start()
-                return self._overlong()
             if _ends_sentence(self._held[: mark.end()]):
                 return mark.end()
             self._scanned = mark.end()
@@ -95,12 +93,6 @@ def split_clauses(sentence: str, *, shortest: int = 24) -> list[str]:
             start = mark.end()
     clauses.append(sentence[start:])
     return [clause for clause in clauses if clause]
-
-
-def _is_settled(mark: str) -> bool:
-    # A blank settles it, and so does a full-width mark: a closing quote that comes late opens the next
-    # sentence, which nobody hears, whereas everybody would hear us wait for it.
-    return mark[-1].isspace() or mark[0] in _FULL_WIDTH
 
 
 def _ends_sentence(text: str) -> bool:
