@@ -16,6 +16,7 @@ from bridge.load.story import BargeInStory, CallStory, UtteranceStory
 
 __all__ = ["Evidence", "judge"]
 
+_NOTHING = Match(-1, -1, 0, 0)
 _END_SLACK_SAMPLES = 480
 """A sentence that stops this close to the last packet was cut by our own BYE."""
 
@@ -31,8 +32,9 @@ class Evidence:
     script: str
     """What the caller said."""
     story: CallStory
-    rendered: Mapping[str, NDArray[np.uint8]]
-    """G.711 of the service's PCM for each text the bot said."""
+    rendered: Mapping[str, NDArray[np.uint8]] | None
+    """G.711 of the service's PCM for each text the bot said; None when the service never says it twice
+    the same way, and nothing can be compared."""
     budget_ms: Mapping[str, float]
     """`bargein.budget_ms` as configured."""
 
@@ -50,7 +52,7 @@ def judge(evidence: Evidence) -> Report:
         faults.append("the bot was not talking when the caller began: nothing was interrupted")
     mute_ns = heard.mute_ns(onset_ns)
     next_ns = None if mute_ns is None else heard.audible_ns(mute_ns)
-    if mute_ns is not None:
+    if mute_ns is not None and evidence.rendered is not None:
         later = [s.span for s in sentences[_interrupted_index(sentences) + 1 :]]
         stale = heard.uncovered(later, from_sample=heard.sample_after(mute_ns))
         if stale:
@@ -96,10 +98,11 @@ def _sentences(evidence: Evidence) -> list[Sentence]:
     cursor = 0
     utterances = evidence.story.utterances
     for index, said in enumerate(utterances):
-        match = evidence.heard.match(evidence.rendered[said.text], from_sample=cursor)
-        if match.begin_sample >= 0:
-            cursor = match.end_sample
-        outcome = _outcome(said, match, evidence.heard, is_last=index == len(utterances) - 1)
+        match, outcome = _NOTHING, "not compared"
+        if evidence.rendered is not None:
+            match = evidence.heard.match(evidence.rendered[said.text], from_sample=cursor)
+            cursor = max(cursor, match.end_sample)
+            outcome = _outcome(said, match, evidence.heard, is_last=index == len(utterances) - 1)
         found.append(
             Sentence(
                 text=said.text,
@@ -132,7 +135,10 @@ def _outcome(said: UtteranceStory, match: Match, heard: Heard, *, is_last: bool)
 
 
 def _fault(sentence: Sentence) -> str | None:
-    if sentence.outcome != "hung up" and sentence.heard + sentence.unheard != sentence.text:
+    if (
+        sentence.outcome in ("whole", "cut", "paused", "damaged")
+        and sentence.heard + sentence.unheard != sentence.text
+    ):
         return f"heard and unheard do not make up the sentence {_short(sentence.text)}"
     match sentence.outcome:
         case "missing":

@@ -31,7 +31,8 @@ class Sentence:
     estimated: bool
     interrupted: bool
     outcome: str
-    """``whole``, ``cut`` (as it should be), ``hung up``, ``paused``, ``damaged`` or ``missing``."""
+    """``whole``, ``cut`` (as it should be), ``hung up``, ``paused``, ``damaged``, ``missing``, or
+    ``not compared``."""
     span: tuple[int, int]
     """Where it stands in what the caller heard, in samples; (-1, -1) when it does not."""
     matched_samples: int

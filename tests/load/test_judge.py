@@ -119,6 +119,7 @@ def test_an_interrupted_sentence_that_came_whole_was_not_interrupted() -> None:
 
 def test_a_sentence_that_never_came_is_not_ok() -> None:
     proof = evidence()
+    assert proof.rendered is not None
     report = judge(replace(proof, rendered={**proof.rendered, "recap": speech(9, 8_000)}))
 
     assert any("nothing arrived of the sentence 'recap'" in fault for fault in report.faults)
@@ -199,3 +200,11 @@ def test_the_report_is_the_caller_s_and_the_bridge_s_marks_together() -> None:
     assert report.marks["t2"] == BEGIN_NS + 146 * FRAME_NS
     assert report.marks["t3"] == ONSET_NS + 60 * MS
     assert report.marks["t7"] == BEGIN_NS + (146 + 68) * FRAME_NS
+
+
+def test_a_service_that_never_repeats_itself_is_measured_but_not_compared() -> None:
+    report = judge(replace(evidence(), rendered=None))
+
+    assert report.ok
+    assert {sentence.outcome for sentence in report.sentences} == {"not compared"}
+    assert report.as_json()["mute_ms"] == 52.0
