@@ -29,6 +29,7 @@ __all__ = [
     "Ready",
     "Report",
     "RowClosed",
+    "RowOpened",
     "SetInterruptible",
     "Stop",
     "UpdateRow",
@@ -107,6 +108,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class RowOpened:
+    """The plane carries the leg from now on, and its rings accept speech."""
+
+    row: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class RowClosed:
     """The row is zeroed and its descriptors are closed in the media process."""
 
@@ -124,7 +133,7 @@ class EngineDied:
 
 
 Command: TypeAlias = OpenRow | UpdateRow | CloseRow | SetInterruptible | FlushRow | GiveVerdict | Stop
-Report: TypeAlias = Ready | RowClosed | PlaneEvent
+Report: TypeAlias = Ready | RowOpened | RowClosed | PlaneEvent
 """What comes back through the pipe."""
 LegEvent: TypeAlias = PlaneEvent | EngineDied
 """What `MediaLeg.open`'s `deliver` is called with."""
@@ -183,6 +192,7 @@ _CODES: dict[Any, str] = {int: "q", bool: "?"}
 _CLASSES: tuple[type[Any], ...] = (
     *get_args(Command),
     Ready,
+    RowOpened,
     RowClosed,
     *(getattr(events, name) for name in events.__all__ if isinstance(getattr(events, name), type)),
 )

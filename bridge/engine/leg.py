@@ -1,21 +1,25 @@
 """One call's end in the media engine: its port, its row, its rings."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from bridge.engine.child import MediaProcess
 from bridge.engine.commands import (
     CloseRow,
+    EngineDied,
     FlushRow,
     GiveVerdict,
     LegEvent,
     OpenRow,
+    RowOpened,
     SetInterruptible,
     UpdateRow,
 )
 from bridge.engine.ports import BoundPorts, peer_address, peer_key
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.columns import Columns
+from bridge.plane.events import RowFailed
 from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
 from bridge.ports import IdSource
@@ -105,6 +109,7 @@ class MediaLeg:
         self._on_close = on_close
         self._deliver: Callable[[LegEvent], None] | None = None
         self._is_closed = False
+        self._opened = asyncio.Event()
         self.ports: BoundPorts = ports
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
@@ -169,6 +174,16 @@ class MediaLeg:
         fds = [sock.fileno() for sock in self.ports.sockets()]
         self._life.send(OpenRow(self.row, len(fds), spec), fds)
 
+    async def opened(self) -> None:
+        """Wait until the rings accept speech: a fraction of a millisecond after `open`.
+
+        Raises:
+            EngineError: If the media process died or refused before.
+        """
+        await self._opened.wait()
+        if not self.status.is_live:
+            raise EngineError("the media process could not carry this leg")
+
     def update(
         self,
         *,
@@ -226,14 +241,19 @@ class MediaLeg:
         self.status.freeze()
         self._is_closed = True
         self._deliver = None
+        self._opened.set()
         if was_opened:
             self._life.send(CloseRow(self.row, self.generation))
         elif self._life.is_alive:
             self._life.free_rows.append(self.row)  # The media process never heard of this leg.
         self._on_close(self)
 
-    def receive(self, event: LegEvent) -> None:
+    def receive(self, event: LegEvent | RowOpened) -> None:
         """Pass an event on to the owner of the call; called by the engine."""
+        if isinstance(event, RowOpened | RowFailed | EngineDied):
+            self._opened.set()
+        if isinstance(event, RowOpened):
+            return
         if self._deliver is not None:
             self._deliver(event)
 

@@ -16,6 +16,7 @@ from bridge.engine.commands import (
     Message,
     OpenRow,
     RowClosed,
+    RowOpened,
     SetInterruptible,
     Stop,
     UpdateRow,
@@ -191,10 +192,7 @@ class MediaLoop:
             case OpenRow():
                 self._open(command, now_ns)
             case UpdateRow(row=row, spec=spec) if self._rows.holds(row, spec.generation):
-                was_sending = plane.due_ns[row] != FOREVER_NS
                 plane.update(row, spec, now_ns=now_ns)
-                if not was_sending:
-                    self._place(row, now_ns)
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
                 self._rows.remove(row)
                 self._sockets.remove(row)
@@ -224,14 +222,10 @@ class MediaLoop:
             raise OSError("its sockets did not arrive; the media process is out of file descriptors")
         self._sockets.add(row, fds)
         self._plane.open(row, command.spec, now_ns=now_ns)
-        self._place(row, now_ns)
-
-    def _place(self, row: int, now_ns: int) -> None:
-        """Put a row's slot on the grid, where fewest other rows are."""
-        if self._plane.due_ns[row] == FOREVER_NS:
-            return
+        # Its slot goes on the grid, where fewest other rows are: no tick carries more than its share.
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
+        self._post(RowOpened(row, command.spec.generation))
 
     def _fail(self, command: Message, error: Exception, now_ns: int) -> None:
         """One leg's command broke: its owner is told, the other legs go on."""

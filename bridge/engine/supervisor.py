@@ -8,7 +8,7 @@ from typing import cast
 
 from bridge.aio.tasks import Tasks
 from bridge.engine.child import MediaProcess, MediaSettings
-from bridge.engine.commands import EngineDied, LegEvent, Message, Ready, RowClosed
+from bridge.engine.commands import EngineDied, LegEvent, Message, Ready, RowClosed, RowOpened
 from bridge.engine.leg import LegStatus, MediaLeg
 from bridge.engine.ports import PortRange, raise_file_limit
 from bridge.engine.shared import EngineGauges
@@ -174,11 +174,11 @@ class MediaEngine:
                 if self._life is not None:
                     self._life.free_rows.append(row)
             case _ if (leg := self._legs.get(getattr(message, "generation", 0))) is not None:
-                self._deliver(leg, cast("LegEvent", message))
+                self._deliver(leg, cast("LegEvent | RowOpened", message))
             case _:
                 pass  # A last word about a leg that was closed meanwhile.
 
-    def _deliver(self, leg: MediaLeg, event: LegEvent) -> None:
+    def _deliver(self, leg: MediaLeg, event: LegEvent | RowOpened) -> None:
         try:
             leg.receive(event)
         except Exception as error:

@@ -49,11 +49,10 @@ class FakePlane:
         if self.broken:
             raise ValueError("this plane is broken")
         self.specs[row] = spec
-        self.due_ns[row] = now_ns if spec.sending else FOREVER_NS
+        self.due_ns[row] = now_ns
 
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         self.specs[row] = spec
-        self.due_ns[row] = now_ns if spec.sending else FOREVER_NS
 
     def close(self, row: int) -> None:
         del self.specs[row]

@@ -42,8 +42,7 @@ def test_a_process_dies_with_its_parent() -> None:
         [
             sys.executable,
             "-c",
-            "import os
-import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])",
+            "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])",
             orphan,
         ],
         stdout=subprocess.PIPE,
