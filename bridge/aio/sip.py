@@ -1,0 +1,286 @@
+"""SIP over UDP on an event loop: carries datagrams to the agent, and calls to whoever serves them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+from bridge.aio.pump import Pump
+from bridge.aio.sip_call import CallRefused, IncomingCall, SipCall
+from bridge.aio.sip_route import LocalAddresses, is_ipv4, resolve
+from bridge.aio.tasks import Tasks
+from bridge.errors import CallEnded, RemoteProtocolError, SetupError
+from bridge.ports import Clock, IdSource
+from bridge.sip.agent import Agent, AgentSettings
+from bridge.sip.events import Arrived, Command, Datagram, Drain, Gone, Output, Place
+from bridge.sip.grammar import Uri
+from bridge.sip.layer import Send
+from bridge.sip.timers import DEFAULT_TIMERS, Timers
+
+__all__ = ["CallRefused", "IncomingCall", "SipCall", "SipEndpoint", "SipSettings"]
+
+MAX_DATAGRAM_BYTES = 65535
+_CLOSE_WITHIN_S = 1.0
+"""How long `close` waits for peers to answer our BYEs."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SipSettings:
+    """Where to listen, whom to serve, and how much."""
+
+    listen: tuple[str, int] = ("0.0.0.0", 5060)
+    """IPv4 address and UDP port; port 0 takes a free one."""
+    allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    """Networks whose requests are served; others are dropped and counted."""
+    advertised_ip: str | None = None
+    """Address in Via and Contact; None takes that of the route to each peer."""
+    answer_after_ms: int = 0
+    """How long `IncomingCall.answer` lets it ring first."""
+    user_agent: str = "cosybridge"
+    max_requests_per_s: int = 200
+    """Datagrams of one source; more are dropped and counted."""
+    max_calls_per_source: int = 256
+    max_calls: int = 1024
+    timers: Timers = DEFAULT_TIMERS
+
+
+class SipEndpoint:
+    """One UDP socket that answers and places calls; made by `start`."""
+
+    def __init__(
+        self,
+        settings: SipSettings,
+        *,
+        clock: Clock,
+        dice: IdSource,
+        on_call: Callable[[IncomingCall], Awaitable[None]],
+    ) -> None:
+        self.listen: tuple[str, int] = settings.listen
+        """Address the socket is bound to."""
+        self._settings = settings
+        self._clock = clock
+        self._dice = dice
+        self._on_call = on_call
+        self._tasks = Tasks("sip")
+        self._calls: dict[str, IncomingCall | SipCall] = {}
+        self._all_gone = asyncio.Event()
+        self._addresses = LocalAddresses(bound_ip=settings.listen[0], advertised_ip=settings.advertised_ip)
+        self._transport: asyncio.DatagramTransport
+        self._agent: Agent
+        self._pump: Pump[Datagram | Command, Output]
+
+    @classmethod
+    async def start(
+        cls,
+        settings: SipSettings,
+        *,
+        clock: Clock,
+        dice: IdSource,
+        on_call: Callable[[IncomingCall], Awaitable[None]],
+    ) -> "SipEndpoint":
+        """Bind the socket and begin to serve.
+
+        Args:
+            settings: Where and whom.
+            clock: For timers.
+            dice: For tags and branches.
+            on_call: Runs as a task for each incoming call. If it returns without an answer
+                the caller gets 480; if it fails, 500 or BYE.
+
+        Raises:
+            SetupError: If the port cannot be bound.
+            ConfigError: If `allow` holds something that is no network.
+        """
+        endpoint = cls(settings, clock=clock, dice=dice, on_call=on_call)
+        loop = asyncio.get_running_loop()
+        host, port = settings.listen
+        try:
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Protocol(endpoint), local_addr=(host, port)
+            )
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SetupError(
+                f"cannot listen for SIP on UDP {host}:{port}: {reason}; set sip.listen to a free port"
+            ) from None
+        # asyncio would allocate 256 KiB for every datagram.
+        transport.max_size = MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
+        endpoint._bound(transport)
+        return endpoint
+
+    def _bound(self, transport: asyncio.DatagramTransport) -> None:
+        settings = self._settings
+        self._transport = transport
+        self.listen = cast("tuple[str, int]", transport.get_extra_info("sockname")[:2])
+        agent_settings = AgentSettings(
+            port=self.listen[1],
+            allow=settings.allow,
+            user_agent=settings.user_agent,
+            max_requests_per_s=settings.max_requests_per_s,
+            max_calls_per_source=settings.max_calls_per_source,
+            max_calls=settings.max_calls,
+        )
+        self._agent = Agent(agent_settings, ids=self._dice, timers=settings.timers)
+        self._pump = Pump(self._agent, clock=self._clock, deliver=self._deliver)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Everything received, dropped and refused so far, by cause."""
+        return self._agent.counters
+
+    @property
+    def calls(self) -> int:
+        """Calls of which anything is left, BYEs on their way included."""
+        return self._agent.calls
+
+    def local_ip(self, peer: str) -> str:
+        """Our address as a peer sees it.
+
+        Args:
+            peer: An IPv4 address, or a SIP URI whose host is one; a name counts as far away.
+        """
+        host = Uri.parse(peer).host if ":" in peer else peer
+        return self._addresses.toward(host if is_ipv4(host) else "192.0.2.1")
+
+    async def call(
+        self,
+        uri: str,
+        *,
+        sdp: bytes,
+        from_user: str = "cosybridge",
+        headers: tuple[tuple[str, str], ...] = (),
+        timeout_s: float = 32.0,
+    ) -> SipCall:
+        """Call somebody; returns when 200 has come and ACK is sent. Cancelling it cancels the call.
+
+        Args:
+            uri: ``sip:user@host:port``.
+            sdp: Our offer.
+            from_user: User part of our From.
+            headers: Further header fields of the INVITE.
+            timeout_s: How long it may ring.
+
+        Raises:
+            CallRefused: If the callee or a proxy declines; a NegotiationError with the status.
+            SetupError: If nobody answers, or `uri` leads nowhere.
+        """
+        try:
+            host, port = Uri.parse(uri).destination
+        except RemoteProtocolError:
+            raise SetupError(f"{uri} is not a SIP URI; write it like sip:user@192.0.2.7:5060") from None
+        destination = await resolve(host, port)
+        name, call_id = self._dice.token(8), self._dice.token(12)
+        call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
+        local_ip = self._addresses.toward(destination[0])
+        self._feed(Place(name, call_id, uri, destination, local_ip, sdp, from_user, headers))
+        self._calls[name] = call
+        try:
+            async with asyncio.timeout(timeout_s):
+                await call.confirmed()
+        except CallEnded as end:
+            if call.status in (0, 408):
+                raise SetupError(f"{uri} did not answer: {end.reason}") from None
+            raise CallRefused(uri, end.reason, status=call.status) from None
+        except TimeoutError:
+            raise SetupError(f"{uri} did not answer within {timeout_s:g} s") from None
+        finally:
+            if not call.is_established:
+                await call.hangup("no answer")
+        return call
+
+    def drain(self) -> None:
+        """Take no new calls; running ones go on. OPTIONS is answered 503, so that proxies look elsewhere."""
+        self._feed(Drain())
+
+    async def close(self) -> None:
+        """Hang up every call, wait a moment for the answers, free the port; safe twice."""
+        self.drain()
+        for call in list(self._calls.values()):
+            if isinstance(call, SipCall):
+                await call.hangup("shut down")
+            else:
+                call.reject(503)
+        if self._agent.calls:
+            self._all_gone.clear()
+            try:
+                async with asyncio.timeout(_CLOSE_WITHIN_S):
+                    await self._all_gone.wait()
+            except TimeoutError:
+                _log.info("closed before every BYE was answered")
+        await self._tasks.close()
+        self._pump.close()
+        self._transport.close()
+
+    def received(self, data: bytes, source: tuple[str, int]) -> None:
+        """Take one datagram off the socket."""
+        self._feed(Datagram(data, source, self._addresses.toward(source[0])))
+
+    def failed(self, error: OSError) -> None:
+        """Count a datagram that the kernel would not send."""
+        self._agent.counters["send_errors"] += 1
+        _log.debug("datagram not sent: %s", error)
+
+    def _feed(self, item: Datagram | Command) -> None:
+        self._pump.feed(item)
+
+    def _deliver(self, output: Output) -> None:
+        if isinstance(output, Send):
+            self._send(output)
+        elif isinstance(output, Arrived):
+            incoming = IncomingCall(
+                output,
+                self._feed,
+                adopt=self._calls.__setitem__,
+                answer_after_s=self._settings.answer_after_ms / 1000,
+            )
+            self._calls[output.call] = incoming
+            self._tasks.start(self._serve(incoming), name=f"call {output.call_id}")
+        elif isinstance(output, Gone):
+            self._calls.pop(output.call, None)
+            if not self._agent.calls:
+                self._all_gone.set()
+        elif (call := self._calls.get(output.call)) is not None:
+            call.deliver(output)
+
+    async def _serve(self, incoming: IncomingCall) -> None:
+        try:
+            await self._on_call(incoming)
+        except CallEnded:
+            pass  # The caller gave up first: nothing is wrong.
+        except BaseException:
+            incoming.reject(500)
+            if incoming.answered is not None:
+                await incoming.answered.hangup("failed")
+            raise
+        incoming.reject(480)
+
+    def _send(self, send: Send) -> None:
+        if is_ipv4(send.destination[0]):
+            self._transport.sendto(send.data, send.destination)
+        else:
+            self._tasks.start(self._send_by_name(send), name=f"look up {send.destination[0]}")
+
+    async def _send_by_name(self, send: Send) -> None:
+        try:
+            destination = await resolve(*send.destination)
+        except SetupError as error:
+            self._agent.counters["send_errors"] += 1
+            _log.info("datagram not sent: %s", error)
+            return
+        self._transport.sendto(send.data, destination)
+
+
+class _Protocol(asyncio.DatagramProtocol):
+    """Hands what the socket says to the endpoint."""
+
+    def __init__(self, endpoint: SipEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._endpoint.received(data, addr[:2])
+
+    def error_received(self, exc: Exception) -> None:
+        self._endpoint.failed(cast("OSError", exc))

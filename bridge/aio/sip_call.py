@@ -1,0 +1,231 @@
+"""One call as an agent sees it: awaitable, and ended exactly once."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from bridge.errors import CallEnded, NegotiationError, RemoteProtocolError
+from bridge.sip.events import (
+    AcceptOffer,
+    Answer,
+    Answered,
+    Arrived,
+    Command,
+    Ended,
+    Established,
+    Hangup,
+    Offered,
+    Progressed,
+    RefuseOffer,
+    Reject,
+    Ring,
+)
+
+__all__ = ["CallRefused", "IncomingCall", "SipCall"]
+
+CallOutput = Established | Offered | Answered | Progressed | Ended
+"""What the agent says about one call after its arrival."""
+
+_log = logging.getLogger(__name__)
+
+
+class CallRefused(NegotiationError):  # noqa: N818  an answer, though not the one we hoped for
+    """The callee, or a proxy on the way, declined a call of ours.
+
+    Attributes:
+        status: The SIP status, e.g. 486.
+    """
+
+    def __init__(self, uri: str, reason: str, *, status: int) -> None:
+        super().__init__(f"{uri} declined the call: {reason}")
+        self.status: int = status
+
+
+class SipCall:
+    """A call that stands, or that we are placing; hang up when done.
+
+    Args:
+        call: Name of the call at the agent.
+        feed: Where commands go.
+        call_id: The SIP Call-ID.
+        remote_uri: Who is at the other end.
+        remote_sdp: Its description so far.
+    """
+
+    def __init__(
+        self, call: str, feed: Callable[[Command], None], *, call_id: str, remote_uri: str, remote_sdp: bytes
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.call_id: str = call_id
+        self.remote_uri: str = remote_uri
+        self.remote_sdp: bytes = remote_sdp
+        """The peer's latest description; empty while its answer to our offer is on the way."""
+        self.ended: asyncio.Future[str] = loop.create_future()
+        """Done when the call is over, with the reason: ``"caller hung up"``, ``"no ack"``, …"""
+        self.on_reinvite: Callable[[bytes], bytes] | None = None
+        """Gets the peer's new offer, returns our answer; or gets nothing and returns our offer.
+
+        NegotiationError refuses it with 488, and the call goes on as before.
+        """
+        self.on_answer: Callable[[bytes], None] | None = None
+        """Gets the peer's answer to an offer that `on_reinvite` returned."""
+        self.status: int = 0
+        """What ended a call of ours before it stood: 486, 404, …"""
+        self._call = call
+        self._feed = feed
+        self._established: asyncio.Future[None] = loop.create_future()
+
+    def __repr__(self) -> str:
+        return f"SipCall({self.call_id})"
+
+    async def hangup(self, reason: str = "hung up") -> None:
+        """End the call; returns when BYE is on its way. Harmless when it is over."""
+        if not self.ended.done():
+            self._feed(Hangup(self._call, reason or "hung up"))
+
+    @property
+    def is_established(self) -> bool:
+        return self._established.done()
+
+    async def confirmed(self) -> None:
+        """Wait until both sides know that the call stands: the ACK came.
+
+        Raises:
+            CallEnded: If it ended before.
+        """
+        either: set[asyncio.Future[Any]] = {self._established, self.ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not self._established.done():
+            raise CallEnded(self.ended.result())
+
+    async def answered_sdp(self) -> bytes:
+        """Wait for the peer's description when its INVITE had none: the ACK brings it.
+
+        Raises:
+            CallEnded: If the call ended before.
+        """
+        await self.confirmed()
+        return self.remote_sdp
+
+    def deliver(self, output: CallOutput) -> None:
+        """Take what the agent says about this call; called by the endpoint only."""
+        match output:
+            case Established(sdp=sdp):
+                self.remote_sdp = sdp or self.remote_sdp
+                self._established.set_result(None)
+            case Offered():
+                self._offered(output)
+            case Answered(sdp=sdp):
+                self.remote_sdp = sdp
+                if self.on_answer is not None:
+                    self.on_answer(sdp)
+            case Ended(reason=reason, status=status):
+                self.status = status
+                self.ended.set_result(reason)
+            case Progressed():
+                pass
+
+    def _offered(self, offered: Offered) -> None:
+        try:
+            if self.on_reinvite is None:
+                raise NegotiationError("nobody here can change this call")
+            sdp = self.on_reinvite(offered.sdp)
+        except (NegotiationError, RemoteProtocolError) as error:
+            _log.info("re-INVITE refused: %s", error)
+            self._feed(RefuseOffer(self._call, offered.ticket, 488))
+        except Exception:
+            # A bug in one call's handler must not take the others with it.
+            _log.exception("re-INVITE failed")
+            self._feed(RefuseOffer(self._call, offered.ticket, 500))
+        else:
+            self.remote_sdp = offered.sdp or self.remote_sdp
+            self._feed(AcceptOffer(self._call, offered.ticket, sdp))
+
+
+class IncomingCall:
+    """A caller who waits: `ring`, `answer` or `reject`.
+
+    Args:
+        arrived: What the agent says of it.
+        feed: Where commands go.
+        adopt: Told when the call is answered, so that what follows reaches the `SipCall`.
+        answer_after_s: How long it must ring.
+    """
+
+    def __init__(
+        self,
+        arrived: Arrived,
+        feed: Callable[[Command], None],
+        *,
+        adopt: Callable[[str, SipCall], None],
+        answer_after_s: float = 0.0,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.call_id: str = arrived.call_id
+        self.from_uri: str = arrived.from_uri
+        self.to_user: str = arrived.to_user
+        self.to_uri: str = arrived.to_uri
+        self.source: tuple[str, int] = arrived.source
+        self.local_ip: str = arrived.local_ip
+        """Our address as this peer sees it."""
+        self.sdp: bytes = arrived.sdp
+        """The offer; empty when we are to make one: see `SipCall.answered_sdp`."""
+        self.nat: bool = arrived.is_behind_nat
+        self.answered: SipCall | None = None
+        self._call = arrived.call
+        self._feed = feed
+        self._adopt = adopt
+        self._answer_at_s = loop.time() + answer_after_s
+        self._is_ringing = False
+        self._over: asyncio.Future[str] = loop.create_future()
+
+    def __repr__(self) -> str:
+        return f"IncomingCall({self.call_id})"
+
+    def ring(self) -> None:
+        """Send 180 once; harmless when the caller gave up."""
+        if not self._is_ringing and not self._over.done():
+            self._is_ringing = True
+            self._feed(Ring(self._call))
+
+    async def ringing(self, duration_s: float) -> bool:
+        """Let it ring; True if the caller still waits after `duration_s`."""
+        if duration_s > 0 and not self._over.done():
+            await asyncio.wait([self._over], timeout=duration_s)
+        return not self._over.done()
+
+    async def answer(self, sdp: bytes) -> SipCall:
+        """Send 200, after `sip.answer_after_ms`; the ACK is awaited in the background.
+
+        Raises:
+            CallEnded: If the caller gave up, or the call was rejected.
+        """
+        remaining_s = self._answer_at_s - asyncio.get_running_loop().time()
+        if remaining_s > 0:
+            self.ring()
+        if not await self.ringing(remaining_s):
+            raise CallEnded(self._over.result())
+        call = SipCall(
+            self._call, self._feed, call_id=self.call_id, remote_uri=self.from_uri, remote_sdp=self.sdp
+        )
+        self._adopt(self._call, call)
+        self.answered = call
+        self._over.set_result("answered")
+        self._feed(Answer(self._call, sdp))
+        return call
+
+    def reject(self, status: int, reason: str | None = None) -> None:
+        """Refuse with a 3xx to 6xx; harmless when the call is answered or over."""
+        if not self._over.done():
+            self._feed(Reject(self._call, status, reason))
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the caller still has no final answer."""
+        return not self._over.done()
+
+    def deliver(self, output: CallOutput) -> None:
+        """Take the end of an unanswered call; called by the endpoint only."""
+        if isinstance(output, Ended):
+            self._over.set_result(output.reason)

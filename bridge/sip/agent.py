@@ -1,0 +1,309 @@
+"""The SIP endpoint as one machine: datagrams and commands in, datagrams and events out (RFC 3261 §8)."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bridge.errors import RemoteProtocolError
+from bridge.ports import IdSource
+from bridge.sip import events, wire
+from bridge.sip.agenda import Agenda
+from bridge.sip.callee import CalleeSession
+from bridge.sip.caller import CallerSession, decline_success
+from bridge.sip.dialog import LocalPlace
+from bridge.sip.events import Arrived, Command, Datagram, Gone, Output
+from bridge.sip.grammar import Uri
+from bridge.sip.guard import Networks, RateLimit
+from bridge.sip.layer import Outcome, Send, TransactionLayer
+from bridge.sip.message import Request, Response, respond
+from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new
+from bridge.sip.offer import is_behind_nat
+from bridge.sip.session import Session, Surroundings
+from bridge.sip.timers import DEFAULT_TIMERS, Timers
+
+__all__ = ["Agent", "AgentSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What the agent allows."""
+
+    port: int = 5060
+    """Where we listen; named in Contact and Via."""
+    allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    """Networks whose requests are served; others are dropped and counted."""
+    user_agent: str = "cosybridge"
+    max_requests_per_s: int = 200
+    """Datagrams of one source; more are dropped and counted."""
+    max_calls_per_source: int = 256
+    max_calls: int = 1024
+    """More are answered 503."""
+
+
+class Agent:
+    """User agent server and client over one UDP socket.
+
+    Args:
+        settings: What it allows.
+        ids: For tags, branches and call ids.
+        timers: The base values, for tests that shorten them.
+    """
+
+    def __init__(self, settings: AgentSettings, *, ids: IdSource, timers: Timers = DEFAULT_TIMERS) -> None:
+        self.is_draining: bool = False
+        self.counters: Counter[str] = Counter()
+        """Everything dropped or refused, by cause, and what went through."""
+        self._settings = settings
+        self._ids = ids
+        self._allow = Networks(settings.allow, key="sip.allow")
+        self._rate = RateLimit(settings.max_requests_per_s)
+        self._layer = TransactionLayer(timers=timers)
+        self._sessions: dict[str, Session] = {}
+        self._peer_of: dict[str, str] = {}
+        self._peers: Counter[str] = Counter()
+        self._agenda = Agenda()
+        self._outputs: list[Output] = []
+
+    @property
+    def state(self) -> str:
+        return "draining" if self.is_draining else "serving"
+
+    @property
+    def calls(self) -> int:
+        """Calls of which anything is left."""
+        return len(self._sessions)
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When to call `handle_timeout`; None while nothing is pending."""
+        due = (self._agenda.next_ns, self._layer.deadline_ns)
+        return min((ns for ns in due if ns is not None), default=None)
+
+    def receive(self, item: Datagram | Command, *, now_ns: int) -> None:
+        """Advance on one datagram, which never raises, or on one command.
+
+        A command to a call that has ended meanwhile is counted and ignored.
+
+        Raises:
+            LocalProtocolError: If a command is illegal in the state of its call.
+        """
+        if isinstance(item, Datagram):
+            self._arrived(item, now_ns=now_ns)
+        else:
+            self._command(item, now_ns=now_ns)
+        self._settle(now_ns=now_ns)
+
+    def handle_timeout(self, *, now_ns: int) -> None:
+        """Do what is due; harmless when early."""
+        self._layer.handle_timeout(now_ns=now_ns)
+        for call in self._agenda.take(now_ns=now_ns):
+            self._sessions[call].handle_timeout(now_ns=now_ns)
+            self._collect(call)
+        self._settle(now_ns=now_ns)
+
+    def drain(self) -> list[Output]:
+        """Outputs since the last call, in order."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def _command(self, item: Command, *, now_ns: int) -> None:
+        if isinstance(item, events.Drain):
+            self.is_draining = True
+            return
+        if isinstance(item, events.Place):
+            placed = CallerSession(item, self._around(item.local_ip), now_ns=now_ns)
+            self._enter(placed, item.destination[0])
+            self.counters["calls_placed"] += 1
+        session = self._sessions.get(item.call)
+        match item, session:
+            case _, None:
+                self.counters["late_commands"] += 1
+            case events.Ring(), CalleeSession():
+                session.ring(now_ns=now_ns)
+            case events.Answer(sdp=sdp), CalleeSession():
+                session.answer(sdp, now_ns=now_ns)
+            case events.Reject(status=status, reason=reason, headers=headers), CalleeSession():
+                session.reject(status, reason=reason, headers=headers, now_ns=now_ns)
+            case events.Hangup(reason=reason), Session():
+                session.hang_up(reason, now_ns=now_ns)
+            case events.AcceptOffer(ticket=ticket, sdp=sdp), Session():
+                session.accept_offer(ticket, sdp, now_ns=now_ns)
+            case events.RefuseOffer(ticket=ticket, status=status), Session():
+                session.refuse_offer(ticket, status, now_ns=now_ns)
+        self._collect(item.call)
+
+    def _arrived(self, item: Datagram, *, now_ns: int) -> None:
+        is_allowed = item.source[0] in self._allow
+        if not is_allowed and item.source[0] not in self._peers:
+            self.counters["strangers"] += 1
+            return
+        if not self._rate.admits(item.source[0], now_ns=now_ns):
+            self.counters["throttled"] += 1
+            return
+        try:
+            message = wire.parse(item.data)
+        except wire.BadRequestError as error:
+            self.counters["malformed"] += 1
+            if is_allowed:
+                answer = error.answer(source=item.source, to_tag=self._ids.token(8))
+                self._outputs.append(Send(answer, error.via.reply_address(item.source)))
+            return
+        except RemoteProtocolError:
+            self.counters["malformed"] += 1
+            return
+        if message is None:
+            self.counters["keepalives"] += 1
+        elif self._layer.absorb(message, now_ns=now_ns):
+            self.counters["absorbed"] += 1
+        elif isinstance(message, Response) or not (is_allowed or message.to.tag in self._sessions):
+            self.counters["strays"] += 1
+        else:
+            self._requested(message, item, now_ns=now_ns)
+
+    def _requested(self, request: Request, item: Datagram, *, now_ns: int) -> None:
+        """Serve a request that no transaction knows."""
+        session = self._sessions.get(request.to.tag)
+        if request.method == "ACK":
+            if session is None:
+                self.counters["strays"] += 1
+            else:
+                session.receive(request, "", source=item.source, now_ns=now_ns)
+                self._collect(session.call)
+            return
+        if request.to.tag and session is not None:
+            key = self._layer.open(request, source=item.source, owner=session.call, now_ns=now_ns)
+            session.receive(request, key, source=item.source, now_ns=now_ns)
+            self._collect(session.call)
+        elif request.method == "CANCEL":
+            self._cancelled(request, item, now_ns=now_ns)
+        elif (refusal := self._refusal(request, item)) is not None:
+            self._answer(request, refusal, item, now_ns=now_ns)
+        elif request.method == "INVITE":
+            self._invited(request, item, now_ns=now_ns)
+        else:
+            self._answer(request, (200, [("Allow", ALLOW), ("Accept", SDP_TYPE)]), item, now_ns=now_ns)
+
+    def _refusal(self, request: Request, item: Datagram) -> Refusal | None:
+        """Why a request outside any dialog is not served (§8.2, §12.2.2)."""
+        if request.to.tag or request.method == "BYE":
+            return 481, []
+        if self._layer.is_merged(request):
+            return 482, []
+        if (refusal := refusal_of_new(request)) is not None:
+            return refusal
+        is_full = request.method == "INVITE" and (
+            len(self._sessions) >= self._settings.max_calls
+            or self._peers[item.source[0]] >= self._settings.max_calls_per_source
+        )
+        if is_full:
+            self.counters["calls_over_limit"] += 1
+        # 503 with a time makes a dispatcher look elsewhere meanwhile (§21.5.4).
+        return (503, [("Retry-After", "10")]) if is_full or self.is_draining else None
+
+    def _invited(self, request: Request, item: Datagram, *, now_ns: int) -> None:
+        call = self._ids.token(8)
+        key = self._layer.open(request, source=item.source, owner=call, now_ns=now_ns)
+        try:
+            session = CalleeSession(
+                call, request, key, self._around(item.local_ip), source=item.source, now_ns=now_ns
+            )
+        except RemoteProtocolError:
+            self.counters["malformed"] += 1
+            refused = respond(request, 400, source=item.source, to_tag=call)
+            self._layer.respond(key, refused, now_ns=now_ns)
+            return
+        self._enter(session, item.source[0])
+        self.counters["calls_received"] += 1
+        uri = Uri.parse(request.uri)
+        arrived = Arrived(
+            call=call,
+            call_id=request.call_id,
+            from_uri=request.from_.uri.text,
+            to_uri=request.uri,
+            to_user=uri.user or request.to.uri.user,
+            source=item.source,
+            local_ip=item.local_ip,
+            sdp=request.body,
+            is_behind_nat=request.via.host != item.source[0]
+            or is_behind_nat(request.body, source_ip=item.source[0]),
+        )
+        self._outputs.append(arrived)
+
+    def _cancelled(self, cancel: Request, item: Datagram, *, now_ns: int) -> None:
+        invite_key = self._layer.cancelled(cancel)
+        if invite_key is None:
+            self._answer(cancel, (481, []), item, now_ns=now_ns)
+            return
+        call = self._layer.owner_of(invite_key)
+        self._answer(cancel, (200, []), item, to_tag=call, now_ns=now_ns)
+        session = self._sessions.get(call)
+        if session is not None:
+            session.refuse_offer(invite_key, 487, now_ns=now_ns)
+            if isinstance(session, CalleeSession):
+                session.cancel(now_ns=now_ns)
+            self._collect(call)
+
+    def _answer(
+        self, request: Request, refusal: Refusal, item: Datagram, *, to_tag: str = "", now_ns: int
+    ) -> None:
+        """Answer a request that no session is to see."""
+        status, extra = refusal
+        if status >= 300:
+            self.counters[f"refused_{status}"] += 1
+        key = self._layer.open(request, source=item.source, now_ns=now_ns)
+        tag = to_tag or self._ids.token(8)
+        self._layer.respond(
+            key, respond(request, status, source=item.source, to_tag=tag, extra=extra), now_ns=now_ns
+        )
+
+    def _around(self, local_ip: str) -> Surroundings:
+        place = LocalPlace(local_ip, self._settings.port, self._settings.user_agent)
+        return Surroundings(self._layer, self._ids, place)
+
+    def _enter(self, session: Session, peer_ip: str) -> None:
+        self._sessions[session.call] = session
+        self._peer_of[session.call] = peer_ip
+        self._peers[peer_ip] += 1
+
+    def _collect(self, call: str) -> None:
+        """Take a session's outputs and its next deadline; forget it when it is gone."""
+        if (session := self._sessions.get(call)) is None:
+            return
+        for output in session.drain():
+            self._outputs.append(output)
+            if isinstance(output, Gone):
+                del self._sessions[call]
+                self._leave(call)
+        self._agenda.set(call, session.deadline_ns if call in self._sessions else None)
+
+    def _leave(self, call: str) -> None:
+        peer_ip = self._peer_of.pop(call)
+        self._peers[peer_ip] -= 1
+        if not self._peers[peer_ip]:
+            del self._peers[peer_ip]
+
+    def _settle(self, *, now_ns: int) -> None:
+        """Carry what transactions say to the sessions, until nothing is left to say."""
+        while outputs := self._layer.drain():
+            for output in outputs:
+                if isinstance(output, Send):
+                    self._outputs.append(output)
+                else:
+                    self._conclude(output, now_ns=now_ns)
+
+    def _conclude(self, outcome: Outcome, *, now_ns: int) -> None:
+        session = self._sessions.get(outcome.owner)
+        message = outcome.message
+        if session is None:
+            if (
+                isinstance(message, Response)
+                and message.cseq.method == "INVITE"
+                and message.status // 100 == 2
+            ):
+                self._outputs += decline_success(outcome, layer=self._layer, ids=self._ids, now_ns=now_ns)
+            return
+        if isinstance(message, Request):
+            # Some phones send the ACK of a 2xx with the branch of the INVITE, as RFC 2543 had it.
+            session.receive(message, "", source=("", 0), now_ns=now_ns)
+        else:
+            session.conclude(outcome, now_ns=now_ns)
+        self._collect(session.call)

@@ -1,0 +1,154 @@
+"""A call that we place: our side of the INVITE transaction (RFC 3261 §13.2, §9.1)."""
+
+from bridge.errors import LocalProtocolError, RemoteProtocolError
+from bridge.ports import IdSource
+from bridge.sip.dialog import Dialog, LocalPlace
+from bridge.sip.events import Established, Place, Progressed
+from bridge.sip.layer import Outcome, Send, TransactionLayer
+from bridge.sip.message import Headers, Request, Response
+from bridge.sip.methods import ALLOW, SDP_TYPE
+from bridge.sip.session import Event, Session, State, Surroundings, new_branch
+
+__all__ = ["CallerSession", "decline_success"]
+
+
+class CallerSession(Session):
+    """Sends the INVITE at once; acknowledges every 2xx that comes of it.
+
+    Args:
+        command: Whom to call, and with what.
+        around: What the session works with.
+        now_ns: When.
+
+    Raises:
+        LocalProtocolError: If a header field of ours contains a line break.
+    """
+
+    def __init__(self, command: Place, around: Surroundings, *, now_ns: int) -> None:
+        super().__init__(command.call, State.CALLING, around, hung_up="callee hung up")
+        self._destination = command.destination
+        self._invite = _invite(command, around)
+        self._acks: dict[str, Send] = {}
+        self._cancel_by_ns: int | None = None
+        self._key = around.layer.request(
+            self._invite, destination=command.destination, owner=command.call, now_ns=now_ns
+        )
+
+    @property
+    def deadline_ns(self) -> int | None:
+        due = (self._answers.deadline_ns, self._cancel_by_ns)
+        return min((ns for ns in due if ns is not None), default=None)
+
+    def handle_timeout(self, *, now_ns: int) -> None:
+        super().handle_timeout(now_ns=now_ns)
+        if self._cancel_by_ns is not None and now_ns >= self._cancel_by_ns:
+            self._cancel_by_ns = None
+            self._move(Event.EXPIRED, now_ns=now_ns)
+
+    def hang_up(self, reason: str, *, now_ns: int) -> None:
+        self._report(reason)
+        if self._move(Event.HANGUP, now_ns=now_ns) and self.state is State.CANCELLING:
+            self._cancel(now_ns=now_ns)
+
+    def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
+        if outcome.key == self._bye_key and outcome.is_final:
+            self._move(Event.BYE_DONE, now_ns=now_ns)
+        elif outcome.key == self._key:
+            self._invited(outcome, now_ns=now_ns)
+
+    def _invited(self, outcome: Outcome, *, now_ns: int) -> None:
+        response = outcome.message
+        if not isinstance(response, Response):
+            self._report("no answer", status=408)
+            self._move(Event.EXPIRED, now_ns=now_ns)
+        elif response.status < 200:
+            was_abandoned = self.state is State.ABANDONED
+            self._move(Event.PROVISIONAL, now_ns=now_ns)
+            if was_abandoned:
+                self._cancel(now_ns=now_ns)
+            elif response.status > 100:
+                self._outputs.append(Progressed(self.call, response.status, response.body))
+        elif response.status < 300:
+            self._succeeded(outcome, response, now_ns=now_ns)
+        else:
+            self._report(f"{response.status} {response.reason}".strip(), status=response.status)
+            self._move(Event.FAILURE, now_ns=now_ns)
+
+    def _succeeded(self, outcome: Outcome, response: Response, *, now_ns: int) -> None:
+        if (ack := self._acks.get(response.to.tag)) is not None:
+            # Our ACK was lost: every repeated 2xx gets it again (§13.2.2.4).
+            self._outputs.append(ack)
+            return
+        if self.dialog is not None:
+            # Another branch of a forked call answered too late.
+            layer, ids = self._around.layer, self._around.ids
+            self._outputs += decline_success(outcome, layer=layer, ids=ids, now_ns=now_ns)
+            return
+        try:
+            dialog = Dialog.of_caller(self._invite, response, place=self._around.place)
+        except RemoteProtocolError as error:
+            # Without a Contact there is nobody to send an ACK or a BYE to.
+            self._report(str(error))
+            self._move(Event.FAILURE, now_ns=now_ns)
+            return
+        self.dialog = dialog
+        ack = Send(
+            bytes(dialog.ack(self._invite.cseq.number, branch=new_branch(self._around.ids))),
+            dialog.destination,
+        )
+        self._acks[response.to.tag] = ack
+        self._outputs.append(ack)
+        self._cancel_by_ns = None
+        self._move(Event.SUCCESS, now_ns=now_ns)
+        if self.state is State.CONFIRMED:
+            self._outputs.append(Established(self.call, response.body, dialog.target.text))
+
+    def _cancel(self, *, now_ns: int) -> None:
+        """Take the INVITE back; it then ends with 487, or after 64·T1 without a word (§9.1)."""
+        layer, invite = self._around.layer, self._invite
+        headers = Headers([("Via", str(invite.via)), ("Max-Forwards", "70")])
+        for name in ("Route", "From", "To", "Call-ID"):
+            for value in invite.headers.all(name):
+                headers.add(name, value)
+        headers.add("CSeq", f"{invite.cseq.number} CANCEL")
+        cancel = Request("CANCEL", invite.uri, headers)
+        layer.request(cancel, destination=self._destination, owner=self.call, now_ns=now_ns)
+        self._cancel_by_ns = now_ns + layer.timers.give_up_ns
+
+
+def decline_success(outcome: Outcome, *, layer: TransactionLayer, ids: IdSource, now_ns: int) -> list[Send]:
+    """Acknowledge a 2xx that nobody wants any more, and hang up at once (§13.2.2.4).
+
+    Returns the ACK; the BYE goes through the layer, owned by nobody.
+    """
+    invite, response = outcome.request, outcome.message
+    if not isinstance(response, Response):
+        return []
+    place = LocalPlace(invite.via.host, invite.via.port or 0)
+    try:
+        dialog = Dialog.of_caller(invite, response, place=place)
+    except RemoteProtocolError:
+        return []
+    ack = Send(bytes(dialog.ack(invite.cseq.number, branch=new_branch(ids))), dialog.destination)
+    bye = dialog.request("BYE", branch=new_branch(ids))
+    layer.request(bye, destination=dialog.destination, owner="", now_ns=now_ns)
+    return [ack]
+
+
+def _invite(command: Place, around: Surroundings) -> Request:
+    place = around.place
+    headers = Headers([("Via", place.via(new_branch(around.ids))), ("Max-Forwards", "70")])
+    headers.add("From", f"<sip:{command.from_user}@{place.ip}:{place.port}>;tag={command.call}")
+    headers.add("To", f"<{command.uri}>")
+    headers.add("Call-ID", command.call_id)
+    headers.add("CSeq", "1 INVITE")
+    headers.add("Contact", place.contact)
+    headers.add("Allow", ALLOW)
+    headers.add("User-Agent", place.user_agent)
+    for name, value in command.headers:
+        headers.add(name, value)
+    headers.add("Content-Type", SDP_TYPE)
+    texts = [command.uri, command.from_user, *(text for field in command.headers for text in field)]
+    if any(char in text for text in texts for char in "\r\n\0"):
+        raise LocalProtocolError("a line break in a header field of ours", rule="RFC 3261 §7.3.1")
+    return Request("INVITE", command.uri, headers, command.sdp)

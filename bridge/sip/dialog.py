@@ -1,0 +1,163 @@
+"""What two user agents know of each other during a call (RFC 3261 §12)."""
+
+from dataclasses import dataclass, field
+
+from bridge.errors import RemoteProtocolError
+from bridge.sip.grammar import NameAddr, Uri
+from bridge.sip.message import Headers, Request, Response
+
+__all__ = ["Dialog", "LocalPlace"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """Where peers reach us, as seen from one of them."""
+
+    ip: str
+    port: int
+    user_agent: str = "cosybridge"
+    """Product named in our messages."""
+
+    @property
+    def contact(self) -> str:
+        return f"<sip:cosybridge@{self.ip}:{self.port}>"
+
+    def via(self, branch: str) -> str:
+        """Top Via of a request of ours; rport asks for the way back through a NAT (RFC 3581)."""
+        return f"SIP/2.0/UDP {self.ip}:{self.port};rport;branch={branch}"
+
+
+@dataclass(slots=True)
+class Dialog:
+    """State that every request within the call is built from, and checked against."""
+
+    call_id: str
+    local: str
+    """Our From of requests, our To of theirs: address with tag."""
+    remote: str
+    """The peer's address with tag, as it wrote it."""
+    local_tag: str
+    remote_tag: str
+    target: Uri
+    """The peer's Contact: where requests are addressed to."""
+    route_set: tuple[str, ...]
+    """Proxies that want to stay in the path, ours first."""
+    place: LocalPlace
+    fallback: tuple[str, int] | None = None
+    """Where to send when the peer's Contact lies behind a NAT and no proxy is in the path."""
+    local_seq: int = 0
+    """Number of our last request; 0 before the first."""
+    remote_seq: int = field(default=-1)
+    """Number of the peer's last request; -1 before the first."""
+
+    @classmethod
+    def of_callee(
+        cls, invite: Request, *, local_tag: str, place: LocalPlace, source: tuple[str, int]
+    ) -> "Dialog":
+        """Set up the side that was called (§12.1.1).
+
+        Raises:
+            RemoteProtocolError: If the INVITE has no usable Contact, or a broken Record-Route.
+        """
+        target = _target(invite)
+        is_behind_nat = source[0] != invite.via.host == target.host
+        return cls(
+            call_id=invite.call_id,
+            local=f"{invite.headers.get('To')};tag={local_tag}",
+            remote=invite.headers.get("From") or "",
+            local_tag=local_tag,
+            remote_tag=invite.from_.tag,
+            target=target,
+            route_set=_routes(invite),
+            place=place,
+            fallback=source if is_behind_nat else None,
+            remote_seq=invite.cseq.number,
+        )
+
+    @classmethod
+    def of_caller(cls, invite: Request, response: Response, *, place: LocalPlace) -> "Dialog":
+        """Set up the side that called, from the 2xx (§12.1.2).
+
+        Raises:
+            RemoteProtocolError: If the response has no usable Contact, or a broken Record-Route.
+        """
+        return cls(
+            call_id=invite.call_id,
+            local=invite.headers.get("From") or "",
+            remote=response.headers.get("To") or "",
+            local_tag=invite.from_.tag,
+            remote_tag=response.to.tag,
+            target=_target(response),
+            route_set=_routes(response)[::-1],
+            place=place,
+            local_seq=invite.cseq.number,
+        )
+
+    @property
+    def destination(self) -> tuple[str, int]:
+        """Host and port that the next request is sent to (§8.1.2)."""
+        if self.route_set:
+            return NameAddr.parse(self.route_set[0]).uri.destination
+        return self.fallback or self.target.destination
+
+    def has(self, request: Request) -> bool:
+        """Whether the request belongs to this dialog; its To tag is taken as ours (§12.2.2)."""
+        return request.call_id == self.call_id and request.from_.tag == self.remote_tag
+
+    def admits(self, request: Request) -> bool:
+        """Note the request's number; False if it is older than one already seen (§12.2.2)."""
+        if request.cseq.number <= self.remote_seq:
+            return False
+        self.remote_seq = request.cseq.number
+        return True
+
+    def refresh(self, message: Request | Response) -> None:
+        """Follow the peer to a new Contact, if it names one (§12.2.1.2, §12.2.2).
+
+        Raises:
+            RemoteProtocolError: If it is malformed.
+        """
+        if message.contact is not None:
+            self.target = _target(message)
+
+    def request(self, method: str, *, branch: str) -> Request:
+        """Build the next request to the peer."""
+        self.local_seq += 1
+        return self._build(method, self.local_seq, branch=branch)
+
+    def ack(self, invite_seq: int, *, branch: str) -> Request:
+        """Acknowledge a 2xx, end to end (§13.2.2.4)."""
+        return self._build("ACK", invite_seq, branch=branch)
+
+    def _build(self, method: str, number: int, *, branch: str) -> Request:
+        uri, routes = self.target.text, list(self.route_set)
+        if routes and (first := NameAddr.parse(routes[0]).uri).parameter("lr") is None:
+            # A strict router wants to find itself in the Request-URI (§12.2.1.1).
+            uri, routes = first.text, [*routes[1:], f"<{self.target.text}>"]
+        headers = Headers([("Via", self.place.via(branch)), ("Max-Forwards", "70")])
+        for route in routes:
+            headers.add("Route", route)
+        headers.add("From", self.local)
+        headers.add("To", self.remote)
+        headers.add("Call-ID", self.call_id)
+        headers.add("CSeq", f"{number} {method}")
+        if method != "BYE":
+            headers.add("Contact", self.place.contact)
+        headers.add("User-Agent", self.place.user_agent)
+        return Request(method, uri, headers)
+
+
+def _target(message: Request | Response) -> Uri:
+    contact = message.contact
+    if contact is None or contact.uri.scheme not in ("sip", "sips"):
+        raise RemoteProtocolError("no SIP Contact to send requests to", rule="RFC 3261 §12.1")
+    return contact.uri
+
+
+def _routes(message: Request | Response) -> tuple[str, ...]:
+    """The recorded route, checked now: it is used when nobody can be told that it is broken."""
+    routes = tuple(message.headers.listed("Record-Route"))
+    for route in routes:
+        if not NameAddr.parse(route).uri.host:
+            raise RemoteProtocolError(f"a route without a host: {route!r}", rule="RFC 3261 §20.30")
+    return routes

@@ -1,0 +1,189 @@
+"""What goes into the SIP agent and what comes out of it, apart from bytes."""
+
+from dataclasses import dataclass, field
+
+from bridge.sip.layer import Send
+
+__all__ = [
+    "AcceptOffer",
+    "Answer",
+    "Answered",
+    "Arrived",
+    "Command",
+    "Datagram",
+    "Drain",
+    "Ended",
+    "Established",
+    "Gone",
+    "Hangup",
+    "Offered",
+    "Output",
+    "Place",
+    "Progressed",
+    "RefuseOffer",
+    "Reject",
+    "Ring",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """Input: what a peer sent."""
+
+    data: bytes
+    source: tuple[str, int]
+    local_ip: str
+    """Our address as that peer sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Command: call somebody."""
+
+    call: str
+    """Name of the call from here on; random, for it is also our tag."""
+    call_id: str
+    """Random too, and never used before."""
+    uri: str
+    destination: tuple[str, int]
+    local_ip: str
+    sdp: bytes
+    from_user: str = "cosybridge"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further header fields of the INVITE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Command: 180 to the caller."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Command: 200 with this description: the answer, or the offer when the INVITE had none."""
+
+    call: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Command: refuse an incoming call."""
+
+    call: str
+    status: int
+    reason: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Command: end the call in whatever way its state asks for: BYE, CANCEL or a refusal."""
+
+    call: str
+    reason: str = "hung up"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptOffer:
+    """Command: answer a re-INVITE."""
+
+    call: str
+    ticket: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseOffer:
+    """Command: refuse a re-INVITE; the call goes on as before (§14.2)."""
+
+    call: str
+    ticket: str
+    status: int = 488
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Command: no new calls from now on."""
+
+
+Command = Place | Ring | Answer | Reject | Hangup | AcceptOffer | RefuseOffer | Drain
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A caller waits for `Ring`, `Answer` or `Reject`; 100 has been sent."""
+
+    call: str
+    call_id: str
+    from_uri: str
+    to_uri: str
+    """The Request-URI: where the last proxy routed the call, which need not be what was dialled."""
+    to_user: str
+    source: tuple[str, int]
+    local_ip: str
+    sdp: bytes
+    """The offer; empty when we are to make one."""
+    is_behind_nat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A call of ours rings, or says why not yet."""
+
+    call: str
+    status: int
+    sdp: bytes = field(default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """Both sides know that the call stands.
+
+    For a call of ours `sdp` is the answer; for an incoming one it is what the ACK carried:
+    the answer to a delayed offer, else nothing.
+    """
+
+    call: str
+    sdp: bytes
+    remote_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """The peer wants to change the call; answer with `AcceptOffer` or `RefuseOffer`."""
+
+    call: str
+    ticket: str
+    sdp: bytes
+    """Its offer; empty when we are to make one, whose answer then comes as `Answered`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to an offer that we made in a re-INVITE's 200."""
+
+    call: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over; only tidying up is left. Comes once for every call."""
+
+    call: str
+    reason: str
+    status: int = 0
+    """What the callee answered, when that ended a call of ours; else 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing of the call is left, its BYE is answered or given up."""
+
+    call: str
+
+
+Output = Send | Arrived | Progressed | Established | Offered | Answered | Ended | Gone

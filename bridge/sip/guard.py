@@ -1,0 +1,62 @@
+"""Who may talk to us, and how fast: closed by default."""
+
+import ipaddress
+from collections import OrderedDict
+
+from bridge.errors import ConfigError
+
+__all__ = ["MAX_SOURCES", "Networks", "RateLimit"]
+
+MAX_SOURCES = 4096
+"""Sources whose rate is remembered; the one heard longest ago is forgotten first."""
+
+_NS = 1_000_000_000
+
+
+class Networks:
+    """A list of networks that addresses are checked against.
+
+    Args:
+        networks: ``"10.0.0.0/8"``, ``"192.0.2.7"``, …
+        key: Setting they come from, named in errors.
+
+    Raises:
+        ConfigError: If one of them is not a network.
+    """
+
+    def __init__(self, networks: tuple[str, ...], *, key: str) -> None:
+        try:
+            self._networks = [ipaddress.ip_network(text, strict=False) for text in networks]
+        except ValueError as error:
+            raise ConfigError(f"{key}: {error}; write networks like 192.168.0.0/16") from None
+
+    def __contains__(self, ip: str) -> bool:
+        try:
+            address = ipaddress.ip_address(ip)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+
+class RateLimit:
+    """A token bucket per source that holds two seconds' worth.
+
+    Args:
+        per_s: Datagrams per second that a source may send for long.
+    """
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def admits(self, ip: str, *, now_ns: int) -> bool:
+        """Count one datagram; False if its source is too fast."""
+        full = 2 * self._per_s * _NS
+        level, then_ns = self._buckets.pop(ip, (full, now_ns))
+        # A token is _NS long, so that integers stay exact.
+        level = min(full, level + (now_ns - then_ns) * self._per_s)
+        is_admitted = level >= _NS
+        self._buckets[ip] = (level - _NS if is_admitted else level), now_ns
+        if len(self._buckets) > MAX_SOURCES:
+            self._buckets.popitem(last=False)
+        return is_admitted

@@ -1,0 +1,148 @@
+"""All transactions of one endpoint: finds the one that a message belongs to (RFC 3261 §17)."""
+
+from dataclasses import dataclass
+
+from bridge.errors import LocalProtocolError
+from bridge.sip.agenda import Agenda
+from bridge.sip.message import Request, Response
+from bridge.sip.timers import DEFAULT_TIMERS, Timers
+from bridge.sip.transaction import Expired, Kind, State, Transaction, Transmit, transaction_key
+
+__all__ = ["Outcome", "Send", "TransactionLayer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Output: put one datagram on the wire."""
+
+    data: bytes
+    destination: tuple[str, int]
+    """Host and port; the host may be a name when a Contact or route has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Output: what a transaction has for its user."""
+
+    key: str
+    owner: str
+    request: Request
+    """What the transaction is about."""
+    message: Request | Response | None
+    """None: nobody answered, or nobody acknowledged."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will come of a request of ours."""
+        return self.message is None or (isinstance(self.message, Response) and self.message.status >= 200)
+
+
+@dataclass(slots=True)
+class _Entry:
+    transaction: Transaction
+    destination: tuple[str, int]
+    owner: str
+    merge_key: str
+
+
+class TransactionLayer:
+    """Own every transaction until it terminates.
+
+    Args:
+        timers: The base values.
+    """
+
+    def __init__(self, *, timers: Timers = DEFAULT_TIMERS) -> None:
+        self.timers: Timers = timers
+        self._entries: dict[str, _Entry] = {}
+        self._by_origin: dict[str, str] = {}
+        self._agenda = Agenda()
+        self._outputs: list[Send | Outcome] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def deadline_ns(self) -> int | None:
+        return self._agenda.next_ns
+
+    def request(self, request: Request, *, destination: tuple[str, int], owner: str, now_ns: int) -> str:
+        """Send a request of ours; its answers come as outcomes for `owner`."""
+        kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
+        key = transaction_key(request, is_server=False)
+        transaction = Transaction(kind, request, now_ns=now_ns, timers=self.timers)
+        self._entries[key] = _Entry(transaction, destination, owner, "")
+        self._settle(key)
+        return key
+
+    def open(self, request: Request, *, source: tuple[str, int], owner: str = "", now_ns: int) -> str:
+        """Take up a new request of a peer; `respond` answers it."""
+        kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.SERVER
+        key = transaction_key(request, is_server=True)
+        transaction = Transaction(kind, request, now_ns=now_ns, timers=self.timers)
+        merge_key = _origin_of(request)
+        self._entries[key] = _Entry(transaction, request.via.reply_address(source), owner, merge_key)
+        self._by_origin.setdefault(merge_key, key)
+        self._settle(key)
+        return key
+
+    def absorb(self, message: Request | Response, *, now_ns: int) -> bool:
+        """Feed a message to the transaction it belongs to; False if there is none."""
+        key = transaction_key(message, is_server=isinstance(message, Request))
+        if (entry := self._entries.get(key)) is None:
+            return False
+        entry.transaction.receive(message, now_ns=now_ns)
+        self._settle(key)
+        return True
+
+    def is_merged(self, request: Request) -> bool:
+        """Whether the same request has already come another way (§8.2.2.2)."""
+        return _origin_of(request) in self._by_origin
+
+    def cancelled(self, cancel: Request) -> str | None:
+        """Key of the INVITE that a CANCEL means (§9.2)."""
+        key = transaction_key(cancel, is_server=True).removesuffix("CANCEL") + "INVITE"
+        return key if key in self._entries else None
+
+    def owner_of(self, key: str) -> str:
+        return self._entries[key].owner
+
+    def respond(self, key: str, response: Response, *, now_ns: int) -> None:
+        """Answer a peer's request.
+
+        Raises:
+            LocalProtocolError: If it is answered already, or long gone.
+        """
+        if (entry := self._entries.get(key)) is None:
+            raise LocalProtocolError(f"{response.status} to a request that is gone")
+        entry.transaction.respond(response, now_ns=now_ns)
+        self._settle(key)
+
+    def handle_timeout(self, *, now_ns: int) -> None:
+        """Do what is due in any transaction; harmless when early."""
+        for key in self._agenda.take(now_ns=now_ns):
+            self._entries[key].transaction.handle_timeout(now_ns=now_ns)
+            self._settle(key)
+
+    def drain(self) -> list[Send | Outcome]:
+        """Outputs since the last call, in order."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def _settle(self, key: str) -> None:
+        entry = self._entries[key]
+        for output in entry.transaction.drain():
+            if isinstance(output, Transmit):
+                self._outputs.append(Send(output.data, entry.destination))
+            else:
+                message = None if isinstance(output, Expired) else output.message
+                self._outputs.append(Outcome(key, entry.owner, entry.transaction.request, message))
+        self._agenda.set(key, entry.transaction.deadline_ns)
+        if entry.transaction.state is State.TERMINATED:
+            del self._entries[key]
+            if self._by_origin.get(entry.merge_key) == key:
+                del self._by_origin[entry.merge_key]
+
+
+def _origin_of(request: Request) -> str:
+    return f"{request.from_.tag} {request.call_id} {request.cseq}"

@@ -1,0 +1,307 @@
+"""One call from its INVITE to its BYE: what both sides of it share (RFC 3261 §12 to §15)."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bridge.errors import RemoteProtocolError
+from bridge.ports import IdSource
+from bridge.sip.answers import UnackedAnswers
+from bridge.sip.dialog import Dialog, LocalPlace
+from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output
+from bridge.sip.layer import Outcome, Send, TransactionLayer
+from bridge.sip.message import Request, respond
+from bridge.sip.methods import (
+    ALLOW,
+    SDP_TYPE,
+    Refusal,
+    refusal_of_content,
+    refusal_of_extensions,
+    refusal_of_method,
+)
+
+__all__ = ["TRANSITIONS", "Event", "Session", "State", "Surroundings", "new_branch"]
+
+
+class State(Enum):
+    INVITED = auto()
+    """Called: no final answer given yet."""
+    ANSWERED = auto()
+    """Called: 200 sent, waiting for the ACK."""
+    CLOSING = auto()
+    """Called: hung up before the ACK; §15 makes us wait for it before the BYE."""
+    CALLING = auto()
+    """Calling: not a word yet."""
+    ABANDONED = auto()
+    """Calling: hung up before any answer; §9.1 makes us wait for one before the CANCEL."""
+    PROCEEDING = auto()
+    """Calling: the peer is at it."""
+    CANCELLING = auto()
+    """Calling: CANCEL sent."""
+    CONFIRMED = auto()
+    ENDING = auto()
+    """BYE sent."""
+    ENDED = auto()
+
+
+class Event(Enum):
+    ANSWER = auto()
+    REJECT = auto()
+    HANGUP = auto()
+    CANCEL = auto()
+    """The caller gives up."""
+    BYE = auto()
+    """The peer hangs up."""
+    ACK = auto()
+    UNACKED = auto()
+    """A 2xx of ours stayed without ACK for 64·T1."""
+    PROVISIONAL = auto()
+    SUCCESS = auto()
+    FAILURE = auto()
+    EXPIRED = auto()
+    """No final answer to our INVITE, nor to the CANCEL after it."""
+    BYE_DONE = auto()
+
+
+# What is absent is ignored when it comes from the peer, and a bug when it comes from us.
+TRANSITIONS: dict[State, dict[Event, State]] = {
+    State.INVITED: {
+        Event.ANSWER: State.ANSWERED,
+        Event.REJECT: State.ENDED,
+        Event.HANGUP: State.ENDED,
+        Event.CANCEL: State.ENDED,
+        Event.BYE: State.ENDED,
+    },
+    State.ANSWERED: {
+        Event.ACK: State.CONFIRMED,
+        Event.UNACKED: State.ENDING,
+        Event.BYE: State.ENDED,
+        Event.HANGUP: State.CLOSING,
+    },
+    State.CLOSING: {
+        Event.ACK: State.ENDING,
+        Event.UNACKED: State.ENDING,
+        Event.BYE: State.ENDED,
+    },
+    State.CALLING: {
+        Event.PROVISIONAL: State.PROCEEDING,
+        Event.SUCCESS: State.CONFIRMED,
+        Event.FAILURE: State.ENDED,
+        Event.EXPIRED: State.ENDED,
+        Event.HANGUP: State.ABANDONED,
+    },
+    State.ABANDONED: {
+        Event.PROVISIONAL: State.CANCELLING,
+        Event.SUCCESS: State.ENDING,
+        Event.FAILURE: State.ENDED,
+        Event.EXPIRED: State.ENDED,
+    },
+    State.PROCEEDING: {
+        Event.PROVISIONAL: State.PROCEEDING,
+        Event.SUCCESS: State.CONFIRMED,
+        Event.FAILURE: State.ENDED,
+        Event.HANGUP: State.CANCELLING,
+    },
+    State.CANCELLING: {
+        Event.SUCCESS: State.ENDING,
+        Event.FAILURE: State.ENDED,
+        Event.EXPIRED: State.ENDED,
+    },
+    State.CONFIRMED: {
+        Event.HANGUP: State.ENDING,
+        Event.BYE: State.ENDED,
+        Event.UNACKED: State.ENDING,
+    },
+    State.ENDING: {
+        Event.BYE: State.ENDED,
+        Event.BYE_DONE: State.ENDED,
+    },
+    State.ENDED: {},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a session works with."""
+
+    layer: TransactionLayer
+    ids: IdSource
+    place: LocalPlace
+
+
+@dataclass(frozen=True, slots=True)
+class _PendingOffer:
+    request: Request
+    source: tuple[str, int]
+
+
+def new_branch(ids: IdSource) -> str:
+    """Name a transaction; the cookie says that it is unique (§8.1.1.7)."""
+    return "z9hG4bK" + ids.token(8)
+
+
+class Session(ABC):
+    """One call's dialog, and the answer to everything that belongs to it.
+
+    Args:
+        call: Name of the call, and our tag in its dialog.
+        state: Where it starts.
+        around: What it works with.
+        hung_up: Reason to report when the peer ends the call.
+    """
+
+    def __init__(self, call: str, state: State, around: Surroundings, *, hung_up: str) -> None:
+        self.call: str = call
+        self.state: State = state
+        self.dialog: Dialog | None = None
+        self._around = around
+        self._hung_up = hung_up
+        self._answers = UnackedAnswers(around.layer.timers)
+        self._offers: dict[str, _PendingOffer] = {}
+        self._outputs: list[Output] = []
+        self._bye_key = ""
+        self._is_reported = False
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When to call `handle_timeout`; None while nothing is pending."""
+        return self._answers.deadline_ns
+
+    def handle_timeout(self, *, now_ns: int) -> None:
+        """Repeat a 2xx without ACK, or give the call up; harmless when early."""
+        sends, is_overdue = self._answers.take_due(now_ns=now_ns)
+        self._outputs += sends
+        if is_overdue:
+            self._answers.clear()
+            self._report("no ack")
+            self._move(Event.UNACKED, now_ns=now_ns)
+
+    def drain(self) -> list[Output]:
+        """Outputs since the last call, in order."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    @abstractmethod
+    def hang_up(self, reason: str, *, now_ns: int) -> None:
+        """End the call in the way that its state asks for; harmless when it is over."""
+
+    @abstractmethod
+    def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
+        """Take what a transaction of this call has to say."""
+
+    def receive(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
+        """Serve a request within the dialog; an ACK has no key."""
+        dialog = self.dialog
+        if dialog is None or not dialog.has(request):
+            self._refuse(request, key, (481, []), source=source, now_ns=now_ns)
+        elif request.method == "ACK":
+            self._acknowledged(request, now_ns=now_ns)
+        elif not dialog.admits(request):
+            # Older than what was already seen (§12.2.2).
+            self._refuse(request, key, (500, []), source=source, now_ns=now_ns)
+        elif (refusal := refusal_of_method(request) or refusal_of_extensions(request)) is not None:
+            self._refuse(request, key, refusal, source=source, now_ns=now_ns)
+        elif request.method == "BYE":
+            self._around.layer.respond(key, respond(request, 200, source=source), now_ns=now_ns)
+            self._peer_hung_up(now_ns=now_ns)
+        elif request.method == "INVITE":
+            self._reinvited(dialog, request, key, source=source, now_ns=now_ns)
+        else:
+            extra = [("Allow", ALLOW), ("Accept", SDP_TYPE)]
+            self._around.layer.respond(key, respond(request, 200, source=source, extra=extra), now_ns=now_ns)
+
+    def _peer_hung_up(self, *, now_ns: int) -> None:
+        self._report(self._hung_up)
+        self._move(Event.BYE, now_ns=now_ns)
+
+    def accept_offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
+        """Answer a re-INVITE; nothing happens if the call has ended meanwhile."""
+        if (pending := self._offers.pop(ticket, None)) is not None:
+            self._succeed(pending.request, ticket, sdp, source=pending.source, now_ns=now_ns)
+
+    def refuse_offer(self, ticket: str, status: int, *, now_ns: int) -> None:
+        """Refuse a re-INVITE; the session stays as it was."""
+        if (pending := self._offers.pop(ticket, None)) is not None:
+            self._refuse(pending.request, ticket, (status, []), source=pending.source, now_ns=now_ns)
+
+    def _reinvited(
+        self, dialog: Dialog, request: Request, key: str, *, source: tuple[str, int], now_ns: int
+    ) -> None:
+        if (refusal := self._refusal_of_reinvite(dialog, request)) is not None:
+            self._refuse(request, key, refusal, source=source, now_ns=now_ns)
+            return
+        self._offers[key] = _PendingOffer(request, source)
+        self._outputs.append(Offered(self.call, key, request.body))
+
+    def _refusal_of_reinvite(self, dialog: Dialog, request: Request) -> Refusal | None:
+        if self.state in (State.ENDING, State.CLOSING):
+            return 481, []
+        if self.state is State.INVITED or self._offers:
+            # §14.2: one INVITE at a time; the peer may try again in a moment.
+            return 500, [("Retry-After", "2")]
+        if self._answers.awaits_answer:
+            return 491, []
+        try:
+            dialog.refresh(request)
+        except RemoteProtocolError:
+            return 400, []
+        return refusal_of_content(request)
+
+    def _acknowledged(self, request: Request, *, now_ns: int) -> None:
+        answer = self._answers.acknowledge(request.cseq.number)
+        if answer is None:
+            return
+        is_first = self.state is State.ANSWERED
+        self._move(Event.ACK, now_ns=now_ns)
+        if answer.awaits_answer and not request.body:
+            self.hang_up("no answer to our offer", now_ns=now_ns)
+        elif is_first and self.dialog is not None:
+            self._outputs.append(Established(self.call, request.body, self.dialog.target.text))
+        elif answer.awaits_answer:
+            self._outputs.append(Answered(self.call, request.body))
+
+    def _succeed(
+        self, invite: Request, key: str, sdp: bytes, *, source: tuple[str, int], now_ns: int
+    ) -> None:
+        """Answer an INVITE with 200, and go on doing so until its ACK comes."""
+        around = self._around
+        extra = [("Contact", around.place.contact), ("Allow", ALLOW), ("User-Agent", around.place.user_agent)]
+        extra.append(("Content-Type", SDP_TYPE))
+        success = respond(invite, 200, source=source, to_tag=self.call, extra=extra, body=sdp)
+        around.layer.respond(key, success, now_ns=now_ns)
+        send = Send(bytes(success), invite.via.reply_address(source))
+        self._answers.add(invite.cseq.number, send, awaits_answer=not invite.body, now_ns=now_ns)
+
+    def _refuse(
+        self, request: Request, key: str, refusal: Refusal, *, source: tuple[str, int], now_ns: int
+    ) -> None:
+        if request.method == "ACK":
+            return
+        status, extra = refusal
+        refused = respond(request, status, source=source, to_tag=self.call, extra=extra)
+        self._around.layer.respond(key, refused, now_ns=now_ns)
+
+    def _move(self, event: Event, *, now_ns: int) -> bool:
+        """Take the step of the table, and do what entering its state means."""
+        before = self.state
+        if event not in TRANSITIONS[before]:
+            return False
+        self.state = TRANSITIONS[before][event]
+        if self.state is State.ENDING and self.dialog is not None:
+            self._answers.clear()
+            bye = self.dialog.request("BYE", branch=new_branch(self._around.ids))
+            self._bye_key = self._around.layer.request(
+                bye, destination=self.dialog.destination, owner=self.call, now_ns=now_ns
+            )
+        if self.state is State.ENDED:
+            self._answers.clear()
+            for ticket in list(self._offers):
+                self.refuse_offer(ticket, 487, now_ns=now_ns)
+            self._outputs.append(Gone(self.call))
+        return True
+
+    def _report(self, reason: str, *, status: int = 0) -> None:
+        """Tell the end of the call, once."""
+        if not self._is_reported:
+            self._is_reported = True
+            self._outputs.append(Ended(self.call, reason, status))

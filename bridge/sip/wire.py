@@ -1,0 +1,154 @@
+"""Bytes to SIP messages: normalise, then judge what may be answered (RFC 3261 §7, RFC 4475)."""
+
+import re
+
+from bridge.errors import RemoteProtocolError
+from bridge.sip.grammar import Uri, Via, split_list
+from bridge.sip.message import REASONS, Headers, Request, Response
+
+__all__ = ["MAX_FIELDS", "MAX_HEAD_BYTES", "BadRequestError", "parse"]
+
+MAX_HEAD_BYTES = 16384
+"""Start line and headers together; the longest honest ones have a few kilobytes."""
+MAX_FIELDS = 128
+
+_FOLD = re.compile(rb"\r\n[ \t]+")
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SPACES = re.compile(r"[ \t]+")
+
+
+class BadRequestError(RemoteProtocolError):
+    """A request that cannot be served, but safely answered.
+
+    Attributes:
+        status: What to answer.
+        via: Its top Via, which says where.
+        headers: The fields that an answer mirrors.
+    """
+
+    def __init__(self, message: str, *, status: int, via: Via, headers: Headers) -> None:
+        super().__init__(message, rule="RFC 4475")
+        self.status: int = status
+        self.via: Via = via
+        self.headers: Headers = headers
+
+    def answer(self, *, source: tuple[str, int], to_tag: str) -> bytes:
+        """Build the answer without any state."""
+        lines = [f"SIP/2.0 {self.status} {REASONS[self.status]}", f"Via: {self.via.seen_from(source)}"]
+        lines += [f"Via: {hop}" for hop in self.headers.listed("Via")[1:]]
+        for name in ("From", "To", "Call-ID", "CSeq"):
+            value = self.headers.get(name) or ""
+            # Raw text may be too broken to read a tag from; a second one does no harm there.
+            tag = f";tag={to_tag}" if name == "To" and "tag=" not in value else ""
+            lines.append(f"{name}: {value}{tag}")
+        lines.append("Content-Length: 0")
+        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+
+def parse(data: bytes) -> Request | Response | None:
+    """Read one datagram; None for a keep-alive of empty lines (RFC 5626 §3.5.1).
+
+    Raises:
+        BadRequestError: If it is a broken request that §8.2 and RFC 4475 let us answer.
+        RemoteProtocolError: If it is anything else that is not a SIP message.
+    """
+    data = data.lstrip(b"\r\n")
+    if not data.strip(b"\x00"):
+        return None
+    head, separator, body = data.partition(b"\r\n\r\n")
+    if not separator:
+        raise RemoteProtocolError("no empty line after the headers", rule="RFC 3261 §7")
+    lines = _FOLD.sub(b" ", head[: MAX_HEAD_BYTES + 1]).decode("utf-8", "surrogateescape").split("\r\n")
+    headers, fault = _fields(lines[1:])
+    if len(head) > MAX_HEAD_BYTES:
+        fault = 513, f"headers of {len(head)} bytes"
+    if lines[0][:4].upper() == "SIP/":
+        return _response(lines[0], headers, body, fault)
+    return _request(lines[0], headers, body, fault)
+
+
+_Fault = tuple[int, str] | None
+"""First thing found wrong: the status that says so, and what it is."""
+
+
+def _fields(lines: list[str]) -> tuple[Headers, _Fault]:
+    headers = Headers()
+    fault: _Fault = None
+    for line in lines[:MAX_FIELDS]:
+        name, colon, value = line.partition(":")
+        name = name.rstrip(" \t")
+        if not colon or _TOKEN.fullmatch(name) is None or _CONTROL.search(value):
+            fault = fault or (400, f"not a header: {line[:80]!r}")
+            continue
+        headers.add(name, _SPACES.sub(" ", value).strip(" "))
+    if len(lines) > MAX_FIELDS:
+        fault = 513, f"{len(lines)} headers"
+    return headers, fault
+
+
+def _response(line: str, headers: Headers, body: bytes, fault: _Fault) -> Response:
+    version, _, rest = line.partition(" ")
+    code, _, reason = rest.partition(" ")
+    if version.upper() != "SIP/2.0" or re.fullmatch(r"[1-6][0-9]{2}", code) is None:
+        raise RemoteProtocolError(f"not a status line: {line[:80]!r}", rule="RFC 3261 §7.2")
+    body, length_fault = _cut(headers, body)
+    if (wrong := fault or length_fault) is not None:
+        raise RemoteProtocolError(wrong[1], rule="RFC 4475 §3.1.2")
+    return Response(int(code), reason, headers, body)
+
+
+def _request(line: str, headers: Headers, body: bytes, fault: _Fault) -> Request:
+    method, uri, line_fault = _request_line(line)
+    body, length_fault = _cut(headers, body)
+    wrong = line_fault or fault or length_fault or _limits(headers)
+    try:
+        if wrong is None:
+            return Request(method, uri, headers, body)
+    except RemoteProtocolError as error:
+        wrong = 400, str(error)
+    # An ACK is never answered (§17.1.1.3), nor what cannot be routed or matched by its sender.
+    hops = headers.all("Via")
+    if method == "ACK" or not hops or any(headers.get(n) is None for n in ("From", "To", "Call-ID", "CSeq")):
+        raise RemoteProtocolError(wrong[1], rule="RFC 3261 §8.1.1")
+    via = Via.parse(split_list(hops[0])[0])
+    raise BadRequestError(wrong[1], status=wrong[0], via=via, headers=headers)
+
+
+def _request_line(line: str) -> tuple[str, str, _Fault]:
+    parts = line.split(" ")
+    if _TOKEN.fullmatch(parts[0]) is None or _VERSION.fullmatch(line.rstrip(" ").rpartition(" ")[2]) is None:
+        raise RemoteProtocolError(f"not a request line: {line[:80]!r}", rule="RFC 3261 §7.1")
+    if line.rstrip(" ").rpartition(" ")[2].upper() != "SIP/2.0":
+        return parts[0], "", (505, f"not SIP/2.0: {line[:80]!r}")
+    if len(parts) != 3:
+        return parts[0], "", (400, f"stray spaces in the request line: {line[:80]!r}")
+    try:
+        uri = Uri.parse(parts[1])
+    except RemoteProtocolError as error:
+        return parts[0], "", (400, str(error))
+    if uri.text != parts[1]:
+        return parts[0], "", (400, f"headers in a Request-URI: {parts[1]!r}")
+    return parts[0], parts[1], None
+
+
+def _cut(headers: Headers, body: bytes) -> tuple[bytes, _Fault]:
+    """Take what Content-Length says and forget the header: it is written anew on the way out."""
+    lengths = headers.all("Content-Length")
+    headers.remove("Content-Length")
+    if not lengths:
+        return body, None
+    if len(lengths) > 1 or re.fullmatch(r"[0-9]{1,9}", lengths[0]) is None:
+        return b"", (400, f"Content-Length {', '.join(lengths)!r}")
+    length = int(lengths[0])
+    if length > len(body):
+        return b"", (400, f"Content-Length {length} with {len(body)} bytes of body")
+    return body[:length], None
+
+
+def _limits(headers: Headers) -> _Fault:
+    hops = headers.all("Max-Forwards")
+    if len(hops) > 1 or (hops and (re.fullmatch(r"[0-9]{1,3}", hops[0]) is None or int(hops[0]) > 255)):
+        return 400, f"Max-Forwards {', '.join(hops)!r}"
+    return None
