@@ -74,13 +74,12 @@ def _estimate(text: str, cut: int, since_ms: int, played_ms: int, total_ms: int 
         spoken = _WEIGHT_PER_S * left_ms / 1000
     if spoken >= weight:
         return len(text)
-    reached = cut
-    for index, character in enumerate(rest):
-        spoken -= _weigh(character)
-        if spoken < 0:
-            break
+    reached, index = cut, 0
+    while spoken >= _weigh(rest[index]):
+        spoken -= _weigh(rest[index])
         if _ends_word(rest, index):
             reached = cut + index + 1
+        index += 1
     return _behind_marks(text, reached, len(text)) if reached > cut else cut
 
 
@@ -94,7 +93,7 @@ def _ends_word(text: str, index: int) -> bool:
 def _behind_marks(text: str, index: int, limit: int) -> int:
     """Move over the marks that close a word, and the blank behind them."""
     end = min(max(index, 0), len(text))
-    limit = max(limit, end)
+    limit = min(max(limit, end), len(text))
     while end < limit and not text[end].isalnum() and not text[end].isspace():
         end += 1
     while end < limit and text[end].isspace():
