@@ -5,8 +5,6 @@ for the rest. A traceback means a bug of ours.
 """
 
 import asyncio
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +12,7 @@ from typing import Annotated
 import typer
 
 from bridge.app.config import Loaded, load_traced
+from bridge.app.lines import one_line
 from bridge.app.log import configure as configure_log
 from bridge.errors import BridgeError, ConfigError
 
@@ -22,6 +21,8 @@ __all__ = ["app", "run"]
 _USAGE = 2
 _FAILED = 1
 _INTERRUPTED = 130
+
+_FRESH_PORTS = ("sip.listen=0.0.0.0:0", "http.listen=127.0.0.1:0", "tts_server.listen=127.0.0.1:0")
 
 # Typer carries its own copy of click under a private name; its public BadParameter leads to the root.
 _UsageProblem: type[Exception] = next(
@@ -101,7 +102,7 @@ def demo(
     raise typer.Exit(run_demo(json=json, cloud=cloud, out=out, config=config, sets=tuple(sets or ())))
 
 
-@app.command(epilog="Example: cosybridge call sip:100@127.0.0.1:5070 --set sip.listen=127.0.0.1:15060")
+@app.command(epilog="Example: cosybridge call sip:100@127.0.0.1:5070 --agent shop.phone:agent")
 def call(
     uri: Annotated[str, typer.Argument(metavar="SIP-URI", help="Whom to call, e.g. sip:100@127.0.0.1:5070")],
     agent: Annotated[
@@ -112,10 +113,10 @@ def call(
 ) -> None:
     """Place one call and let an agent speak.
 
-    Only addresses within sip.dial_allow are called, which is this machine alone unless you widen it. Where a
-    bridge is already running, give sip.listen another port.
+    Only addresses within sip.dial_allow are called, which is this machine alone unless you widen it. The call
+    leaves from free ports, so that it does not disturb a bridge that is running; --set sip.listen pins it.
     """
-    settings = _read(config, [*(sets or ()), f"routes.0.agent={agent}"]).config
+    settings = _read(config, [*_FRESH_PORTS, *(sets or ()), f"routes.0.agent={agent}"]).config
     configure_log(settings.log.level, settings.log.format)
     from bridge.app.dial import admit
 
@@ -147,6 +148,7 @@ def say(  # noqa: PLR0917  typer makes options of arguments
     if rate not in (8000, 16000, 24000):
         raise ConfigError(f"--rate {rate}: must be 8000, 16000 or 24000")
     settings = _read(config, sets).config
+    configure_log("error", settings.log.format)
     from bridge.app.say import say as speak
 
     spoken = asyncio.run(speak(settings, text, out, voice=voice, rate=rate, language=language))
@@ -219,11 +221,18 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(f"{_usage_sentence(error)} (cosybridge --help shows how)", _USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever reads us, `head` for instance, has read enough; nothing may be flushed to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except ExceptionGroup as group:
+        # Parts that start side by side fail side by side; the first is enough to know.
+        foreseen, bugs = group.split(BridgeError)
+        if foreseen is None or bugs is not None:
+            raise
+        return _complain(str(_first(foreseen)), _FAILED)
     return code if isinstance(code, int) else 0
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _read(config: Path | None, sets: Sequence[str] | None) -> Loaded:
@@ -236,5 +245,5 @@ def _usage_sentence(error: Exception) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    typer.echo(f"cosybridge: {' '.join(message.split())}", err=True)
+    typer.echo(f"cosybridge: {one_line(message.strip())}", err=True)
     return code

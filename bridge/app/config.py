@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from bridge.app.lines import one_line
 from bridge.app.schema import Path as KeyPath
 from bridge.app.schema import dotted, expected, field_at, model_of, shown, suggestion
 from bridge.app.settings import CLOUD_URL, Config, Route, embedded_url
@@ -110,7 +111,7 @@ def load_traced(
     for assignment in sets:
         key, equals, text = assignment.partition("=")
         if not equals:
-            raise ConfigError(
+            raise _refusal(
                 f"--set {key}: write it as section.key=value, for instance sip.answer_after_ms=2000"
             )
         _add_text(layers, tuple(_part(part) for part in key.strip().split(".")), text.strip(), origin="--set")
@@ -123,6 +124,10 @@ def load_traced(
     return Loaded(resolved, dict(layers.origins))
 
 
+def _refusal(sentence: str) -> ConfigError:
+    return ConfigError(one_line(sentence))
+
+
 def _part(text: str) -> str | int:
     return int(text) if re.fullmatch(r"\d{1,4}", text, re.ASCII) else text
 
@@ -132,25 +137,25 @@ def _add_file(layers: _Layers, file: Path) -> None:
         with file.open("rb") as opened:
             data = opened.read(_LARGEST_FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"cannot read the settings file {file}: {error.strerror or error}") from None
+        raise _refusal(f"cannot read the settings file {file}: {error.strerror or error}") from None
     if len(data) > _LARGEST_FILE_BYTES:
-        raise ConfigError(f"{file} is larger than {_LARGEST_FILE_BYTES} bytes, so it is no settings file")
+        raise _refusal(f"{file} is larger than {_LARGEST_FILE_BYTES} bytes, so it is no settings file")
     try:
         text = data.decode("utf-8-sig")
         values = tomllib.loads(text)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{file}:{line}: not UTF-8 text") from None
+        raise _refusal(f"{file}:{line}: not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_syntax_sentence(file, str(error), text)) from None
+        raise _refusal(_syntax_sentence(file, str(error), text)) from None
     except RecursionError:
-        raise ConfigError(f"{file}: nested too deep to be a settings file") from None
+        raise _refusal(f"{file}: nested too deep to be a settings file") from None
     lines = lines_of_keys(text)
     for path in _paths(values):
         number = line_of(path, lines)
         layers.origins[path] = f"{file}:{number}" if number else str(file)
         if field_at(path) is None:
-            raise ConfigError(_unknown(path, layers.origins[path], values))
+            raise _refusal(_unknown(path, layers.origins[path], values))
     layers.values = values
 
 
@@ -197,16 +202,16 @@ def _add_text(layers: _Layers, path: KeyPath, text: str, *, origin: str) -> None
     """Set one plain key from text, as the environment and the command line give it."""
     setting = field_at(path)
     if setting is None:
-        raise ConfigError(_unknown(path, origin))
+        raise _refusal(_unknown(path, origin))
     if model_of(setting.annotation) is not None:
-        raise ConfigError(f"{origin}: {dotted(path)} is a section; name one of its keys")
+        raise _refusal(f"{origin}: {dotted(path)} is a section; name one of its keys")
     layers.origins[path] = origin
     value: object = text
     if setting.annotation in (int, float, bool):
         try:
             value = TypeAdapter[Any](setting.annotation).validate_strings(text)
         except ValidationError:
-            raise ConfigError(_refused(path, text, origin, f"must be {expected(path)}")) from None
+            raise _refusal(_refused(path, text, origin, f"must be {expected(path)}")) from None
     _assign(layers.values, path, value, origin)
 
 
@@ -215,9 +220,7 @@ def _assign(values: dict[str, Any], path: KeyPath, value: object, origin: str) -
     for part, following in itertools.pairwise(path):
         if isinstance(part, int):
             if part > len(table):
-                raise ConfigError(
-                    f"{origin}: there are only {len(table)} {path[0]}; the next is {len(table)}"
-                )
+                raise _refusal(f"{origin}: there are only {len(table)} {path[0]}; the next is {len(table)}")
             if part == len(table):
                 table.append({})
             table = table[part]
@@ -243,7 +246,7 @@ def _validated(layers: _Layers) -> Config:
     value = fault["input"]
     sentence = str(own) if own is not None else f"must be {expected(path)}"
     further = f" (and {len(faults) - 1} more to fix)" if len(faults) > 1 else ""
-    raise ConfigError(_refused(path, value, layers.origin(path), sentence) + further)
+    raise _refusal(_refused(path, value, layers.origin(path), sentence) + further)
 
 
 def _refused(path: KeyPath, value: object, origin: str, sentence: str) -> str:
@@ -255,14 +258,14 @@ def _refuse_clashes(config: Config, layers: _Layers) -> None:
     http, service = config.http.listen, config.tts_server.listen
     if http == service and http[1] and config.tts_server.enabled:
         origin = layers.origin(("http", "listen"), ("tts_server", "listen"))
-        raise ConfigError(f"{origin}: http.listen and tts_server.listen both name port {http[1]}")
+        raise _refusal(f"{origin}: http.listen and tts_server.listen both name port {http[1]}")
     first, last = config.media.ports
     if first <= config.sip.listen[1] <= last:
         origin = layers.origin(("sip", "listen"), ("media", "ports"))
-        raise ConfigError(
+        raise _refusal(
             f"{origin}: port {config.sip.listen[1]} of sip.listen is one of media.ports {first}-{last}"
         )
     if not config.routes:
-        raise ConfigError(
+        raise _refusal(
             f"{layers.origin(('routes',))}: routes = []: without a route no call would be answered"
         )

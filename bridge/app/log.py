@@ -11,6 +11,8 @@ import traceback
 from pathlib import Path
 from typing import Literal, TextIO
 
+from bridge.app.lines import one_line
+
 __all__ = ["REDACTED", "JsonLines", "TextLines", "configure"]
 
 REDACTED = frozenset(
@@ -39,16 +41,16 @@ def configure(
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
-    # Their debug lines hold headers and whole messages: keys and callers' words.
+    # Below that they tell of headers and whole messages: keys and callers' words.
     for name in ("aiohttp", "websockets", "asyncio"):
-        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 class TextLines(logging.Formatter):
     """``2026-01-31T12:00:00.123Z info  call.session: call ended call=4f2a reason="caller hung up"``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        message = _clean(record.getMessage())
+        message = one_line(record.getMessage())
         head = f"{_stamp(record)} {record.levelname.lower():<7} {_room(record.name)}: {message}"
         fields = {**_fields(record), **_fault(record)}
         return " ".join([head, *(f"{name}={_quoted(value)}" for name, value in fields.items())])
@@ -110,19 +112,9 @@ def _short(filename: str) -> str:
 def _quoted(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = _clean(str(value))
+    text = one_line(str(value))
     if len(text) > _LONGEST_VALUE:
         text = text[: _LONGEST_VALUE - 1] + "…"
     if not text or any(character in text for character in ' "='):
         text = '"' + text.replace('"', '\\"') + '"'
     return text
-
-
-def _clean(text: str) -> str:
-    """Escape what would end the line or steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )

@@ -1,0 +1,48 @@
+import pytest
+
+from bridge.app.dial import admit
+from bridge.app.settings import SipSection
+from bridge.errors import ConfigError, SetupError
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("sip:100@127.0.0.1:5070", ("127.0.0.1", 5070)),
+        ("sip:127.3.2.1", ("127.3.2.1", 5060)),
+        ("sip:+49-30@localhost;transport=udp?x=1", ("127.0.0.1", 5060)),
+    ],
+)
+def test_this_machine_may_always_be_called(uri: str, address: tuple[str, int]) -> None:
+    assert admit(uri, SipSection()) == address
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "100",
+        "tel:100",
+        "sip:",
+        "sip:a@b@127.0.0.1",
+        "sip:100@127.0.0.1:70000",
+        "sip:1@127.0.0.1:0",
+        "sip:a b@c",
+    ],
+)
+def test_what_is_no_sip_address_is_refused(uri: str) -> None:
+    with pytest.raises(ConfigError, match="must be"):
+        admit(uri, SipSection())
+
+
+def test_the_world_may_not_be_called_until_it_is_allowed() -> None:
+    with pytest.raises(ConfigError, match=r"--set sip\.dial_allow=127\.0\.0\.0/8,192\.0\.2\.7"):
+        admit("sip:100@192.0.2.7", SipSection())
+
+    assert admit("sip:100@192.0.2.7", SipSection(dial_allow=("192.0.2.0/24",))) == ("192.0.2.7", 5060)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".example"])
+def test_a_name_without_an_address_is_said(host: str) -> None:
+    with pytest.raises(SetupError, match="has no IPv4 address"):
+        admit(f"sip:100@{host}", SipSection())
