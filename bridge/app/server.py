@@ -10,6 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
+
+from pydantic import SecretStr
 
 from bridge.aio.cosyvoice import CosyVoice, TtsSettings
 from bridge.aio.http import HttpServer, HttpSettings
@@ -46,10 +49,20 @@ class Bridge:
         exchange: Its calls.
         endpoint: Its phone line.
         http: Its page and API.
+        self_user: Number that only we know, answered with the embedded voice; None without one.
     """
 
-    def __init__(self, config: Config, exchange: Exchange, endpoint: SipEndpoint, http: HttpServer) -> None:
+    def __init__(
+        self,
+        config: Config,
+        exchange: Exchange,
+        endpoint: SipEndpoint,
+        http: HttpServer,
+        *,
+        self_user: str | None,
+    ) -> None:
         self.config: Config = config
+        self.self_user: str | None = self_user
         self.exchange: Exchange = exchange
         self.endpoint: SipEndpoint = endpoint
         self.http: HttpServer = http
@@ -129,20 +142,20 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
     """Start every part in the order of need and stop them in the reverse order."""
     clock, dice, metrics = SystemClock(), SystemDice(), Metrics()
     async with AsyncExitStack() as stack:
-        voice, engine = await asyncio.gather(
-            _start_voice(config, stack), _start_media(config, stack, metrics)
-        )
-        url = embedded_url(voice.listen) if voice is not None else config.tts.url
-        key = config.tts.api_key.get_secret_value() if config.tts.api_key else ""
-        synthesizer = CosyVoice(
-            TtsSettings(url=url, api_key=key, spares=config.tts.spares), clock=clock, dice=dice
-        )
-        stack.push_async_callback(synthesizer.close)
-        await synthesizer.start()
+        voice, engine = await _start_children(config, stack, metrics)
+        embedded = await _embedded_synthesizer(config, voice, stack)
+        synthesizer = embedded
+        if synthesizer is None or config.tts_kind != "embedded":
+            synthesizer = await _synthesizer(config.tts.url, config.tts.api_key, config.tts.spares, stack)
+        routes = _routes(config, agent)
+        self_user = f"self-{dice.token(8)}"
+        if embedded is not None:
+            # The call to ourselves is answered by our own agent with our own voice: it never bills anybody.
+            routes.insert(0, Route(to=self_user, synthesizer=embedded))
         exchange = Exchange(
             media=engine,
             synthesizer=synthesizer,
-            routes=_routes(config, agent),
+            routes=routes,
             settings=_call_settings(config),
             clock=clock,
             dice=dice,
@@ -173,7 +186,9 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
             dice=dice,
         )
         stack.push_async_callback(http.close)
-        bridge = Bridge(config, exchange, endpoint, http)
+        bridge = Bridge(
+            config, exchange, endpoint, http, self_user=self_user if embedded is not None else None
+        )
         try:
             await synthesizer.ready()
         except SynthesisError as error:
@@ -182,8 +197,39 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
         yield bridge
 
 
+async def _start_children(
+    config: Config, stack: AsyncExitStack, metrics: Metrics
+) -> tuple[VoiceProcess | None, MediaEngine]:
+    """Start both at once; if one fails, the other is on the stack already and ends with it."""
+    voice, engine = await asyncio.gather(
+        _start_voice(config, stack), _start_media(config, stack, metrics), return_exceptions=True
+    )
+    for outcome in (voice, engine):
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return cast("tuple[VoiceProcess | None, MediaEngine]", (voice, engine))
+
+
+async def _embedded_synthesizer(
+    config: Config, voice: VoiceProcess | None, stack: AsyncExitStack
+) -> CosyVoice | None:
+    """A client of the embedded service, whether or not it is the one that callers hear."""
+    if voice is None:
+        return None
+    key = next(iter(config.tts_server.api_keys), None)
+    return await _synthesizer(embedded_url(voice.listen), key, config.tts.spares, stack)
+
+
+async def _synthesizer(url: str, key: SecretStr | None, spares: int, stack: AsyncExitStack) -> CosyVoice:
+    settings = TtsSettings(url=url, api_key=key.get_secret_value() if key else "", spares=spares)
+    synthesizer = CosyVoice(settings, clock=SystemClock(), dice=SystemDice())
+    stack.push_async_callback(synthesizer.close)
+    await synthesizer.start()
+    return synthesizer
+
+
 async def _start_voice(config: Config, stack: AsyncExitStack) -> VoiceProcess | None:
-    if not config.tts_server.enabled or config.tts_kind != "embedded":
+    if not config.tts_server.enabled:
         return None
     section = config.tts_server
     voice = await VoiceProcess.start(
@@ -235,7 +281,6 @@ def _routes(config: Config, agent: Agent | None) -> list[Route]:
 
 def _call_settings(config: Config) -> CallSettings:
     return CallSettings(
-        answer_after_s=config.sip.answer_after_ms / 1e3,
         inactivity_s=config.media.inactivity_s,
         max_duration_s=config.call.max_duration_s,
         advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
@@ -252,9 +297,11 @@ def _sip_settings(config: Config) -> SipSettings:
         listen=section.listen,
         allow=section.allow,
         advertised_ip=section.advertised_ip,
+        answer_after_ms=section.answer_after_ms,
         user_agent=section.user_agent,
         max_calls_per_source=section.max_calls,
         max_requests_per_s=section.max_requests_per_s,
+        max_calls=config.media.capacity,
     )
 
 
@@ -271,19 +318,19 @@ async def _announce(bridge: Bridge) -> None:
     _say(f"cosybridge {version('cosybridge')}")
     _say(f"  page   {bridge.http.url}")
     _say(f"  voice  {config.tts_kind}: {config.tts.url}")
-    if config.start.self_call:
-        await _self_call(bridge, port)
+    if config.start.self_call and bridge.self_user is not None:
+        await _self_call(bridge, bridge.self_user)
     _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone (UDP, G.711), and interrupt")
     _say("ready")
 
 
-async def _self_call(bridge: Bridge, port: int) -> None:
+async def _self_call(bridge: Bridge, user: str) -> None:
     from bridge.load.self_call import self_call
 
-    host = bridge.endpoint.listen[0]
+    host, port = bridge.endpoint.listen
     target = ("127.0.0.1" if host == "0.0.0.0" else host, port)
     try:
-        proof = await self_call(target)
+        proof = await self_call(target, user=user)
     except SetupError as error:
         _say(f"  self-call failed: {error}")
         return

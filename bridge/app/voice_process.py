@@ -118,8 +118,10 @@ class VoiceProcess:
 
 
 def _end_with_parent(stop: Callable[[], None]) -> None:
-    # Blocks in its own thread until the parent's end of the pipe is closed.
-    sys.stdin.buffer.read()
+    # Blocks in its own thread until the parent's end of the pipe is closed. The descriptor, not the
+    # buffered file: a thread that holds the file's lock at exit is a fatal error.
+    while os.read(0, 4096):
+        pass
     stop()
 
 

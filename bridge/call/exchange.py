@@ -188,17 +188,17 @@ class Exchange:
             self._open(line, session)
         else:
             sdp = line.negotiator.offer()
-        # The voice gets ready while it rings: the first word costs no handshake.
-        session.speaker.bind()
-        incoming.ring()
-        if not await incoming.ringing(self._settings.answer_after_s):
+        try:
+            # The voice gets ready while it rings: the first word costs no handshake.
+            session.speaker.bind()
+            incoming.ring()
+            sip = await incoming.answer(sdp)
+            if not incoming.sdp:
+                line.negotiator.accept(await sip.answered_sdp())
+                self._open(line, session)
+            await self._serve(session, sip, line)
+        finally:
             await session.speaker.close()
-            return
-        sip = await incoming.answer(sdp)
-        if not incoming.sdp:
-            line.negotiator.accept(await sip.answered_sdp())
-            self._open(line, session)
-        await self._serve(session, sip, line)
 
     def _line(self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None) -> _Line:
         ip = self._settings.advertised_ip or local_ip
@@ -219,7 +219,7 @@ class Exchange:
             trace=trace,
             leg=line.leg,
             route=route,
-            synthesizer=self._synthesizer,
+            synthesizer=route.synthesizer or self._synthesizer,
             settings=self._settings,
             clock=self._clock,
             observer=self._observer,
@@ -238,7 +238,11 @@ class Exchange:
             line.leg.update(**line.terms(session))
             return sdp
 
-        sip.on_reinvite = renegotiate
+        def answered(sdp: bytes) -> None:
+            line.negotiator.accept(sdp)
+            line.leg.update(**line.terms(session))
+
+        sip.on_reinvite, sip.on_answer = renegotiate, answered
         self._live[session.trace.id] = session
         try:
             await session.serve(sip)

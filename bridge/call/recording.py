@@ -39,7 +39,7 @@ class Recorder:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         self._raw = os.fdopen(descriptor, "wb")
-        self._file = wave.open(self._raw, "wb")
+        self._file = wave.open(self._raw, "wb")  # noqa: SIM115  closed by `run`
         self._file.setnchannels(2)
         self._file.setsampwidth(2)
         self._file.setframerate(rate)

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from bridge.errors import ConfigError
-from bridge.ports import Voice
+from bridge.ports import Synthesizer, Voice
 
 if TYPE_CHECKING:
     from bridge.call.agent import Agent
@@ -32,6 +32,9 @@ class Route:
     voice: Voice = DEFAULT_VOICE
     greeting: str = ""
     """The agent's first sentence; empty leaves it to the agent."""
+
+    synthesizer: Synthesizer | None = None
+    """Where this route's speech comes from; None is the bridge's own choice."""
 
     @cached_property
     def run(self) -> "Agent":

@@ -34,7 +34,6 @@ _TELEPHONE = PcmFormat(8000)
 class CallSettings:
     """What every call obeys."""
 
-    answer_after_s: float = 0.0
     inactivity_s: float = 30.0
     max_duration_s: float = 3600.0
     advertised_ip: str | None = None
