@@ -95,6 +95,8 @@ class RunningBridge:
             self.process.kill()
         code = self.process.wait(10)
         self._reader.join(5)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return code
 
     def get(self, path: str) -> Any:  # noqa: ANN401  JSON is what it is
