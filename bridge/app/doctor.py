@@ -88,7 +88,7 @@ def _wheels_check() -> Check:
 def _ports_checks(config: Config) -> Iterator[Check]:
     yield port_check("sip.listen", config.sip.listen, "udp")
     yield port_check("http.listen", config.http.listen, "tcp")
-    if config.tts_server.enabled:
+    if config.tts_server.enabled and config.tts_kind == "embedded":
         yield port_check("tts_server.listen", config.tts_server.listen, "tcp")
     first, last = config.media.ports
     even = range(first + first % 2, last + 1, 2)
@@ -155,8 +155,8 @@ def realtime_check(may: bool, *, wanted: bool) -> Check:
     return Check(
         Grade.WARN,
         "realtime scheduling is not permitted: a busy machine will send some packets late",
-        "sudo prlimit --pid $$ --rtprio=50  (for this shell)   or for good, after a new login:  "
-        f"echo '{user} - rtprio 50' | sudo tee /etc/security/limits.d/cosybridge.conf",
+        "sudo prlimit --pid $$ --rtprio=10  (for this shell)   or for good, after a new login:  "
+        f"echo '{user} - rtprio 10' | sudo tee /etc/security/limits.d/cosybridge.conf",
     )
 
 

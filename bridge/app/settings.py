@@ -140,7 +140,7 @@ class TtsServerSection(_Section):
     listen: Listen = ("127.0.0.1", 8090)
     """TCP address."""
     enabled: bool = True
-    """Whether `serve` starts it."""
+    """Whether `serve` starts it where its voice is the one that speaks."""
     api_keys: Secrets = ()
     """Keys that it accepts; empty accepts any."""
     threads: int = Field(default=2, ge=1, le=64)

@@ -138,7 +138,7 @@ def _tts_url(value: str) -> str:
     if value in _NAMED_URLS:
         return value
     parts = urlsplit(value)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.port == 0:
         raise ValueError('must be "embedded", "cloud", or an address that starts with ws:// or wss://')
     if parts.username or parts.password:
         raise ValueError("must not carry a password; set tts.api_key")

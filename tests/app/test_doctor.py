@@ -59,8 +59,8 @@ def test_realtime_scheduling_that_is_missing_comes_with_the_line_that_grants_it(
     assert realtime_check(False, wanted=False).grade is Grade.OK
     missing = realtime_check(False, wanted=True)
     assert missing.grade is Grade.WARN
-    assert "prlimit --pid $$ --rtprio=50" in missing.fix
-    assert "rtprio 50' | sudo tee /etc/security/limits.d/cosybridge.conf" in missing.fix
+    assert "prlimit --pid $$ --rtprio=10" in missing.fix
+    assert "rtprio 10' | sudo tee /etc/security/limits.d/cosybridge.conf" in missing.fix
 
 
 def test_this_machine_is_examined_from_python_to_the_voice() -> None:

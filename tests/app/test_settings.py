@@ -1,0 +1,38 @@
+import pytest
+
+from bridge.app.settings import CLOUD_URL, Config, SipSection, TtsSection, embedded_url
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        (("127.0.0.1", 8090), "ws://127.0.0.1:8090/api-ws/v1/inference"),
+        (("0.0.0.0", 9000), "ws://127.0.0.1:9000/api-ws/v1/inference"),
+        (("10.0.0.9", 9000), "ws://10.0.0.9:9000/api-ws/v1/inference"),
+    ],
+)
+def test_the_embedded_service_is_reached_where_it_listens(listen: tuple[str, int], url: str) -> None:
+    assert embedded_url(listen) == url
+
+
+@pytest.mark.parametrize(("ip", "allowed"), [("127.0.0.1", True), ("127.255.0.9", True), ("10.0.0.1", False)])
+def test_only_loopback_may_be_dialled_unless_told_otherwise(ip: str, allowed: bool) -> None:
+    assert SipSection().may_dial(ip) is allowed
+
+
+def test_resolving_twice_changes_nothing() -> None:
+    once = Config().resolved(dashscope_key="sk-1")
+
+    assert once.resolved() == once
+    assert once.tts.url == CLOUD_URL
+
+
+@pytest.mark.parametrize("kind", ["embedded", "cloud"])
+def test_the_kind_of_service_is_the_same_before_and_after_resolving(kind: str) -> None:
+    config = Config(tts=TtsSection(url=kind))
+
+    assert config.tts_kind == config.resolved().tts_kind == kind
+
+
+def test_without_an_address_and_a_key_the_embedded_service_speaks() -> None:
+    assert Config().resolved().tts_kind == "embedded"
