@@ -30,6 +30,16 @@ from tests.fakes import SeededIds
 MS_PER_CHARACTER = 20
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return once the world is as the condition says; a condition that never comes fails the test."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(5):
+        while not condition():
+            turn = loop.create_future()
+            loop.call_later(0.002, turn.set_result, None)
+            await turn
+
+
 def pcm_of(text: str, rate: int) -> bytes:
     """Sound of one sentence: each character is a constant level for 20 ms, so any slice tells where it is."""
     samples = rate * MS_PER_CHARACTER // 1000
@@ -60,8 +70,8 @@ class Behaviour:
     drop_at_open: bool = False
     hold: asyncio.Event | None = None
     """Let no sound out before this is set."""
-    cancel_delay_s: float = 0.0
-    """Answer a cancel late, and go on sending sound until then."""
+    hold_cancel: asyncio.Event | None = None
+    """Answer no cancel before this is set, and go on sending sound until then."""
     frame_bytes: int = 3201
     """Odd, so that samples are torn."""
     silent_start: bool = False
@@ -138,8 +148,8 @@ class _Session:
             return
         if isinstance(action, FinishTask) and action.cancel:
             self._service.cancels += 1
-            if behaviour.cancel_delay_s:
-                await asyncio.sleep(behaviour.cancel_delay_s)  # a fault, not a wait for a state
+            if behaviour.hold_cancel is not None:
+                await behaviour.hold_cancel.wait()
         self._machine.receive(action, now_ns=self._clock.now_ns())
         await self._carry_out()
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,7 +34,7 @@ class RunningBridge:
     """
 
     def __init__(
-        self, settings: dict[str, object] | None = None, *, command: list[str] | None = None
+        self, settings: Mapping[str, object] | None = None, *, command: list[str] | None = None
     ) -> None:
         self.sip_port: int = free_port()
         self.http_port: int = free_port(socket.SOCK_STREAM)

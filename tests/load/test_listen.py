@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,6 +97,20 @@ def test_a_pause_is_placed_where_it_began_even_when_the_speech_pauses_there_too(
     assert match.altered == 0
     # One packet of the pause cannot be told from the speaker's own silence of 300 samples.
     assert sum(length for _, length in match.gaps) == 3 * 160
+
+
+def test_slots_that_the_sender_skipped_are_a_pause() -> None:
+    said = speech(3, 8000)
+    packets = received(np.concatenate((said[:3200], silence(6), said[3200:], silence(5))))
+    kept = [replace(packet, sequence=number) for number, packet in enumerate(packets[:20] + packets[26:])]
+
+    call = Heard(kept, 0)
+
+    match = call.match(said)
+    assert match.is_complete
+    assert match.gaps == ((3200, 960),)
+    assert call.arrivals().lost == 0
+    assert call.arrivals().timestamp_jumps == 1
 
 
 def test_an_altered_sample_ends_the_match() -> None:
