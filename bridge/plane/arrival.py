@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bridge.plane.columns import FRAME_SAMPLES, Columns
 from bridge.plane.conceal import HISTORY_SLOTS, SLOT_SAMPLES, Concealer
+from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.spec import PlaneSettings
 
 __all__ = ["ArrivalRing"]
@@ -80,11 +81,11 @@ class ArrivalRing:
         ahead = slots - self._play[rows]
         dry = self._play[rows] - self._newest[rows]
         anew = ~self._started[rows] | (np.abs(ahead) > _REACH_SLOTS) | ((ahead < 0) & (dry >= _DRY_SLOTS))
-        if anew.any():
+        if somewhere(anew):
             self._start(rows[anew], slots[anew])
             ahead = slots - self._play[rows]
         late = ahead < 0
-        if late.any():
+        if somewhere(late):
             self._delay(rows[late], ahead[late])
         self._newest[rows] = np.maximum(self._newest[rows], slots + count)
         if pcm.shape[1] % SLOT_SAMPLES:
@@ -110,7 +111,7 @@ class ArrivalRing:
         self._play[rows] += np.where(started, _FRAME_SLOTS, 0)
         waiting = np.maximum(self._newest[rows] - self._play[rows], 0) * SLOT_SAMPLES
         self._columns.depth_samples[rows] = waiting.astype(np.uint64)
-        if not (filled.all() and (self._concealer.run[rows] == 0).all()):
+        if not (everywhere(filled) and not np.count_nonzero(self._concealer.run[rows])):
             self._mend(rows, frames, filled, slots)
         joined: NDArray[np.int16] = frames.reshape(len(rows), FRAME_SAMPLES)
         return joined
@@ -135,7 +136,7 @@ class ArrivalRing:
         targets = slots[:, None] + np.arange(frames.shape[1])
         due = targets >= self._play[rows][:, None]
         row_of = rows[:, None]
-        if due.all():
+        if everywhere(due):
             self._samples[row_of, targets & _SLOT_MASK] = frames
             self._filled[row_of, targets & _SLOT_MASK] = True
             return
@@ -168,7 +169,7 @@ class ArrivalRing:
         self._least[rows] = np.minimum(self._least[rows], self._newest[rows] - self._play[rows])
         self._pops[rows] += 1
         due = quiet & (self._pops[rows] >= _REVIEW_POPS) & self._started[rows]
-        if not due.any():
+        if not somewhere(due):
             return
         rows = rows[due]
         spare = rows[self._least[rows] - _FRAME_SLOTS > self.target_slots(rows)]

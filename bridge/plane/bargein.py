@@ -19,8 +19,9 @@ from bridge.plane.events import (
     VoiceStarted,
     VoiceStopped,
 )
-from bridge.plane.floor import Floor, FloorAction, FloorEvent, FloorState
-from bridge.plane.gate import Gate, Heard
+from bridge.plane.floor import DUCKED, IDLE, Floor, FloorAction, FloorEvent
+from bridge.plane.gate import Gate
+from bridge.plane.masks import somewhere
 from bridge.plane.playout import Playout
 from bridge.plane.spec import DTMF_INTERRUPTS, SPEECH_INTERRUPTS, PlaneSettings
 
@@ -71,8 +72,11 @@ class BargeIn:
             self._armed[row] = True
             onset_ns = int(self.gate.onset_ns[row])
             self._events.append(VoiceStarted(row, self._generation(row), now_ns, onset_ns=onset_ns))
-        if self.floor.state[rows].any():
-            self._interrupt(rows, heard, now_ns)
+        state = self.floor.state[rows]
+        # Nothing to decide where we are silent, nor where the caller is and no duck waits for that.
+        concerned = np.where(heard.voiced, state != IDLE, state == DUCKED)
+        if somewhere(concerned):
+            self._interrupt(rows[concerned], heard.voiced[concerned], now_ns)
 
     def start(self, rows: NDArray[np.intp], positions: NDArray[np.int64], *, now_ns: int) -> None:
         """The first samples of an utterance of each row are about to be sent."""
@@ -96,7 +100,7 @@ class BargeIn:
             ended_ns = int(self.gate.voiced_ns[row])
             self._events.append(VoiceStopped(row, self._generation(row), now_ns, ended_ns=ended_ns))
         overdue = self.floor.is_overdue(rows, now_ns=now_ns)
-        if overdue.any():
+        if somewhere(overdue):
             self._resume(rows[overdue], now_ns)
 
     def mute(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
@@ -104,7 +108,7 @@ class BargeIn:
         self._columns.silence_ducked[rows] += np.uint64(1)
         self._columns.ducked_samples[rows] += np.uint64(160)
         unannounced = self.floor.unannounced[rows]
-        if unannounced.any():
+        if somewhere(unannounced):
             self._announce(rows[unannounced].tolist(), now_ns)
 
     def press(self, row: int, *, now_ns: int) -> None:
@@ -114,7 +118,7 @@ class BargeIn:
 
     def judge(self, row: int, *, is_speech: bool, now_ns: int) -> None:
         """Take a verdict from outside on a duck that is under way."""
-        if self.floor.state[row] != FloorState.DUCKED:
+        if self.floor.state[row] != DUCKED:
             return
         if is_speech:
             self.flush(row, FloorEvent.SPEECH, "speech", now_ns=now_ns)
@@ -141,13 +145,12 @@ class BargeIn:
             )
         )
 
-    def _interrupt(self, rows: NDArray[np.intp], heard: Heard, now_ns: int) -> None:
+    def _interrupt(self, rows: NDArray[np.intp], voiced: NDArray[np.bool_], now_ns: int) -> None:
         """Let the voices that were just heard act on what we are saying."""
         may = self._interruptible[rows] & SPEECH_INTERRUPTS != 0
-        sounding = self.floor.state[rows] != FloorState.IDLE
-        voice = sounding & may & self.gate.open[rows] & heard.voiced
+        voice = voiced & may & self.gate.open[rows]
         ducks = voice & self._armed[rows] & self.floor.may_duck(rows, now_ns=now_ns)
-        if ducks.any():
+        if somewhere(ducks):
             self._armed[rows[ducks]] = False
             self.floor.apply(rows[ducks], FloorEvent.VOICE, now_ns=now_ns)
         # Without a duck too: one that must rest does not make us deaf.
@@ -155,8 +158,8 @@ class BargeIn:
         for row in rows[speech].tolist():
             self.flush(row, FloorEvent.SPEECH, "speech", now_ns=now_ns)
         calm = self.gate.quiet[rows] >= self._quiet_sub_frames
-        calm &= self.floor.state[rows] == FloorState.DUCKED
-        if calm.any():
+        calm &= self.floor.state[rows] == DUCKED
+        if somewhere(calm):
             self._resume(rows[calm], now_ns)
 
     def _resume(self, rows: NDArray[np.intp], now_ns: int) -> None:

@@ -74,7 +74,7 @@ class Concealer:
         """Lead from concealment back into the real ``[k, 80]`` slots, in place, and end the gap."""
         run = self.run[rows]
         self.run[rows] = 0
-        audible = np.flatnonzero(run < _FADE_SLOTS)
+        audible = (run < _FADE_SLOTS).nonzero()[0]
         rows, run = rows[audible], run[audible]
         old = self._continue(rows, run)[:, :_MERGE_SAMPLES] * self._gain(run)[:, None]
         mixed = old * (1 - _MERGE) + slots[audible, :_MERGE_SAMPLES] * _MERGE

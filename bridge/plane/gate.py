@@ -7,6 +7,7 @@ it was speech is judged by how much of the time since the onset was voiced, and 
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.spec import PlaneSettings
 
 __all__ = ["Gate", "Heard"]
@@ -81,16 +82,18 @@ class Gate:
     def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> Heard:
         """Listen to one packet of each of these distinct rows, ``[k, L]`` samples, as it arrives."""
         levels = self._levels(pcm)
-        count = levels.shape[1]
+        learnt = self._age[rows] >= self._settings.warm_up
+        self._age[rows] += levels.shape[1]
         opened = np.zeros(len(rows), np.bool_)
-        heard = np.zeros(len(rows), np.bool_)
-        for at in range(count):
-            # The packet's last sample was spoken just before it was sent.
-            begin_ns = now_ns - (count - at) * _SUB_FRAME_NS
-            opens, voiced = self._advance(rows, levels[:, at], begin_ns)
-            opened |= opens
-            heard |= voiced
-        return Heard(opened, heard)
+        voiced = np.zeros(len(rows), np.bool_)
+        # Most of the time most callers listen: what is too faint for any voice takes the short way.
+        loud = self.open[rows] | (levels.max(axis=1) >= self._settings.soft_level_db)
+        if not everywhere(loud):
+            faint = ~loud
+            self._pass(rows[faint], levels[faint], learnt[faint])
+        if somewhere(loud):
+            opened[loud], voiced[loud] = self._listen(rows[loud], levels[loud], learnt[loud], now_ns)
+        return Heard(opened, voiced)
 
     def close_stale(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.intp]:
         """Shut the gates of those rows that have been quiet long enough, and return them."""
@@ -109,16 +112,43 @@ class Gate:
         levels: NDArray[np.float64] = np.log10(energy / (size * _FULL_SCALE_ENERGY) + _EPSILON) * 10.0
         return levels
 
+    def _pass(self, rows: NDArray[np.intp], levels: NDArray[np.float64], learnt: NDArray[np.bool_]) -> None:
+        """Take packets of shut gates that hold no voice: only the noise floor learns."""
+        noise = self._noise_db[rows]
+        rise = np.where(learnt, _RISE_DB, np.inf)
+        for level in levels.T:
+            noise = noise + np.minimum(_FALL * (level - noise), rise)
+        self._noise_db[rows] = np.minimum(np.maximum(noise, _LOWEST_DB), _HIGHEST_DB)
+        self._run[rows] = 0
+        self.quiet[rows] += levels.shape[1]
+
+    def _listen(
+        self, rows: NDArray[np.intp], levels: NDArray[np.float64], learnt: NDArray[np.bool_], now_ns: int
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Take packets that may hold a voice; return where a gate opened and where there is one."""
+        opened = np.zeros(len(rows), np.bool_)
+        heard = np.zeros(len(rows), np.bool_)
+        count = levels.shape[1]
+        for at in range(count):
+            # The packet's last sample was spoken just before it was sent.
+            begin_ns = now_ns - (count - at) * _SUB_FRAME_NS
+            opens, voiced = self._advance(rows, levels[:, at], learnt, begin_ns)
+            opened |= opens
+            heard |= voiced
+        return opened, heard
+
     def _advance(
-        self, rows: NDArray[np.intp], level: NDArray[np.float64], begin_ns: int
+        self,
+        rows: NDArray[np.intp],
+        level: NDArray[np.float64],
+        learnt: NDArray[np.bool_],
+        begin_ns: int,
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Take one sub-frame of each row; return where the gate opened and where there is voice."""
         set_to = self._settings
         noise = self._noise_db[rows]
         was_open = self.open[rows]
-        age = self._age[rows]
         over = level - noise
-        learnt = age >= set_to.warm_up
         voiced = learnt & (over >= set_to.soft_over_floor_db) & (level >= set_to.soft_level_db)
         clear = voiced & (over >= set_to.clear_over_floor_db) & (level >= set_to.clear_level_db)
         run = np.where(voiced, self._run[rows] + 1, 0)
@@ -131,7 +161,6 @@ class Gate:
         kept = (self._history[rows] << np.uint32(1) | counts) & self._memory
         history = np.where(opens, history & self._memory, np.where(is_open, kept, np.uint32(0)))
         self._learn(rows, level, learnt=learnt, is_open=is_open, opens=opens)
-        self._age[rows] = age + 1
         self._run[rows] = run
         self._run_ns[rows] = run_ns
         self._peak_db[rows] = peak

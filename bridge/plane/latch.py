@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.plane.columns import Columns
+from bridge.plane.masks import everywhere
 from bridge.plane.packets import Headers
 from bridge.plane.spec import PlaneSettings, RowSpec
 
@@ -84,7 +85,7 @@ class Latch:
         same_source = self._source[rows] == sources
         same_ssrc = self._ssrc[rows] == headers.ssrcs
         accepted = same_source & same_ssrc & plausible
-        if accepted.all():
+        if everywhere(accepted):
             return Admission(accepted, [], [])
         nat_ip = self._nat_ip[rows]
         unlatched = self._source[rows] < 0

@@ -97,7 +97,7 @@ class Headers:
         """Offset after the payload's last byte."""
         self.valid: NDArray[np.bool_] = lengths >= HEADER_BYTES
         """Whether it is RTP at all and its lengths do not lie."""
-        unusual = np.flatnonzero(self.valid & (first != _PLAIN))
+        unusual = (self.valid & (first != _PLAIN)).nonzero()[0]
         if len(unusual):
             self._read_unusual(arrivals, chosen, unusual, first[unusual].astype(np.int64))
 

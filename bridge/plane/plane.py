@@ -12,9 +12,10 @@ from bridge.plane.arrival import ArrivalRing
 from bridge.plane.bargein import BargeIn
 from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, Columns
 from bridge.plane.events import Digit, Latched, PlaneEvent, RowFailed
-from bridge.plane.floor import FloorEvent, FloorState
+from bridge.plane.floor import DUCKED, IDLE, SPEAKING, FloorEvent
 from bridge.plane.g711 import DECODE, ENCODE
 from bridge.plane.latch import Latch
+from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.packets import Arrivals, Departures, Headers, PacketBuffer, parse_headers
 from bridge.plane.playout import Playout, Survey
 from bridge.plane.reception import Reception
@@ -135,7 +136,7 @@ class Plane:
             rows = arrivals.rows[index]
             self._order[rows[::-1]] = index[::-1]
             is_first = self._order[rows] == index
-            if is_first.all():
+            if everywhere(is_first):
                 self._receive(arrivals, index, now_ns)
                 return
             self._receive(arrivals, index[is_first], now_ns)
@@ -147,7 +148,7 @@ class Plane:
         self._expire(rows, now_ns)
         self._rows.catch_up(rows, self._columns, now_ns)
         survey = self._playout.survey(rows)
-        if survey.broken.any():
+        if somewhere(survey.broken):
             self._fail(rows[survey.broken], "the indices of its playout ring contradict each other", now_ns)
             rows = rows[~survey.broken]
             survey = self._playout.survey(rows)
@@ -165,11 +166,11 @@ class Plane:
         """Take packets of distinct rows."""
         headers = parse_headers(arrivals, index)
         rows = arrivals.rows[index]
-        if not headers.valid.all():
+        if not everywhere(headers.valid):
             self._columns.rx_malformed[rows[~headers.valid]] += _ONE
         types = headers.payload_types
         is_rtp = headers.valid & ((types < _RTCP_TYPES.start) | (types >= _RTCP_TYPES.stop))
-        if not is_rtp.all():
+        if not everywhere(is_rtp):
             headers, rows, index = headers.only(is_rtp), rows[is_rtp], index[is_rtp]
         plausible = self._reception.is_plausible(self._reception.step(rows, headers.sequences))
         sources = arrivals.sources[index]
@@ -181,12 +182,12 @@ class Plane:
             row, generation = int(rows[at]), int(self._columns.generation[rows[at]])
             self._events.append(Latched(row, generation, now_ns, remote_key=int(sources[at])))
         accepted = admission.accepted
-        if not accepted.all():
+        if not everywhere(accepted):
             headers, rows, index = headers.only(accepted), rows[accepted], index[accepted]
         self._columns.rx_packets[rows] += _ONE
         self._columns.last_rx_ns[rows] = now_ns
         fresh = self._reception.account(rows, headers.sequences) & self._rows.receiving[rows]
-        if not fresh.all():
+        if not everywhere(fresh):
             headers, rows, index = headers.only(fresh), rows[fresh], index[fresh]
         self._sort(arrivals, index, rows, headers, now_ns)
 
@@ -201,7 +202,7 @@ class Plane:
         """Give every believed packet to whoever understands its payload type."""
         lengths = headers.ends - headers.begins
         is_audio = (headers.payload_types == self._rows.payload_type[rows]) & (lengths > 0)
-        if not is_audio.all():
+        if not everywhere(is_audio):
             for at in np.flatnonzero(~is_audio).tolist():
                 payload = arrivals.packets[index[at], headers.begins[at] : headers.ends[at]]
                 self._take_other(int(rows[at]), headers, at, payload.tobytes(), now_ns)
@@ -215,7 +216,7 @@ class Plane:
             return
         self._reception.time(rows, headers.timestamps, now_ns=now_ns)
         shapes = headers.begins << 16 | lengths
-        if (shapes == shapes[0]).all():
+        if everywhere(shapes == shapes[0]):
             self._listen(arrivals, index, rows, headers, now_ns)
             return
         for shape in np.unique(shapes):
@@ -286,26 +287,26 @@ class Plane:
         """Next frame of each row, ``[m, 160]``; where it is silent, why is counted."""
         columns, state = self._columns, self._bargein.floor.state
         ready = survey.ready & sends
-        starts = ready & (state[rows] == FloorState.IDLE)
-        if starts.any():
+        starts = ready & (state[rows] == IDLE)
+        if somewhere(starts):
             self._bargein.start(rows[starts], survey.reads[starts], now_ns=now_ns)
-        plays = ready & (state[rows] == FloorState.SPEAKING)
+        plays = ready & (state[rows] == SPEAKING)
         pcm = np.zeros((len(rows), FRAME_SAMPLES), np.int16)
         left = survey.available
-        if plays.any():
+        if somewhere(plays):
             pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
             left = left - np.where(plays, np.minimum(left, FRAME_SAMPLES), 0)
         silent = ~plays
-        if silent.any():
-            ducked = silent & sends & (state[rows] == FloorState.DUCKED)
-            if ducked.any():
+        if somewhere(silent):
+            ducked = silent & sends & (state[rows] == DUCKED)
+            if somewhere(ducked):
                 self._bargein.mute(rows[ducked], now_ns=now_ns)
             undecided = silent & sends & ~ducked
             columns.silence_tts_late[rows[undecided & survey.open]] += _ONE
             columns.silence_idle[rows[undecided & ~survey.open]] += _ONE
             columns.silence_held[rows[silent & ~self._rows.sending[rows]]] += _ONE
-        ends = (state[rows] != FloorState.IDLE) & ~survey.open & (left == 0)
-        if ends.any():
+        ends = (state[rows] != IDLE) & ~survey.open & (left == 0)
+        if somewhere(ends):
             positions = survey.reads[ends] + survey.available[ends]
             self._bargein.end(rows[ends], positions, now_ns=now_ns)
         return pcm
@@ -324,7 +325,7 @@ class Plane:
         self, rows: NDArray[np.intp], pcm: NDArray[np.int16], sends: NDArray[np.bool_], now_ns: int
     ) -> Departures:
         mine = self._rows
-        if not sends.all():
+        if not everywhere(sends):
             rows, pcm = rows[sends], pcm[sends]
         payloads = _ENCODE_FLAT.take(pcm.view(np.uint16) + mine.encode_base[rows][:, None])
         self._columns.tx_packets[rows] += _ONE

@@ -72,18 +72,22 @@ class Playout:
         """Frames ``[k, 160]`` of rows that are ready; they count as sent."""
         at = reads & PLAY_SAMPLES - 1
         frames: NDArray[np.int16] = self._windows[rows, np.minimum(at, _LAST_WINDOW)]
-        for k in np.flatnonzero(at > _LAST_WINDOW).tolist():
-            ring = self._samples[rows[k]]
-            tail = PLAY_SAMPLES - int(at[k])
-            frames[k, :tail] = ring[-tail:]
-            frames[k, tail:] = ring[: FRAME_SAMPLES - tail]
-        for k in np.flatnonzero(available < FRAME_SAMPLES).tolist():
-            frames[k, available[k] :] = 0
-        for k in np.flatnonzero(self.fades_in[rows]).tolist():
-            frames[k, :_FADE_SAMPLES] = np.rint(frames[k, :_FADE_SAMPLES] * _FADE)
-            self.fades_in[rows[k]] = False
+        special = (at > _LAST_WINDOW) | (available < FRAME_SAMPLES) | self.fades_in[rows]
+        for k in special.nonzero()[0].tolist():
+            self._finish(frames[k], int(rows[k]), int(at[k]), int(available[k]))
         self._played[rows] = reads + np.minimum(available, FRAME_SAMPLES)
         return frames
+
+    def _finish(self, frame: NDArray[np.int16], row: int, at: int, available: int) -> None:
+        """Set right what is no plain copy: the ring's seam, an utterance's end, the end of a duck."""
+        if at > _LAST_WINDOW:
+            ring, tail = self._samples[row], PLAY_SAMPLES - at
+            frame[:tail] = ring[at:]
+            frame[tail:] = ring[: FRAME_SAMPLES - tail]
+        frame[available:] = 0
+        if self.fades_in[row]:
+            frame[:_FADE_SAMPLES] = np.rint(frame[:_FADE_SAMPLES] * _FADE)
+            self.fades_in[row] = False
 
     def flush(self, row: int) -> int:
         """Forget what was not sent by raising the epoch; return the index after the last sample sent."""

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.plane.columns import Columns
+from bridge.plane.masks import everywhere
 
 __all__ = ["Reception"]
 
@@ -47,7 +48,7 @@ class Reception:
     def account(self, rows: NDArray[np.intp], sequences: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Count one packet of each of these rows; false for those that were here before."""
         steps = self.step(rows, sequences)
-        if (steps == 1).all():
+        if everywhere(steps == 1):
             self._highest[rows] = sequences
             self._window[rows] = self._window[rows] << np.uint64(1) | np.uint64(1)
             return np.ones(len(rows), np.bool_)

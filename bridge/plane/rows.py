@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from bridge.plane.columns import FRAME_SAMPLES, Columns
 from bridge.plane.g711 import DECODE, ENCODE
+from bridge.plane.masks import somewhere
 from bridge.plane.spec import RowSpec
 
 __all__ = ["FOREVER_NS", "Rows"]
@@ -72,7 +73,7 @@ class Rows:
         """Skip the slots of rows that are hopelessly late: their timestamps run on, nothing is sent."""
         late_ns = now_ns - self.due_ns[rows]
         abandoned = late_ns > _ABANDON_NS
-        if abandoned.any():
+        if somewhere(abandoned):
             rows, slots = rows[abandoned], late_ns[abandoned] // _FRAME_NS
             self.due_ns[rows] += slots * _FRAME_NS
             self.timestamp[rows] = self.timestamp[rows] + slots * FRAME_SAMPLES & 0xFFFF_FFFF

@@ -65,11 +65,11 @@ class PlaneSettings:
 
     clear_over_floor_db: float = 15.0
     """One sub-frame this far over the noise floor opens the gate."""
-    clear_level_db: float = -42.0
+    clear_level_db: float = -45.0
     """… if it is also at least this loud."""
     soft_over_floor_db: float = 9.0
     """A sub-frame this far over the noise floor is voice; several in a row open the gate."""
-    soft_level_db: float = -50.0
+    soft_level_db: float = -54.0
     """… if it is also at least this loud."""
     soft_run: int = 3
     """Soft sub-frames in a row that open the gate."""
@@ -79,7 +79,7 @@ class PlaneSettings:
     """Sub-frames at the start of a stream that only teach the noise floor."""
     stop_after_ms: int = 200
     """Quiet that ends a voice."""
-    speech_evidence: int = 15
+    speech_evidence: int = 13
     """Voiced sub-frames within `verdict_ms` that make it speech."""
     verdict_ms: int = 250
     """A duck lasts no longer without a verdict."""
