@@ -276,12 +276,18 @@ class Heard:
         A pause begins with a packet, but the codes before it may go on agreeing with a pause in the
         speech itself; so step back to where that packet began.
         """
-        holding = np.nonzero((self._starts <= place) & (place < self._starts + self._lengths))[0]
-        if not len(holding) or not self._silent[holding[0]]:
+        before = np.nonzero(self._starts <= place)[0]
+        if not len(before):
             return None
-        pause = int(self._starts[holding[0]])
+        last = before[np.argmax(self._starts[before])]
+        pause = int(self._starts[last])
+        if place >= pause + int(self._lengths[last]):
+            # No packet at all: the sender skipped these slots, which sounds like silence, too.
+            pause += int(self._lengths[last])
+        elif not self._silent[last]:
+            return None
         back = place - pause
-        sounding = np.sort(self._starts[~self._silent & (self._starts > pause)])
+        sounding = np.sort(self._starts[~self._silent & (self._starts >= pause)])
         if not len(sounding) or back > done:
             return None
         again = int(sounding[0])
