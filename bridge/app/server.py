@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +31,7 @@ from bridge.call.session import CallSettings
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine, MediaSettings
-from bridge.errors import SetupError, SynthesisError
+from bridge.errors import EngineError, SetupError, SynthesisError
 from bridge.ports import Voice
 from bridge.speech.budget import Budget
 from bridge.ttsserver.server import TtsServerSettings
@@ -49,6 +49,7 @@ class Bridge:
         exchange: Its calls.
         endpoint: Its phone line.
         http: Its page and API.
+        voice_url: Where the speech of calls comes from.
         self_user: Number that only we know, answered with the embedded voice; None without one.
     """
 
@@ -59,9 +60,11 @@ class Bridge:
         endpoint: SipEndpoint,
         http: HttpServer,
         *,
+        voice_url: str,
         self_user: str | None,
     ) -> None:
         self.config: Config = config
+        self.voice_url: str = voice_url
         self.self_user: str | None = self_user
         self.exchange: Exchange = exchange
         self.endpoint: SipEndpoint = endpoint
@@ -172,6 +175,8 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
         def refresh() -> None:
             metrics.sip(endpoint.counters)
             metrics.tts_connections({"idle": synthesizer.idle, "busy": synthesizer.busy})
+            with suppress(EngineError):  # between two lives of the media process
+                metrics.engine(_health_of(engine))
             for call_id, counters in exchange.media().items():
                 metrics.leg(call_id, counters)
 
@@ -187,7 +192,12 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
         )
         stack.push_async_callback(http.close)
         bridge = Bridge(
-            config, exchange, endpoint, http, self_user=self_user if embedded is not None else None
+            config,
+            exchange,
+            endpoint,
+            http,
+            voice_url=embedded_url(voice.listen) if synthesizer is embedded and voice else config.tts.url,
+            self_user=self_user if embedded is not None else None,
         )
         try:
             await synthesizer.ready()
@@ -262,6 +272,21 @@ async def _start_media(config: Config, stack: AsyncExitStack, metrics: Metrics) 
     return engine
 
 
+def _health_of(engine: MediaEngine) -> dict[str, float]:
+    gauges = engine.gauges
+    return {
+        "rows": gauges.rows,
+        "cpu_seconds": gauges.cpu_ns / 1e9,
+        "ticks": gauges.ticks,
+        "stalls": gauges.stalls,
+        "tick_lateness_p99_seconds": gauges.lateness_ns(0.99) / 1e9,
+        "tick_lateness_max_seconds": gauges.lateness_max_ns / 1e9,
+        "socket_errors": gauges.socket_errors,
+        "events_dropped": gauges.events_dropped,
+        "restarts": engine.restarts,
+    }
+
+
 def _routes(config: Config, agent: Agent | None) -> list[Route]:
     routes = [
         Route(
@@ -317,7 +342,7 @@ async def _announce(bridge: Bridge) -> None:
     shown = _route_address() if host == "0.0.0.0" else host
     _say(f"cosybridge {version('cosybridge')}")
     _say(f"  page   {bridge.http.url}")
-    _say(f"  voice  {config.tts_kind}: {config.tts.url}")
+    _say(f"  voice  {config.tts_kind}: {bridge.voice_url}")
     if config.start.self_call and bridge.self_user is not None:
         await _self_call(bridge, bridge.self_user)
     _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone (UDP, G.711), and interrupt")
