@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -41,8 +42,13 @@ _TICK_NS = 4 * _MS
 _SLOT_NS = 20 * _MS
 _SLOTS = _SLOT_NS // _TICK_NS
 _ROUNDS = 4
-"""Full buffers of packets read in one turn; beyond, sending what is due comes first."""
+"""Times that packets are fetched in one turn; beyond, sending what is due comes first."""
+_OBEY_NS = 2 * _MS
+"""Time for commands in one turn: a crowd of new calls must not make the running ones late."""
+_SLOT_ROWS = 8
+"""Rows that share a slot before the next one is begun: every slot in use costs a wake-up."""
 _RETRY_NS = 20 * _MS
+_AT_ONCE_NS = 1
 
 
 class RowPlane(Protocol):
@@ -88,11 +94,13 @@ class MediaLoop:
     ) -> None:
         self._plane = plane
         self._arrivals = arrivals
+        self._full = arrivals.capacity // 4
         self._sockets = sockets
         self._link = link
         self._gauges = gauges
         self._clock = clock
         self._rows = _Rows()
+        self._commands: deque[Message] = deque()
         self._events_dropped = 0
         sockets.watch(link.sock)
 
@@ -115,12 +123,13 @@ class MediaLoop:
         rows = self.rows
         is_event_driven = rows <= EVENT_DRIVEN_ROWS
         deadline_ns = self._deadline_ns(is_event_driven)
-        has_commands = self._sockets.wait(deadline_ns, for_packets=is_event_driven and rows > 0)
+        wait_ns = _AT_ONCE_NS if self._commands else deadline_ns
+        has_commands = self._sockets.wait(wait_ns, for_packets=is_event_driven and rows > 0)
         now_ns = self._clock.now_ns()
         is_due = now_ns >= deadline_ns
         if is_due:
             self._gauges.tick(now_ns - deadline_ns)
-        if has_commands and not self._obey(now_ns):
+        if (has_commands or self._commands) and not self._obey(now_ns):
             return False
         if rows and (is_due or is_event_driven):
             self._carry(now_ns)
@@ -149,7 +158,7 @@ class MediaLoop:
             count = sockets.receive()
             if count:
                 plane.receive(self._arrivals, now_ns=now_ns)
-            if count < self._arrivals.capacity:
+            if count < self._full:
                 break
         due = np.flatnonzero(plane.due_ns <= now_ns)
         if len(due):
@@ -173,10 +182,11 @@ class MediaLoop:
 
     def _obey(self, now_ns: int) -> bool:
         try:
-            commands = self._link.receive()
+            self._commands += self._link.receive()
         except EOFError:
             return False
-        for command in commands:
+        while self._commands and self._clock.now_ns() - now_ns < _OBEY_NS:
+            command = self._commands.popleft()
             if isinstance(command, Stop):
                 return False
             try:
@@ -249,7 +259,8 @@ class _Rows:
 
     def add(self, row: int, generation: int) -> None:
         self.remove(row)
-        slot = self._crowd.index(min(self._crowd))
+        slots_used = min(_SLOTS, len(self) // _SLOT_ROWS + 1)
+        slot = self._crowd.index(min(self._crowd[:slots_used]))
         self._crowd[slot] += 1
         self._generations[row], self._slots[row] = generation, slot
 

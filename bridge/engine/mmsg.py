@@ -10,6 +10,7 @@ import select
 import socket
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import cffi
@@ -48,6 +49,8 @@ _MMSGHDR = np.dtype(
     align=True,
 )
 """struct mmsghdr of 64-bit Linux; `length` is 32 bits and its padding, on little-endian one field."""
+_MMSGHDR_BYTES = _MMSGHDR.itemsize
+_DONTWAIT = int(socket.MSG_DONTWAIT)
 _SOCKADDR_IN = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
 
 _BURST = 4
@@ -75,6 +78,7 @@ def die_with_parent(signal: int) -> bool:
     return bool(_library()[1].prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0) == 0)
 
 
+@cache  # Parsing the declarations takes 20 ms.
 def _library() -> tuple[Any, Any]:
     ffi = cffi.FFI()
     ffi.cdef(_DECLARATIONS)
@@ -88,7 +92,7 @@ class BatchSockets:
     few rows make every packet worth a wake-up, the first epoll itself.
 
     Args:
-        arrivals: Where `receive` puts packets; the kernel writes into its buffers.
+        arrivals: Where `receive` puts packets; the kernel writes into its buffers. Room for 4 at least.
         capacity: Number of rows.
     """
 
@@ -115,6 +119,7 @@ class BatchSockets:
         self._names = np.zeros(count, _SOCKADDR_IN)
         self._iovecs = np.zeros(count, _IOVEC)
         self._headers = np.zeros(count, _MMSGHDR)
+        self._sockets_per_call = count // _BURST
         index = np.arange(count, dtype=np.uint64)
         self._iovecs["base"] = packets.ctypes.data + index * np.uint64(packets.strides[0])
         self._iovecs["length"] = size
@@ -163,28 +168,24 @@ class BatchSockets:
 
     def receive(self) -> int:
         rows: list[int] = []
-        room = len(self._headers)
-        count = 0
         at = self._headers_at
-        recvmmsg, row_by_fd = self._libc.recvmmsg, self._row_by_fd
-        for fd, _ in self._legs.poll(0, room):
+        recvmmsg, row_by_fd, append = self._libc.recvmmsg, self._row_by_fd, rows.append
+        # No more sockets than there is room for a full burst of each.
+        for fd, _ in self._legs.poll(0, self._sockets_per_call):
+            taken = recvmmsg(fd, at, _BURST, _DONTWAIT, 0)
             row = row_by_fd[fd]
-            if count >= room:
-                break
-            # A negative name is an RTCP socket: what it holds is read into the free slots and forgotten.
-            taken = recvmmsg(fd, at, min(_BURST, room - count), socket.MSG_DONTWAIT, 0)
-            if taken < 0:
+            if taken == 1 and row >= 0:
+                append(row)
+                at += _MMSGHDR_BYTES
+            elif taken < 0:
                 self._note_error()
             elif row < 0:
+                # An RTCP socket: what it held lies in free slots, and the next packet overwrites it.
                 self.rtcp_packets += taken
             else:
-                if taken == 1:
-                    rows.append(row)
-                else:
-                    rows.extend([row] * taken)
-                count += taken
-                at += taken * _MMSGHDR.itemsize
-        arrivals = self._arrivals
+                rows += [row] * taken
+                at += taken * _MMSGHDR_BYTES
+        arrivals, count = self._arrivals, len(rows)
         arrivals.count = count
         if count:
             headers, names = self._headers[:count], self._names[:count]
@@ -204,7 +205,7 @@ class BatchSockets:
         at, stride = departures.packets.ctypes.data, departures.packets.strides[0]
         sendto, fds, size = self._libc.sendto, self._rtp_fd, _SOCKADDR_IN.itemsize
         for row, length, peer_at in zip(rows, departures.lengths.tolist(), self._peers_at, strict=False):
-            if sendto(fds[row], at, length, socket.MSG_DONTWAIT, peer_at, size) < 0:
+            if sendto(fds[row], at, length, _DONTWAIT, peer_at, size) < 0:
                 self._note_error()
             at += stride
 

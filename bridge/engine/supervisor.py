@@ -22,8 +22,10 @@ _START_S = 15.0
 """Loading numpy takes 0.2 s, and some seconds on a machine that is busy with other things."""
 _STEADY_S = 1.0
 """A life shorter than this counts as a failed start."""
+_FREE_RESTARTS = 3
+"""Failed starts in a row after which a restart has to wait."""
 _PAUSE_S = 0.1
-"""Doubles with every early death in a row, from the second on."""
+"""Doubles with every further early death in a row."""
 _PAUSE_MAX_S = 5.0
 
 _log = logging.getLogger(__name__)
@@ -203,10 +205,10 @@ class MediaEngine:
             )
             return
         self._early_deaths = self._early_deaths + 1 if age_s < _STEADY_S else 0
-        if self._early_deaths < 2:
+        if self._early_deaths <= _FREE_RESTARTS:
             self._restart()
         else:
-            pause_s = min(_PAUSE_S * 2**self._early_deaths, _PAUSE_MAX_S)
+            pause_s = min(_PAUSE_S * 2 ** (self._early_deaths - _FREE_RESTARTS), _PAUSE_MAX_S)
             self._retry = asyncio.get_running_loop().call_later(pause_s, self._restart)
         now_ns = self._clock.now_ns()
         for leg in lost:
