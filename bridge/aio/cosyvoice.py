@@ -53,6 +53,8 @@ class TtsSettings:
     """A connection idle for longer is replaced: the service closes it after 60 s."""
     ping_s: float = 10.0
     """Between signs of life."""
+    pong_s: float = 5.0
+    """A connection that answers no ping for longer is replaced."""
     open_timeout_s: float = 5.0
     patience: ClientPatience = field(default_factory=ClientPatience)
 
@@ -109,12 +111,13 @@ class CosyVoice:
         Raises:
             SynthesisError: If the service refuses or cannot be reached; names the cause and the fix.
         """
-        while not self._links.idle:
-            if not self._links.dialling:
-                self._dial()
-            changed = self._links.changed
-            await changed.wait()
-            if (failure := self._links.failure) is not None and not self._links.idle:
+        links = self._links
+        while not links.idle:
+            if not links.closed:
+                if not links.dialling:
+                    self._dial()
+                await links.changed.wait()
+            if (failure := links.failure) is not None and not links.idle:
                 raise SynthesisError(failure.message, code=failure.code, retryable=failure.retryable)
 
     def speak(self, voice: Voice, format: PcmFormat) -> PooledSpeech:
@@ -275,7 +278,9 @@ class CosyVoice:
         while True:
             await asyncio.sleep(self._settings.ping_s)
             connections = [*self._links.idle, *self._links.busy]
-            alive = await asyncio.gather(*(connection.check() for connection in connections))
+            alive = await asyncio.gather(
+                *(connection.check(within_s=self._settings.pong_s) for connection in connections)
+            )
             for connection, is_alive in zip(connections, alive, strict=True):
                 if not is_alive and connection.is_usable:
                     self._links.idle.discard(connection)

@@ -25,7 +25,6 @@ _FRAMES_AHEAD = 64
 """Frames parsed ahead of the reader; above it the socket itself is left unread."""
 
 _CLOSE_S = 1.0
-_PONG_S = 5.0
 _KEY_STATUSES = (401, 403)
 
 
@@ -160,13 +159,13 @@ class Connection:
                 self.bearer = None
                 bearer.lost(failure)
 
-    async def check(self) -> bool:
+    async def check(self, *, within_s: float) -> bool:
         """Ping and await the pong; True also while back-pressure keeps us from reading it."""
         if self.bearer is not None and not self.bearer.room.is_set():
             return True
         try:
             pong = await self._socket.ping()
-            async with asyncio.timeout(_PONG_S):
+            async with asyncio.timeout(within_s):
                 await asyncio.shield(pong)
         except TimeoutError:
             return self.bearer is not None and not self.bearer.room.is_set()

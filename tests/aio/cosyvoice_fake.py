@@ -59,6 +59,20 @@ def words_of(text: str) -> tuple[Word, ...]:
     )
 
 
+async def steady(value: Callable[[], int]) -> int:
+    """Return a number that has not changed for a tenth of a second."""
+    seen, unchanged = value(), 0
+
+    def has_settled() -> bool:
+        nonlocal seen, unchanged
+        now = value()
+        seen, unchanged = now, unchanged + 1 if now == seen else 0
+        return unchanged >= 50
+
+    await eventually(has_settled)
+    return seen
+
+
 @dataclass
 class Behaviour:
     """What goes wrong, if anything."""
@@ -88,7 +102,6 @@ class FakeService:
     url: str = ""
     connections: int = 0
     open_now: int = 0
-    most_open: int = 0
     cancels: int = 0
     tasks: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -105,7 +118,6 @@ class FakeService:
     async def handle(self, socket: ServerConnection) -> None:
         self.connections += 1
         self.open_now += 1
-        self.most_open = max(self.most_open, self.open_now)
         self.sockets.add(socket)
         self.extensions.append(str(socket.protocol.extensions))
         try:
@@ -149,9 +161,16 @@ class _Session:
         if isinstance(action, FinishTask) and action.cancel:
             self._service.cancels += 1
             if behaviour.hold_cancel is not None:
-                await behaviour.hold_cancel.wait()
+                await self._held(behaviour.hold_cancel)
         self._machine.receive(action, now_ns=self._clock.now_ns())
         await self._carry_out()
+
+    async def _held(self, hold: asyncio.Event) -> None:
+        """Wait for the event, or for the client to lose patience and leave."""
+        waits = {asyncio.create_task(hold.wait()), asyncio.create_task(self._socket.wait_closed())}
+        _, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
+            wait.cancel()
 
     async def _carry_out(self) -> None:
         for output in self._machine.drain():

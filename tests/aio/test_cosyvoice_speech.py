@@ -1,0 +1,153 @@
+"""One utterance, from its first text to its last word."""
+
+import asyncio
+
+import pytest
+
+from bridge.audio import PcmFormat
+from bridge.cosyvoice.task import ClientPatience
+from bridge.errors import LocalProtocolError, SynthesisError
+from bridge.ports import Speech, WordTime
+from tests.aio.cosyvoice_fake import Behaviour, eventually, pcm_of, running
+from tests.aio.test_cosyvoice import FORMAT, VOICE, heard_from, pool
+
+MS = 1_000_000
+
+
+async def test_sound_arrives_while_text_is_still_being_written() -> None:
+    async with running() as service, pool(service) as tts:
+        speech: Speech = tts.speak(VOICE, FORMAT)
+        sound = speech.audio()
+        await speech.send_text("One. ")
+        await speech.send_text("Tw")
+
+        first = await anext(sound)
+
+        assert pcm_of("One. ", 8000).startswith(first)
+        await speech.send_text("o.")
+        await speech.finish()
+        rest = b"".join([pcm async for pcm in sound])
+        assert first + rest == pcm_of("One. Two.", 8000)
+
+
+async def test_every_piece_of_sound_holds_whole_samples() -> None:
+    async with running(Behaviour(frame_bytes=333)) as service, pool(service) as tts:
+        speech = tts.speak(VOICE, PcmFormat(16_000))
+        await speech.send_text("Odd frames.")
+        await speech.finish()
+
+        pieces = [pcm async for pcm in speech.audio()]
+
+        assert all(len(pcm) % 2 == 0 for pcm in pieces)
+        assert b"".join(pieces) == pcm_of("Odd frames.", 16_000)
+
+
+async def test_word_times_count_from_the_first_sample_and_point_into_the_whole_text() -> None:
+    async with running() as service, pool(service) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("Go on. ")
+        await speech.send_text("Go.")
+        await speech.finish()
+
+        await heard_from(speech)
+
+        assert speech.words == [
+            WordTime("Go", 0, 2, 0, 40),
+            WordTime("on", 3, 5, 60, 100),
+            WordTime("Go", 7, 9, 140, 180),
+        ]
+
+
+async def test_a_service_without_word_times_gives_none() -> None:
+    async with running() as service, pool(service, word_times=False) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("Go on.")
+        await speech.finish()
+
+        await heard_from(speech)
+
+        assert speech.words == []
+
+
+async def test_an_utterance_without_text_ends_in_silence() -> None:
+    async with running() as service, pool(service) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+
+        await speech.finish()
+
+        assert await heard_from(speech) == b""
+        await eventually(lambda: tts.busy == 0)
+
+
+async def test_a_text_that_pauses_too_long_is_ended_and_says_so() -> None:
+    patience = ClientPatience(silence_ns=30 * MS)
+    async with running() as service, pool(service, patience=patience) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("Hello")
+
+        assert await heard_from(speech) == pcm_of("Hello", 8000)
+
+        with pytest.raises(
+            SynthesisError, match="Timeout: the task was ended because its text paused"
+        ) as caught:
+            await speech.send_text(" again.")
+        assert caught.value.retryable
+
+
+async def test_a_task_that_gets_no_text_gives_its_connection_back() -> None:
+    patience = ClientPatience(silence_ns=30 * MS)
+    async with running() as service, pool(service, patience=patience) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+
+        with pytest.raises(SynthesisError, match="Timeout: no text for"):
+            await heard_from(speech)
+
+        await eventually(lambda: tts.busy == 0)
+        assert tts.counters["replaced"] == tts.counters["lost"] == 0
+
+
+async def test_text_after_a_cancel_is_dropped() -> None:
+    async with running() as service, pool(service) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.cancel()
+
+        await speech.send_text("too late")
+        await speech.finish()
+
+        assert await heard_from(speech) == b""
+
+
+async def test_a_cancel_wakes_the_listener() -> None:
+    async with running(Behaviour(hold=asyncio.Event())) as service, pool(service) as tts:
+        await tts.ready()
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("Hello. ")
+        listener = asyncio.create_task(heard_from(speech))
+        await eventually(lambda: service.tasks != [])
+
+        await speech.cancel()
+
+        assert await listener == b""
+
+
+async def test_text_after_the_end_is_our_own_bug() -> None:
+    async with running() as service, pool(service) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("Hello.")
+        await speech.finish()
+
+        with pytest.raises(LocalProtocolError, match="text after the end"):
+            await speech.send_text("more")
+        await speech.cancel()
+
+
+async def test_a_cancel_after_the_end_disturbs_nobody() -> None:
+    async with running() as service, pool(service) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("Hello.")
+        await speech.finish()
+        await heard_from(speech)
+
+        await speech.cancel()
+
+        assert service.cancels == 0
