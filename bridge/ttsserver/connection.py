@@ -129,6 +129,7 @@ class Connection:
     def _deliver(self, output: Output) -> None:
         match output:
             case Audio(data):
+                self._house.counters["frames"] += 1
                 self._outbox.put(Message(self._announcement, data))
                 self._announcement = ""
             case Close(code, reason):

@@ -3,6 +3,7 @@
 The network tells a spectrum and an F0 per 12.5 ms and, on an inner node, how long each phoneme lasts.
 """
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from bridge.ttsserver.level import limited, speech_span
 from bridge.ttsserver.pitch import repitched
 from bridge.ttsserver.script import is_speakable, plain, require_latin
 from bridge.ttsserver.timing import PhonemeSpan, align, written_words
-from bridge.ttsserver.voice import Delivery, Rendered
+from bridge.ttsserver.voice import Delivery, Rendered, UnspeakableError
 
 __all__ = ["GAIN", "RATE", "HibariEngine"]
 
@@ -28,6 +29,8 @@ GAIN = 10 ** (7 / 20)
 _DURATIONS = b"/Clip_output_0"
 _UNIT_MS = 25.0  # of one duration: two frames
 _MAX_PHONEMES = 400  # what the network was trained on
+# The number reader knows no word beyond the quintillions, and nobody wants to hear one on the phone.
+_LONG_NUMBER = re.compile(r"\d(?:,?\d){12,}")
 _SPEED_RANGE = (0.4, 2.5)
 _PUNCTUATION = frozenset(' .,;:!?…—"()“”')
 
@@ -87,9 +90,15 @@ class HibariEngine:
         phonemes = ""
         spans: list[PhonemeSpan] = []
         word, begin = "", 0
+        text = _LONG_NUMBER.sub(lambda number: " ".join(number.group().replace(",", "")), text)
         with self._reading:
             g2p = self._hibari.g2p
-            tokens = g2p.phonemize_tokens(g2p.tokenize(normalize(text)))
+            try:
+                tokens = g2p.phonemize_tokens(g2p.tokenize(normalize(text)))
+            except (IndexError, KeyError, ValueError, TypeError) as error:
+                raise UnspeakableError(
+                    "the embedded voice cannot read a word or number of the text"
+                ) from error
         for token in tokens:
             sounds = token.phonemes or ""
             phonemes += "".join(sound for sound in sounds if sound in known)
