@@ -187,24 +187,28 @@ class ArrivalRing:
     ) -> None:
         """Fill what is missing and lead back into what is not; what was made is kept as history."""
         for at in range(_FRAME_SLOTS):
-            gone = np.flatnonzero(~filled[:, at])
-            back = np.flatnonzero(filled[:, at] & (self._concealer.run[rows] > 0))
+            gone = (~filled[:, at]).nonzero()[0]
+            back = (filled[:, at] & (self._concealer.run[rows] > 0)).nonzero()[0]
             if len(back):
                 merged = frames[back, at]
                 self._concealer.merge(rows[back], merged)
                 frames[back, at] = merged
                 self._samples[rows[back], slots[back, at] & _SLOT_MASK] = merged
-            if not len(gone):
-                continue
-            lost = rows[gone]
-            self._concealer.silence(lost[self._hushed[lost]])
-            fresh = gone[self._concealer.needs_history(lost)]
-            if len(fresh):
-                history = self._samples[
-                    rows[fresh][:, None], (slots[fresh, at][:, None] + _BEHIND) & _SLOT_MASK
-                ]
-                self._concealer.remember(rows[fresh], history.reshape(len(fresh), -1))
-            sounding = self._concealer.sounds(lost)
-            frames[gone, at] = made = self._concealer.fill(lost)
-            self._samples[lost, slots[gone, at] & _SLOT_MASK] = made
-            self._columns.rx_concealed[lost[sounding]] += np.uint64(1)
+            if len(gone):
+                frames[gone, at] = self._conceal(rows[gone], slots[gone, at])
+
+    def _conceal(self, rows: NDArray[np.intp], slots: NDArray[np.int64]) -> NDArray[np.int16]:
+        """Make up the slot of each row, ``[k, 80]``: silence once the sender is quiet or long gone."""
+        made = np.zeros((len(rows), SLOT_SAMPLES), np.int16)
+        self._concealer.silence(rows[self._hushed[rows]])
+        sounding = self._concealer.sounds(rows)
+        if somewhere(sounding):
+            lost, at = rows[sounding], slots[sounding]
+            fresh = self._concealer.needs_history(lost)
+            before = (at[fresh][:, None] + _BEHIND) & _SLOT_MASK
+            history = self._samples[lost[fresh][:, None], before]
+            self._concealer.remember(lost[fresh], history.reshape(len(history), -1))
+            made[sounding] = self._concealer.fill(lost)
+            self._columns.rx_concealed[lost] += np.uint64(1)
+        self._samples[rows, slots & _SLOT_MASK] = made
+        return made

@@ -127,7 +127,9 @@ class Floor:
         resumed = rows[actions == _RESUME]
         if len(resumed):
             self._rest(resumed, now_ns)
-        self._present_rest_ns[rows[actions == _FLUSH]] = 0
+        # It was right to listen: the next voice is heard at once again.
+        flushed = rows[actions == _FLUSH]
+        self._present_rest_ns[flushed] = self._rests_until_ns[flushed] = 0
         return actions
 
     def may_duck(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:

@@ -47,7 +47,7 @@ class Gate:
     def __init__(self, capacity: int, settings: PlaneSettings) -> None:
         self._settings = settings
         self._stop_ns = settings.stop_after_ms * _MS
-        self._memory = np.uint32((1 << settings.verdict_ms // 10) - 1)
+        self._memory = np.uint64((1 << settings.verdict_ms // 10) - 1)
         self._noise_db = np.zeros(capacity)
         self._peak_db = np.zeros(capacity)
         self._least_db = np.zeros(capacity)
@@ -55,7 +55,7 @@ class Gate:
         self._open_age = np.zeros(capacity, np.int64)
         self._run = np.zeros(capacity, np.int64)
         self._run_ns = np.zeros(capacity, np.int64)
-        self._history = np.zeros(capacity, np.uint32)
+        self._history = np.zeros(capacity, np.uint64)
         self.open: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.onset_ns: NDArray[np.int64] = np.zeros(capacity, np.int64)
         """When the voice for which the gate opened began."""
@@ -157,9 +157,9 @@ class Gate:
         is_open = was_open | opens
         peak = np.where(opens, level, np.maximum(self._peak_db[rows], level))
         counts = voiced & (level >= peak - set_to.below_peak_db)
-        history = np.where(opens, (np.uint32(1) << run.astype(np.uint32)) - np.uint32(1), self._history[rows])
-        kept = (self._history[rows] << np.uint32(1) | counts) & self._memory
-        history = np.where(opens, history & self._memory, np.where(is_open, kept, np.uint32(0)))
+        history = np.where(opens, (np.uint64(1) << run.astype(np.uint64)) - np.uint64(1), self._history[rows])
+        kept = (self._history[rows] << np.uint64(1) | counts) & self._memory
+        history = np.where(opens, history & self._memory, np.where(is_open, kept, np.uint64(0)))
         self._learn(rows, level, learnt=learnt, is_open=is_open, opens=opens)
         self._run[rows] = run
         self._run_ns[rows] = run_ns
