@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import ssl
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +30,18 @@ _log = logging.getLogger(__name__)
 _S = 1_000_000_000
 _BACKOFF_S = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Between dials for spares that fail. A speech that has no connection is not made to wait for it."""
+
+_COUNTERS = (
+    "dialled",
+    "dial_failures",
+    "warm_starts",
+    "cold_starts",
+    "replaced",
+    "retired",
+    "lost",
+    "malformed",
+    "strays",
+)
 
 _CLOSING = Failed("Closed", "the client is closing", retryable=False)
 
@@ -69,19 +81,8 @@ class CosyVoice:
     """
 
     def __init__(self, settings: TtsSettings, *, clock: Clock, dice: IdSource) -> None:
-        self.counters: dict[str, int] = dict.fromkeys(
-            (
-                "dialled",
-                "dial_failures",
-                "warm_starts",
-                "cold_starts",
-                "replaced",
-                "retired",
-                "lost",
-                "malformed",
-            ),
-            0,
-        )
+        self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
+        """What happened so far, by the names of `_COUNTERS`."""
         self._settings = settings
         self._clock = clock
         self._dice = dice
@@ -137,7 +138,9 @@ class CosyVoice:
             free=self._freed,
             forget=self._forget,
         )
-        if (connection := self._warmest()) is not None:
+        if self._links.closed:
+            speech.lost(_CLOSING)
+        elif (connection := self._warmest()) is not None:
             self.counters["warm_starts"] += 1
             self._bind(speech, connection)
         else:
@@ -217,15 +220,16 @@ class CosyVoice:
     async def _serve(self) -> None:
         """Open one connection and read it until it ends."""
         try:
-            connection = await dial(self._address, clock=self._clock)
+            connection = await dial(self._address, clock=self._clock, counters=self.counters)
         except DialError as error:
-            self._links.dialling -= 1
             self._dial_failed(error.failure)
             return
-        except BaseException:
-            self._links.dialling -= 1
+        except Exception as error:
+            # Not foreseen, so it is loud; but whoever waits is told all the same.
+            self._dial_failed(Failed("Closed", f"dialling failed: {error}", retryable=False))
             raise
-        self._links.dialling -= 1
+        finally:
+            self._links.dialling -= 1
         self._links.succeeded()
         self.counters["dialled"] += 1
         self._stand_by(connection)
@@ -236,7 +240,6 @@ class CosyVoice:
             self._parted(connection)
 
     def _parted(self, connection: Connection) -> None:
-        self.counters["malformed"] += connection.malformed
         was_ours = connection in self._links.idle or connection in self._links.busy
         self._links.idle.discard(connection)
         self._links.busy.discard(connection)

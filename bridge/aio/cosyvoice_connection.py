@@ -1,7 +1,9 @@
 """One WebSocket to a CosyVoice service: opened, read, written, pinged, closed."""
 
 import asyncio
+import logging
 import ssl
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -25,6 +27,10 @@ _FRAMES_AHEAD = 64
 """Frames parsed ahead of the reader; above it the socket itself is left unread."""
 
 _CLOSE_S = 1.0
+
+# The library logs headers and frames when asked to debug: the key and what is said stay out of any log.
+_wire_log = logging.getLogger("bridge.aio.cosyvoice.wire")
+_wire_log.setLevel(logging.INFO)
 _KEY_STATUSES = (401, 403)
 
 
@@ -66,8 +72,14 @@ class Bearer(Protocol):
     def lost(self, failure: Failed) -> None: ...
 
 
-async def dial(address: Address, *, clock: Clock) -> "Connection":
+async def dial(address: Address, *, clock: Clock, counters: Counter[str]) -> "Connection":
     """Open a connection.
+
+    Args:
+        address: Where.
+        clock: For signs of life.
+        counters: Counts what the connection drops: ``malformed`` frames and ``strays``, which are no
+            part of the running task.
 
     Raises:
         DialError: With a failure that names the address, the cause and, for a refused key, the fix.
@@ -93,6 +105,7 @@ async def dial(address: Address, *, clock: Clock) -> "Connection":
             max_queue=_FRAMES_AHEAD,
             proxy=None if address.is_loopback else True,
             ssl=address.tls,
+            logger=_wire_log,
         )
     except InvalidStatus as error:
         raise DialError(_refused(address, error.response.status_code)) from None
@@ -102,7 +115,7 @@ async def dial(address: Address, *, clock: Clock) -> "Connection":
     except (OSError, WebSocketException) as error:
         message = f"{address.url} cannot be reached: {str(error) or type(error).__name__}"
         raise DialError(Failed("Closed", message, retryable=True)) from None
-    return Connection(socket, clock=clock)
+    return Connection(socket, clock=clock, counters=counters)
 
 
 class Connection:
@@ -111,9 +124,10 @@ class Connection:
     Args:
         socket: Freshly opened.
         clock: For signs of life.
+        counters: See `dial`.
     """
 
-    def __init__(self, socket: ClientConnection, *, clock: Clock) -> None:
+    def __init__(self, socket: ClientConnection, *, clock: Clock, counters: Counter[str]) -> None:
         self.bearer: Bearer | None = None
         """Who gets what arrives; None while idle."""
         self.opened_ns: int = clock.now_ns()
@@ -121,7 +135,7 @@ class Connection:
         """When the service's idle clock started: at the opening or at the last terminal event."""
         self.last_sign_ns: int = self.opened_ns
         """When the service last gave a sign of life."""
-        self.malformed: int = 0
+        self.counters: Counter[str] = counters
         self.tasks_carried: int = 0
         self.is_usable: bool = True
         """False once it is being closed: no task may start on it."""
@@ -144,6 +158,7 @@ class Connection:
                 message = await self._socket.recv()
                 self.last_sign_ns = self._clock.now_ns()
                 if (bearer := self.bearer) is None:
+                    self.counters["strays"] += 1
                     continue
                 if isinstance(message, bytes):
                     bearer.receive(message)
@@ -183,7 +198,7 @@ class Connection:
         try:
             event = decode_event(message)
         except RemoteProtocolError:
-            self.malformed += 1
+            self.counters["malformed"] += 1
         else:
             bearer.receive(event)
 

@@ -153,6 +153,7 @@ class PooledSpeech:
         if connection is None:
             return
         connection.bearer = None
+        connection.counters["strays"] += self._task.strays
         self.room.set()
         self._free(connection, reusable)
 

@@ -1,6 +1,7 @@
 """How a connection is opened, and how it is not."""
 
 import socket
+from collections import Counter
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.aio.cosyvoice_fake import Behaviour, running
 
 async def test_sound_is_not_deflated_and_we_say_who_we_are() -> None:
     async with running() as service:
-        connection = await dial(Address(service.url), clock=SystemClock())
+        connection = await dial(Address(service.url), clock=SystemClock(), counters=Counter())
         await connection.close()
 
         assert service.extensions == ["[]"]
@@ -26,7 +27,7 @@ async def test_the_key_is_not_shown() -> None:
 @pytest.mark.parametrize("key", ["sk-secret\r\nX-Evil: 1", "sk-ключ"])
 async def test_a_key_no_header_can_carry_is_refused_without_dialling(key: str) -> None:
     with pytest.raises(DialError) as caught:
-        await dial(Address("ws://127.0.0.1:9", key), clock=SystemClock())
+        await dial(Address("ws://127.0.0.1:9", key), clock=SystemClock(), counters=Counter())
 
     assert caught.value.failure.code == "Refused"
     assert key not in str(caught.value)
@@ -36,14 +37,14 @@ async def test_a_service_that_does_not_answer_the_handshake_is_given_up() -> Non
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"ws://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(DialError, match=r"did not answer within 0\.05 s") as caught:
-            await dial(Address(url, open_timeout_s=0.05), clock=SystemClock())
+            await dial(Address(url, open_timeout_s=0.05), clock=SystemClock(), counters=Counter())
 
     assert caught.value.failure.code == "Timeout"
 
 
 async def test_what_is_no_websocket_address_is_named() -> None:
     with pytest.raises(DialError, match="http://x cannot be reached"):
-        await dial(Address("http://x"), clock=SystemClock())
+        await dial(Address("http://x"), clock=SystemClock(), counters=Counter())
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ async def test_what_is_no_websocket_address_is_named() -> None:
 async def test_a_refusal_names_the_status(status: int, retryable: bool) -> None:
     async with running(Behaviour(status=status)) as service:
         with pytest.raises(DialError, match=f"answered {status}") as caught:
-            await dial(Address(service.url), clock=SystemClock())
+            await dial(Address(service.url), clock=SystemClock(), counters=Counter())
 
     assert caught.value.failure.code == "Refused"
     assert caught.value.failure.retryable is retryable

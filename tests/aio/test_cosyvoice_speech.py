@@ -9,7 +9,7 @@ from bridge.cosyvoice.task import ClientPatience
 from bridge.errors import LocalProtocolError, SynthesisError
 from bridge.ports import Speech, WordTime
 from tests.aio.cosyvoice_fake import Behaviour, eventually, pcm_of, running
-from tests.aio.test_cosyvoice import FORMAT, VOICE, heard_from, pool
+from tests.aio.cosyvoice_pool import FORMAT, VOICE, heard_from, pool
 
 MS = 1_000_000
 
