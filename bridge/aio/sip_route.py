@@ -32,8 +32,8 @@ async def resolve(host: str, port: int) -> tuple[str, int]:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        raise SetupError(f"{host} has no IPv4 address: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:
+        raise SetupError(f"{host} has no IPv4 address: {error}") from None
     return str(found[0][4][0]), port
 
 

@@ -28,7 +28,7 @@ class CallerSession(Session):
         super().__init__(command.call, State.CALLING, around, hung_up="callee hung up")
         self._destination = command.destination
         self._invite = _invite(command, around)
-        self._acks: dict[str, Send] = {}
+        self._ack: Send | None = None
         self._cancel_by_ns: int | None = None
         self._key = around.layer.request(
             self._invite, destination=command.destination, owner=command.call, now_ns=now_ns
@@ -75,11 +75,11 @@ class CallerSession(Session):
             self._move(Event.FAILURE, now_ns=now_ns)
 
     def _succeeded(self, outcome: Outcome, response: Response, *, now_ns: int) -> None:
-        if (ack := self._acks.get(response.to.tag)) is not None:
-            # Our ACK was lost: every repeated 2xx gets it again (§13.2.2.4).
-            self._outputs.append(ack)
-            return
-        if self.dialog is not None:
+        if self._ack is not None and self.dialog is not None:
+            if response.to.tag == self.dialog.remote_tag:
+                # Our ACK was lost: every repeated 2xx gets one (§13.2.2.4).
+                self._outputs.append(self._ack)
+                return
             # Another branch of a forked call answered too late.
             layer, ids = self._around.layer, self._around.ids
             self._outputs += decline_success(outcome, layer=layer, ids=ids, now_ns=now_ns)
@@ -92,12 +92,9 @@ class CallerSession(Session):
             self._move(Event.FAILURE, now_ns=now_ns)
             return
         self.dialog = dialog
-        ack = Send(
-            bytes(dialog.ack(self._invite.cseq.number, branch=new_branch(self._around.ids))),
-            dialog.destination,
-        )
-        self._acks[response.to.tag] = ack
-        self._outputs.append(ack)
+        ack = dialog.ack(self._invite.cseq.number, branch=new_branch(self._around.ids))
+        self._ack = Send(bytes(ack), dialog.destination)
+        self._outputs.append(self._ack)
         self._cancel_by_ns = None
         self._move(Event.SUCCESS, now_ns=now_ns)
         if self.state is State.CONFIRMED:

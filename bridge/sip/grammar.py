@@ -5,7 +5,7 @@ echoed or reused byte by byte.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from bridge.errors import RemoteProtocolError
@@ -26,10 +26,12 @@ Parameters = tuple[tuple[str, str | None], ...]
 """Names as written, values as written (quotes kept), in order."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_PLAIN = re.compile(r"[!-;=?-~]+")
+"""ASCII that can be seen, without angle brackets."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")
 # No alternatives share a first character: a hostile value cannot make it backtrack.
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?:[ ]*:[ ]*([0-9]{1,5}))?")
-_VIA = re.compile(r"SIP[ ]*/[ ]*2\.0[ ]*/[ ]*([A-Za-z0-9\-.!%*_+`'~]+)[ ]+", re.IGNORECASE)
+_VIA = re.compile(r"SIP[ ]*/[ ]*([0-9]+\.[0-9]+)[ ]*/[ ]*([A-Za-z0-9\-.!%*_+`'~]+)[ ]+", re.IGNORECASE)
 _CSEQ = re.compile(r"([0-9]{1,32})[ ]+([A-Za-z0-9\-.!%*_+`'~]+)")
 
 
@@ -107,13 +109,13 @@ class Uri:
         Raises:
             RemoteProtocolError: If it is not one, or a SIP URI without a host.
         """
-        scheme, colon, rest = text.partition(":")
+        scheme, _, rest = text.partition(":")
         scheme = scheme.lower()
-        if not colon or not rest or _SCHEME.fullmatch(scheme) is None or _has_space(rest):
+        if _PLAIN.fullmatch(text) is None or not rest or _SCHEME.fullmatch(scheme) is None:
             raise RemoteProtocolError(f"not a URI: {text!r}", rule="RFC 3261 §19.1")
         if scheme == "tel":
             number, semicolon, parameters = rest.partition(";")
-            return cls(text, scheme, unquote(number), "", None, _parameters(semicolon + parameters))
+            return cls(text, scheme, _unescape(number), "", None, _parameters(semicolon + parameters))
         if scheme not in ("sip", "sips"):
             return cls(text, scheme, "", "", None, ())
         # A user may contain "?" and ";", a host may not: look for the last "@" first.
@@ -124,7 +126,7 @@ class Uri:
         if match is None or (at and not userinfo):
             raise RemoteProtocolError(f"a SIP URI without a host: {text!r}", rule="RFC 3261 §19.1.1")
         host, port = _host_port(match)
-        user = unquote(userinfo.partition(":")[0])
+        user = _unescape(userinfo.partition(":")[0])
         return cls(text, scheme, user, host, port, _parameters(address[match.end() :]))
 
     def parameter(self, name: str) -> str | None:
@@ -181,6 +183,7 @@ class Via:
     host: str
     port: int | None
     parameters: Parameters
+    version: str = "2.0"
 
     @classmethod
     def parse(cls, text: str) -> "Via":
@@ -194,13 +197,13 @@ class Via:
         if start is None or place is None:
             raise RemoteProtocolError(f"not a Via: {text!r}", rule="RFC 3261 §20.42")
         host, port = _host_port(place)
-        return cls(start[1].upper(), host, port, _parameters(text[place.end() :]))
+        return cls(start[2].upper(), host, port, _parameters(text[place.end() :]), start[1])
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
         tail = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in self.parameters)
-        return f"SIP/2.0/{self.transport} {host}{port}{tail}"
+        return f"SIP/{self.version}/{self.transport} {host}{port}{tail}"
 
     def parameter(self, name: str) -> str | None:
         return _find(self.parameters, name)
@@ -220,7 +223,7 @@ class Via:
                 stamped.append((name, value))
         if wants_port or self.host != source[0]:
             stamped.append(("received", source[0]))
-        return Via(self.transport, self.host, self.port, tuple(stamped))
+        return replace(self, parameters=tuple(stamped))
 
     def reply_address(self, source: tuple[str, int]) -> tuple[str, int]:
         """Where a response goes: only ever to the address the request came from.
@@ -255,8 +258,10 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
-def _has_space(text: str) -> bool:
-    return any(char.isspace() or char in "<>" for char in text)
+def _unescape(user: str) -> str:
+    """Undo %-escapes, unless that would put control characters into somebody's log."""
+    plain = unquote(user)
+    return plain if plain.isprintable() else user
 
 
 def _host_port(match: re.Match[str]) -> tuple[str, int | None]:

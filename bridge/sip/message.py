@@ -1,5 +1,7 @@
 """SIP requests and responses as values (RFC 3261 §7)."""
 
+import re
+
 from bridge.errors import RemoteProtocolError
 from bridge.sip.grammar import CSeq, NameAddr, Via, split_list
 
@@ -32,6 +34,8 @@ REASONS: dict[int, str] = {
     513: "Message Too Large",
     603: "Decline",
 }
+
+_VISIBLE = re.compile(r"[!-~]+")
 
 _COMPACT = {
     "c": "Content-Type",
@@ -103,10 +107,16 @@ class Message:
     def __init__(self, headers: Headers, body: bytes) -> None:
         self.headers: Headers = headers
         self.body: bytes = body
-        self.via: Via = Via.parse(_first(headers, "Via"))
+        self.hops: list[str] = headers.listed("Via")
+        """Every Via, ours or the last sender's first."""
+        if not self.hops:
+            raise RemoteProtocolError("no Via", rule="RFC 3261 §8.1.1")
+        self.via: Via = Via.parse(self.hops[0])
         self.from_: NameAddr = NameAddr.parse(_only(headers, "From"))
         self.to: NameAddr = NameAddr.parse(_only(headers, "To"))
         self.call_id: str = _only(headers, "Call-ID")
+        if _VISIBLE.fullmatch(self.call_id) is None:
+            raise RemoteProtocolError(f"not a Call-ID: {self.call_id!r}", rule="RFC 3261 §20.8")
         self.cseq: CSeq = CSeq.parse(_only(headers, "CSeq"))
 
     @property
@@ -181,9 +191,8 @@ def respond(
         body: Its content; `extra` then names the type.
     """
     headers = Headers()
-    hops = request.headers.listed("Via")
     headers.add("Via", str(request.via.seen_from(source)))
-    for hop in hops[1:]:
+    for hop in request.hops[1:]:
         headers.add("Via", hop)
     if 100 < status < 300:
         for route in request.headers.all("Record-Route"):
@@ -203,10 +212,3 @@ def _only(headers: Headers, name: str) -> str:
     if len(values) != 1 or not values[0]:
         raise RemoteProtocolError(f"{len(values)} {name} headers instead of one", rule="RFC 3261 §8.1.1")
     return values[0]
-
-
-def _first(headers: Headers, name: str) -> str:
-    values = headers.all(name)
-    if not values:
-        raise RemoteProtocolError(f"no {name} header", rule="RFC 3261 §8.1.1")
-    return split_list(values[0])[0]

@@ -265,7 +265,7 @@ class Session(ABC):
     ) -> None:
         """Answer an INVITE with 200, and go on doing so until its ACK comes."""
         around = self._around
-        extra = [("Contact", around.place.contact), ("Allow", ALLOW), ("User-Agent", around.place.user_agent)]
+        extra = [("Contact", around.place.contact), ("Allow", ALLOW), ("Server", around.place.user_agent)]
         extra.append(("Content-Type", SDP_TYPE))
         success = respond(invite, 200, source=source, to_tag=self.call, extra=extra, body=sdp)
         around.layer.respond(key, success, now_ns=now_ns)

@@ -3,7 +3,7 @@
 import re
 
 from bridge.errors import RemoteProtocolError
-from bridge.sip.grammar import Uri, Via, split_list
+from bridge.sip.grammar import Uri, Via
 from bridge.sip.message import REASONS, Headers, Request, Response
 
 __all__ = ["MAX_FIELDS", "MAX_HEAD_BYTES", "BadRequestError", "parse"]
@@ -15,7 +15,9 @@ MAX_FIELDS = 128
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BREAK = re.compile(r"[\r\n]")
+"""The only characters that no value may contain: a quoted pair may hide any other (§25.1)."""
 _SPACES = re.compile(r"[ \t]+")
 
 
@@ -25,19 +27,21 @@ class BadRequestError(RemoteProtocolError):
     Attributes:
         status: What to answer.
         via: Its top Via, which says where.
+        hops: The other Vias, as written.
         headers: The fields that an answer mirrors.
     """
 
-    def __init__(self, message: str, *, status: int, via: Via, headers: Headers) -> None:
-        super().__init__(message, rule="RFC 4475")
+    def __init__(self, message: str, *, status: int, hops: list[str], headers: Headers) -> None:
+        super().__init__(message)
         self.status: int = status
-        self.via: Via = via
+        self.via: Via = Via.parse(hops[0])
+        self.hops: list[str] = hops[1:]
         self.headers: Headers = headers
 
     def answer(self, *, source: tuple[str, int], to_tag: str) -> bytes:
         """Build the answer without any state."""
         lines = [f"SIP/2.0 {self.status} {REASONS[self.status]}", f"Via: {self.via.seen_from(source)}"]
-        lines += [f"Via: {hop}" for hop in self.headers.listed("Via")[1:]]
+        lines += [f"Via: {hop}" for hop in self.hops]
         for name in ("From", "To", "Call-ID", "CSeq"):
             value = self.headers.get(name) or ""
             # Raw text may be too broken to read a tag from; a second one does no harm there.
@@ -64,6 +68,8 @@ def parse(data: bytes) -> Request | Response | None:
     headers, fault = _fields(lines[1:])
     if len(head) > MAX_HEAD_BYTES:
         fault = 513, f"headers of {len(head)} bytes"
+    if _CONTROL.search(lines[0]) is not None:
+        raise RemoteProtocolError("control characters in the start line", rule="RFC 3261 §7")
     if lines[0][:4].upper() == "SIP/":
         return _response(lines[0], headers, body, fault)
     return _request(lines[0], headers, body, fault)
@@ -79,7 +85,7 @@ def _fields(lines: list[str]) -> tuple[Headers, _Fault]:
     for line in lines[:MAX_FIELDS]:
         name, colon, value = line.partition(":")
         name = name.rstrip(" \t")
-        if not colon or _TOKEN.fullmatch(name) is None or _CONTROL.search(value):
+        if not colon or _TOKEN.fullmatch(name) is None or _BREAK.search(value):
             fault = fault or (400, f"not a header: {line[:80]!r}")
             continue
         headers.add(name, _SPACES.sub(" ", value).strip(" "))
@@ -96,7 +102,9 @@ def _response(line: str, headers: Headers, body: bytes, fault: _Fault) -> Respon
     body, length_fault = _cut(headers, body)
     if (wrong := fault or length_fault) is not None:
         raise RemoteProtocolError(wrong[1], rule="RFC 4475 §3.1.2")
-    return Response(int(code), reason, headers, body)
+    # The words reach people's eyes: undecodable bytes must not travel on.
+    readable = reason.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return Response(int(code), readable, headers, body)
 
 
 def _request(line: str, headers: Headers, body: bytes, fault: _Fault) -> Request:
@@ -109,11 +117,10 @@ def _request(line: str, headers: Headers, body: bytes, fault: _Fault) -> Request
     except RemoteProtocolError as error:
         wrong = 400, str(error)
     # An ACK is never answered (§17.1.1.3), nor what cannot be routed or matched by its sender.
-    hops = headers.all("Via")
+    hops = headers.listed("Via")
     if method == "ACK" or not hops or any(headers.get(n) is None for n in ("From", "To", "Call-ID", "CSeq")):
         raise RemoteProtocolError(wrong[1], rule="RFC 3261 §8.1.1")
-    via = Via.parse(split_list(hops[0])[0])
-    raise BadRequestError(wrong[1], status=wrong[0], via=via, headers=headers)
+    raise BadRequestError(wrong[1], status=wrong[0], hops=hops, headers=headers)
 
 
 def _request_line(line: str) -> tuple[str, str, _Fault]:
@@ -149,6 +156,6 @@ def _cut(headers: Headers, body: bytes) -> tuple[bytes, _Fault]:
 
 def _limits(headers: Headers) -> _Fault:
     hops = headers.all("Max-Forwards")
-    if len(hops) > 1 or (hops and (re.fullmatch(r"[0-9]{1,3}", hops[0]) is None or int(hops[0]) > 255)):
+    if len(hops) > 1 or (hops and (re.fullmatch(r"[0-9]{1,8}", hops[0]) is None or int(hops[0]) > 255)):
         return 400, f"Max-Forwards {', '.join(hops)!r}"
     return None

@@ -1,0 +1,236 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import NegotiationError, RemoteProtocolError
+from bridge.sip.offer import LocalMedia, Negotiated, Negotiator, accept, answer, is_behind_nat, make_offer
+from bridge.sip.sdp import SessionDescription
+from tests.sip.messages import OFFER
+
+US = LocalMedia("192.0.2.9", 16384, session_id=77, version=3)
+
+
+def offered(*lines: str, session: str = "c=IN IP4 192.0.2.2") -> bytes:
+    return "\n".join(["v=0", "o=x 1 1 IN IP4 192.0.2.2", "s=-", session, "t=5 6", *lines]).encode()
+
+
+def test_the_first_codec_that_we_know_is_taken_with_the_offerers_numbers() -> None:
+    sdp, agreed = answer(
+        offered(
+            "m=audio 4000 RTP/AVP 9 101 18 96 0",
+            "a=rtpmap:96 pcma/8000/1",
+            "a=rtpmap:101 Telephone-Event/8000",
+            "a=rtcp-mux",
+        ),
+        US,
+    )
+
+    assert agreed == Negotiated(1, 96, 101, ("192.0.2.2", 4000), sending=True, receiving=True, held=False)
+    assert sdp.decode().split("\r\n") == [
+        "v=0",
+        "o=- 77 3 IN IP4 192.0.2.9",
+        "s=-",
+        "c=IN IP4 192.0.2.9",
+        "t=5 6",
+        "m=audio 16384 RTP/AVP 101 96",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-15",
+        "a=rtpmap:96 PCMA/8000",
+        "a=ptime:20",
+        "a=sendrecv",
+        "",
+    ]
+
+
+def test_static_payload_types_need_no_explanation() -> None:
+    agreed = answer(offered("m=audio 4000 RTP/AVP 0 8"), US)[1]
+
+    assert (agreed.codec, agreed.payload_type, agreed.dtmf_payload_type) == (0, 0, -1)
+
+
+def test_a_number_that_is_given_another_meaning_loses_its_own() -> None:
+    agreed = answer(offered("m=audio 4000 RTP/AVP 0 8", "a=rtpmap:0 speex/8000"), US)[1]
+
+    assert agreed.payload_type == 8
+
+
+def test_every_further_stream_is_refused_in_its_place() -> None:
+    sdp, _ = answer(
+        offered(
+            "m=video 5000 RTP/AVP 31 32",
+            "m=audio 0 RTP/AVP 0",
+            "m=audio 4000 RTP/SAVP 0",
+            "m=audio 4000 RTP/AVP 0",
+            "m=audio 4002 RTP/AVP 8",
+            "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+        ),
+        US,
+    )
+
+    streams = SessionDescription.parse(sdp).media
+    assert [(media.kind, media.port) for media in streams] == [
+        ("video", 0), ("audio", 0), ("audio", 0), ("audio", 16384), ("audio", 0), ("application", 0),
+    ]  # fmt: skip
+    assert streams[0].formats == ("31", "32")
+
+
+@pytest.mark.parametrize(
+    ("line", "session", "says", "sending", "receiving"),
+    [
+        ("a=sendrecv", "c=IN IP4 192.0.2.2", "sendrecv", True, True),
+        ("a=sendonly", "c=IN IP4 192.0.2.2", "recvonly", False, True),
+        ("a=recvonly", "c=IN IP4 192.0.2.2", "sendonly", True, False),
+        ("a=inactive", "c=IN IP4 192.0.2.2", "inactive", False, False),
+        ("a=x", "c=IN IP4 0.0.0.0", "recvonly", False, True),
+        ("a=inactive", "c=IN IP4 0.0.0.0", "inactive", False, False),
+        ("a=recvonly", "c=IN IP4 0.0.0.0", "sendonly", False, False),
+    ],
+)
+def test_hold_is_answered_by_its_mirror(
+    line: str, session: str, says: str, sending: bool, receiving: bool
+) -> None:
+    sdp, agreed = answer(offered("m=audio 4000 RTP/AVP 0", line, session=session), US)
+
+    assert (agreed.sending, agreed.receiving, agreed.held) == (sending, receiving, not sending)
+    assert (agreed.remote is None) is ("0.0.0.0" in session)
+    assert f"a={says}\r\n".encode() in sdp
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["m=audio 4000 RTP/AVP 9 18"],
+        ["m=audio 4000 RTP/AVP 96", "a=rtpmap:96 PCMU/16000"],
+        ["m=audio 4000 RTP/AVP 96", "a=rtpmap:96 PCMU/8000/2"],
+        ["m=audio 4000 RTP/AVP x 300"],
+        ["m=audio 4000 RTP/AVP 0", "c=IN IP6 2001:db8::1"],
+        ["m=audio 4000 RTP/AVP 0", "c=IN IP4 phone.example.com"],
+    ],
+)
+def test_an_offer_with_nothing_for_us_is_declined(lines: list[str]) -> None:
+    with pytest.raises(NegotiationError):
+        answer(offered(*lines), US)
+
+
+def test_events_on_another_clock_are_not_for_us() -> None:
+    lines = "m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/48000"
+
+    assert answer(offered(*lines), US)[1].dtmf_payload_type == -1
+
+
+def test_our_offer_and_an_answer_to_it_agree() -> None:
+    theirs = LocalMedia("192.0.2.2", 4000, session_id=1)
+
+    sdp, at_their_side = answer(make_offer(US), theirs)
+    at_our_side = accept(sdp)
+
+    assert at_their_side == Negotiated(
+        0, 0, 101, ("192.0.2.9", 16384), sending=True, receiving=True, held=False
+    )
+    assert at_our_side == Negotiated(0, 0, 101, ("192.0.2.2", 4000), sending=True, receiving=True, held=False)
+
+
+def test_what_we_offered_limits_what_an_answer_can_open() -> None:
+    generous = offered("m=audio 4000 RTP/AVP 0")
+
+    agreed = accept(generous, direction="recvonly")
+    assert (agreed.sending, agreed.receiving) == (False, True)
+    agreed = accept(generous, direction="sendonly")
+    assert (agreed.sending, agreed.receiving) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "lines", [[], ["m=audio 0 RTP/AVP 0"], ["m=video 1 RTP/AVP 0", "m=audio 2 RTP/AVP 0"]]
+)
+def test_an_answer_that_refuses_the_stream_ends_the_negotiation(lines: list[str]) -> None:
+    with pytest.raises(NegotiationError, match="refuses"):
+        accept(offered(*lines))
+
+
+def test_the_version_grows_only_when_the_description_changes() -> None:
+    ours = Negotiator(ip="192.0.2.9", port=16384, session_id=5)
+
+    versions = [
+        SessionDescription.parse(sdp).origin.version
+        for sdp in (
+            ours.answer(offered("m=audio 4000 RTP/AVP 0")),
+            ours.answer(offered("m=audio 4444 RTP/AVP 0")),
+            ours.answer(offered("m=audio 4444 RTP/AVP 0", "a=sendonly")),
+            ours.offer(),
+            ours.offer(),
+            ours.offer(direction="sendonly"),
+        )
+    ]
+
+    assert versions == [1, 1, 2, 3, 3, 4]
+
+
+def test_a_negotiator_remembers_what_was_agreed_last() -> None:
+    ours = Negotiator(ip="192.0.2.9", port=16384, session_id=5)
+    ours.answer(OFFER)
+    before = ours.negotiated
+    assert before is not None
+    assert (before.codec, before.dtmf_payload_type) == (1, 101)
+
+    with pytest.raises(NegotiationError):
+        ours.answer(offered("m=audio 4000 RTP/AVP 9"))
+    assert ours.negotiated is before
+
+    ours.offer(direction="sendonly")
+    agreed = ours.accept(offered("m=audio 4000 RTP/AVP 0"))
+    assert ours.negotiated is agreed
+    assert not agreed.receiving
+
+
+def test_a_private_address_behind_a_public_one_shows_a_nat() -> None:
+    private = offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 192.168.1.2")
+
+    assert is_behind_nat(private, source_ip="8.8.8.8")
+    assert not is_behind_nat(private, source_ip="192.168.1.2")
+    assert not is_behind_nat(
+        offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 9.9.9.9"), source_ip="8.8.8.8"
+    )
+    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="c=IN IP4 0.0.0.0"), source_ip="8.8.8.8")
+    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="b=AS:1"), source_ip="8.8.8.8")
+    assert not is_behind_nat(b"", source_ip="8.8.8.8")
+
+
+FORMATS = st.lists(st.sampled_from(["0", "8", "9", "18", "96", "97", "101"]), min_size=1, unique=True)
+
+
+@given(FORMATS, FORMATS, st.sampled_from(["sendrecv", "sendonly", "recvonly", "inactive"]))
+def test_an_answer_lists_only_what_was_offered_and_in_its_order(
+    first: list[str], second: list[str], direction: str
+) -> None:
+    maps = [
+        "a=rtpmap:96 PCMA/8000",
+        "a=rtpmap:97 opus/48000/2",
+        "a=rtpmap:101 telephone-event/8000",
+        f"a={direction}",
+    ]
+    offer = offered(
+        f"m=audio 4000 RTP/AVP {' '.join(first)}", *maps, f"m=audio 4002 RTP/AVP {' '.join(second)}", *maps
+    )
+
+    try:
+        sdp, agreed = answer(offer, US)
+    except NegotiationError:
+        assert not {"0", "8", "96"} & {*first, *second}
+        return
+
+    streams = SessionDescription.parse(sdp).media
+    assert len(streams) == 2
+    assert sum(media.port != 0 for media in streams) == 1
+    for media, formats in zip(streams, (first, second), strict=True):
+        if media.port:
+            assert list(media.formats) == [text for text in formats if text in media.formats]
+            assert str(agreed.payload_type) in media.formats
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_answered_or_refused(data: bytes) -> None:
+    try:
+        answer(b"v=0\r\no=- 1 1 IN IP4 h\r\n" + data, US)
+    except (RemoteProtocolError, NegotiationError):
+        return
