@@ -102,6 +102,7 @@ class MediaLoop:
         self._rows = _Rows()
         self._commands: deque[Message] = deque()
         self._events_dropped = 0
+        self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
         sockets.watch(link.sock)
 
     @property
@@ -129,6 +130,7 @@ class MediaLoop:
         is_due = now_ns >= deadline_ns
         if is_due:
             self._gauges.tick(now_ns - deadline_ns)
+            self._tick_ns = FOREVER_NS
         if (has_commands or self._commands) and not self._obey(now_ns):
             return False
         if rows and (is_due or is_event_driven):
@@ -139,14 +141,15 @@ class MediaLoop:
 
     def _deadline_ns(self, is_event_driven: bool) -> int:
         rows = self.rows
-        if not rows:
-            return FOREVER_NS
         if is_event_driven:
-            deadline_ns = int(self._plane.due_ns.min())
+            deadline_ns = int(self._plane.due_ns.min()) if rows else FOREVER_NS
+            self._tick_ns = FOREVER_NS
         else:
-            tick_ns = _FINE_TICK_NS if rows <= FINE_TICK_ROWS else _TICK_NS
-            # The grid is absolute, so a late tick does not shift the ones after it.
-            deadline_ns = (self._clock.now_ns() // tick_ns + 1) * tick_ns
+            if self._tick_ns == FOREVER_NS:
+                step_ns = _FINE_TICK_NS if rows <= FINE_TICK_ROWS else _TICK_NS
+                # The grid is absolute, so a late tick does not shift the ones after it.
+                self._tick_ns = (self._clock.now_ns() // step_ns + 1) * step_ns
+            deadline_ns = self._tick_ns
         if self._link.waiting:
             deadline_ns = min(deadline_ns, self._clock.now_ns() + _RETRY_NS)
         return deadline_ns

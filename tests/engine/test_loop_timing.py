@@ -1,0 +1,174 @@
+"""The loop's beat in virtual time: sockets that take no time, commands that take exactly what we say."""
+
+import select
+import socket
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from bridge.engine.commands import OpenRow, SetInterruptible
+from bridge.engine.link import Link
+from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
+from bridge.engine.shared import SharedMemory
+from bridge.engine.sockets import FOREVER_NS
+from bridge.plane.packets import Arrivals, Departures
+from bridge.plane.spec import RowSpec
+from tests.engine.fake_plane import SLOT_NS, FakePlane, spec
+from tests.fakes import MS, ManualClock
+
+
+class VirtualSockets:
+    """No packet ever comes; waiting moves the clock and nothing else."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.rtcp_packets = 0
+        self.errors = 0
+        self.waits: list[tuple[int, bool]] = []
+        self._clock = clock
+
+    def watch(self, link: socket.socket) -> None:
+        self._link = link
+
+    def add(self, row: int, fds: Sequence[int]) -> None: ...
+
+    def remove(self, row: int) -> None: ...
+
+    def wait(self, until_ns: int, *, for_packets: bool) -> bool:
+        self.waits.append((until_ns, for_packets))
+        if select.select([self._link], [], [], 0)[0]:
+            return True
+        assert until_ns != FOREVER_NS, "the loop would sleep for ever"
+        self._clock.advance(max(0, until_ns - self._clock.now_ns()) / MS)
+        return False
+
+    def receive(self) -> int:
+        return 0
+
+    def send(self, departures: Departures) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class SlowPlane(FakePlane):
+    """A plane whose commands take a millisecond each."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(256)
+        self.clock = clock
+        self.late_ns: list[int] = []
+
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+        super().open(row, spec, now_ns=now_ns)
+        self.clock.advance(1)
+
+    def set_interruptible(self, row: int, bits: int) -> None:
+        self.clock.advance(1)
+
+    def build(self, rows, *, now_ns):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        self.late_ns += (now_ns - self.due_ns[rows]).tolist()
+        return super().build(rows, now_ns=now_ns)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = ManualClock(start_ns=1_000 * MS + 333)
+        self.plane = SlowPlane(self.clock)
+        self.sockets = VirtualSockets(self.clock)
+        ours, theirs = socket.socketpair()
+        self.control, self.link = Link(ours), Link(theirs)
+        self.memory = SharedMemory(1)
+        self.loop = MediaLoop(
+            self.plane,
+            Arrivals(16),
+            sockets=self.sockets,
+            link=self.link,
+            gauges=self.memory.gauge_columns(),
+            clock=self.clock,
+        )
+
+    def open(self, rows: range) -> None:
+        for row in rows:
+            self.control.send(OpenRow(row, 0, spec(row + 1)))
+
+    def run_for(self, duration_ms: int) -> None:
+        until_ns = self.clock.now_ns() + duration_ms * MS
+        while self.clock.now_ns() < until_ns:
+            self.loop.turn()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.control.close()
+    made.link.close()
+    made.memory.close_fd()
+
+
+@pytest.mark.parametrize("rows", [1, EVENT_DRIVEN_ROWS, EVENT_DRIVEN_ROWS + 1, FINE_TICK_ROWS + 1, 200])
+def test_every_row_sends_every_20_ms_and_exactly_on_time(bench: Bench, rows: int) -> None:
+    bench.open(range(rows))
+    bench.run_for(rows + 40)
+    bench.plane.late_ns.clear()
+    bench.plane.built_ns.clear()
+
+    bench.run_for(1000)
+
+    assert set(bench.plane.late_ns) == {0}
+    assert all(len(built_ns) == 50 for built_ns in bench.plane.built_ns.values())
+    assert len(bench.plane.built_ns) == rows
+    assert bench.memory.gauges().lateness_p50_ns <= 1000
+
+
+@pytest.mark.parametrize("rows", [4, EVENT_DRIVEN_ROWS + 4, FINE_TICK_ROWS + 6])
+def test_a_crowd_of_commands_delays_no_packet_by_more_than_their_share(bench: Bench, rows: int) -> None:
+    bench.open(range(rows))
+    bench.run_for(rows + 40)
+    bench.plane.late_ns.clear()
+
+    for _ in range(200):
+        bench.control.send(SetInterruptible(0, 1, 3))
+    bench.run_for(300)
+
+    assert max(bench.plane.late_ns) <= 3 * MS
+
+
+def test_few_rows_share_their_wake_ups(bench: Bench) -> None:
+    bench.open(range(8))
+    bench.run_for(60)
+    ticks = bench.memory.gauges().ticks
+
+    bench.run_for(1000)
+
+    assert bench.memory.gauges().ticks - ticks == 50
+
+
+def test_rows_without_a_slot_need_no_timer(bench: Bench) -> None:
+    bench.open(range(1))
+    bench.loop.turn()
+    bench.plane.due_ns[:] = FOREVER_NS
+
+    with pytest.raises(AssertionError, match="sleep for ever"):
+        bench.loop.turn()
+
+    assert bench.sockets.waits[-1] == (FOREVER_NS, True)
+
+
+def test_no_rows_no_tick(bench: Bench) -> None:
+    with pytest.raises(AssertionError, match="sleep for ever"):
+        bench.loop.turn()
+
+    assert bench.sockets.waits == [(FOREVER_NS, False)]
+
+
+def test_after_a_stall_the_slots_stand_where_they_stood(bench: Bench) -> None:
+    bench.open(range(2))
+    bench.run_for(60)
+    slot_ns = int(bench.plane.due_ns[0])
+
+    bench.clock.advance(95)
+    bench.run_for(60)
+
+    assert (int(bench.plane.due_ns[0]) - slot_ns) % SLOT_NS == 0
+    assert bench.plane.due_ns[0] > bench.clock.now_ns() - SLOT_NS
+    assert bench.memory.gauges().stalls >= 1
