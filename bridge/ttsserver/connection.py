@@ -195,11 +195,11 @@ class Connection:
 
     def _abandon(self) -> None:
         self._house.counters["tasks_abandoned"] += 1
-        # A speaker that fails abandons itself from within; it ends without help and must not be cancelled.
+        # A speaker that fails abandons itself from within: it ends without help, and what it said is heard.
         if self._speaking is not None and self._speaking is not asyncio.current_task():
             self._speaking.cancel()
+            self._outbox.drop_sound()
         self._speaker = self._speaking = None
-        self._outbox.drop_sound()
 
     async def _write(self) -> None:
         try:

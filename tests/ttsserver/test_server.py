@@ -235,6 +235,15 @@ async def test_what_the_voice_cannot_speak_fails_and_is_never_silence(
     assert heard.code == "InvalidParameter"
 
 
+async def test_what_was_said_before_a_failure_is_heard_whole(client: Client) -> None:
+    alone = await client.say("a", "Hello, and welcome. ", voice="longanyang")
+
+    heard = await client.say("b", "Hello, and welcome. ", "你好。", voice="longanyang")
+
+    assert heard.order[-1] == "task-failed"
+    assert heard.sound == alone.sound
+
+
 async def test_plain_text_is_spoken_even_when_ssml_was_announced(client: Client) -> None:
     heard = await client.say("a", "3 < 5 & so on.", enable_ssml=True)
 
