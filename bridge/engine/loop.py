@@ -5,6 +5,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from bridge.engine.commands import (
     Stop,
     UpdateRow,
 )
+from bridge.engine.guard import RowGuard
 from bridge.engine.link import Link
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
@@ -100,6 +102,7 @@ class MediaLoop:
         self._gauges = gauges
         self._clock = clock
         self._rows = _Rows()
+        self._guard = RowGuard()
         self._commands: deque[Message] = deque()
         self._events_dropped = 0
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
@@ -160,12 +163,17 @@ class MediaLoop:
         for _ in range(_ROUNDS):
             count = sockets.receive()
             if count:
-                plane.receive(self._arrivals, now_ns=now_ns)
+                self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
             if count < self._full:
                 break
         due = np.flatnonzero(plane.due_ns <= now_ns)
         if len(due):
-            sockets.send(plane.build(due, now_ns=self._clock.now_ns()))
+            build = partial(plane.build, now_ns=self._clock.now_ns())
+            for departures in self._guard.build(build, due, plane.due_ns):
+                sockets.send(departures)
+        for row, error in self._guard.drain():
+            plane.close(row)
+            self._fail(row, f"{type(error).__name__}: {error}", now_ns)
         for event in plane.drain():
             self._post(event)
         self._note()
@@ -195,7 +203,8 @@ class MediaLoop:
             try:
                 self._apply(command, now_ns)
             except Exception as error:
-                self._fail(command, error, now_ns)
+                message = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
+                self._fail(getattr(command, "row", -1), message, now_ns)
         self._note()
         return True
 
@@ -240,11 +249,10 @@ class MediaLoop:
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
 
-    def _fail(self, command: Message, error: Exception, now_ns: int) -> None:
-        """One leg's command broke: its owner is told, the other legs go on."""
-        message = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
-        print(f"media: {message}", file=sys.stderr)  # noqa: T201  this process's log is its standard error
-        row = getattr(command, "row", -1)
+    def _fail(self, row: int, message: str, now_ns: int) -> None:
+        """One leg broke: its owner is told, the other legs go on."""
+        message = " ".join(message.split())
+        print(f"media: row {row}: {message}", file=sys.stderr)  # noqa: T201  this process's log is its standard error
         if (generation := self._rows.generation(row)) is not None:
             self._post(RowFailed(row=row, generation=generation, at_ns=now_ns, message=message))
 

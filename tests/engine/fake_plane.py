@@ -40,6 +40,7 @@ class FakePlane:
     interruptible: dict[int, int] = field(default_factory=dict)
     verdicts: list[tuple[int, int, bool]] = field(default_factory=list)
     broken: bool = False
+    poisoned: set[int] = field(default_factory=set)
     events: list[PlaneEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -55,7 +56,7 @@ class FakePlane:
         self.specs[row] = spec
 
     def close(self, row: int) -> None:
-        del self.specs[row]
+        self.specs.pop(row, None)
         self.due_ns[row] = FOREVER_NS
 
     def set_interruptible(self, row: int, bits: int) -> None:
@@ -68,11 +69,15 @@ class FakePlane:
         self.verdicts.append((row, epoch, is_speech))
 
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None:
+        if self.poisoned & set(arrivals.rows[: arrivals.count].tolist()):
+            raise IndexError("row\npoisoned")
         for at in range(arrivals.count):
             data = arrivals.packets[at, : arrivals.lengths[at]].tobytes()
             self.heard.append((int(arrivals.rows[at]), data, int(arrivals.sources[at])))
 
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures:
+        if self.poisoned & set(rows.tolist()):
+            raise IndexError("row\npoisoned")
         self.due_ns[rows] += SLOT_NS
         packets = np.zeros((len(rows), 172), np.uint8)
         for at, row in enumerate(rows.tolist()):

@@ -206,8 +206,27 @@ def test_a_leg_that_cannot_be_opened_fails_alone(bench: Bench, capfd: pytest.Cap
         (1, 2)
     ]
     lines = capfd.readouterr().err.splitlines()
-    assert lines == ["media: OpenRow failed: ValueError: this plane is broken"]
+    assert lines == ["media: row 1: OpenRow failed: ValueError: this plane is broken"]
     assert set(bench.plane.specs) == {0}
+
+
+def test_a_row_that_breaks_the_arithmetic_is_taken_out_and_the_others_go_on(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    addresses = [bench.open(row, generation=row + 1) for row in range(3)]
+    bench.obey()
+    bench.plane.poisoned = {1}
+    for address in addresses:
+        bench.peer.sendto(b"x", address)
+    bench.run_for(50 * MS)
+
+    failed = [report for report in bench.control.receive() if isinstance(report, RowFailed)]
+    assert [(report.row, report.generation) for report in failed] == [(1, 2)]
+    assert "poisoned" in failed[0].message
+    assert len(capfd.readouterr().err.splitlines()) == 1
+    assert {row for row, _, _ in bench.plane.heard} == {0, 2}
+    assert min(len(bench.plane.built_ns[row]) for row in (0, 2)) >= 2
+    assert bench.obey(CloseRow(1, 2)) == [RowClosed(1, 2)]
 
 
 def test_a_leg_whose_sockets_did_not_arrive_fails_alone(bench: Bench) -> None:
