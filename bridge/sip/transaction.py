@@ -90,7 +90,7 @@ class Expired:
 _Row = dict[Event, tuple[State, Action]]
 
 # What is absent is ignored when it comes from the peer, and a bug when it comes from us.
-# docs/sip.md is drawn from these tables.
+# docs/machines.md is drawn from these tables.
 TRANSITIONS: dict[Kind, dict[State, _Row]] = {
     Kind.INVITE_CLIENT: {
         State.CALLING: {
