@@ -19,6 +19,8 @@ TOUR = (
 GOODBYE = "Thank you for calling. Goodbye."
 
 _LISTEN_S = 20.0
+_KEY_HELD_S = 5.0
+"""The flush comes when a key goes down, its digit when it comes up."""
 _SENTENCE = re.compile(r"[^.!?]*[.!?]\s*")
 
 
@@ -30,7 +32,7 @@ async def guide(call: Call) -> None:
         said = await call.say(rest)
         rest = said.unheard
         if said.interrupted:
-            await _read_back(call, timeout_s=0)
+            await _read_back(call, timeout_s=_KEY_HELD_S if said.cause == "dtmf" else 0)
             await call.quiet(lasting_ms=500)
             await call.say(_recap(said.heard), interruptible="none")
     while await _read_back(call, timeout_s=_LISTEN_S):

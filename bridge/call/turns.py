@@ -43,6 +43,8 @@ class Said:
     interrupted: bool
     estimated: bool = False
     """True when the service gave no word times for the sentence that was cut."""
+    cause: str = ""
+    """What interrupted: ``speech``, ``dtmf`` or ``command``. The digit comes when its key is released."""
 
 
 class SpeakingLeg(Protocol):
@@ -360,7 +362,13 @@ class Speaker:
         )
         record.interrupted, record.estimated = True, outcome.estimated
         record.heard, record.unheard = outcome.heard, outcome.unheard
-        return Said(outcome.heard, outcome.unheard, interrupted=True, estimated=outcome.estimated)
+        return Said(
+            outcome.heard,
+            outcome.unheard,
+            interrupted=True,
+            estimated=outcome.estimated,
+            cause=flushed.cause,
+        )
 
     def _stamp_audible(self, event: SpeechStarted) -> None:
         if self._turn is None or event.position < self._turn.record.start_sample:

@@ -67,7 +67,7 @@ async def test_a_caller_who_interrupts_splits_the_text_at_the_last_word_played()
     stage.speaker.on_event(stage.leg.cut(stage.clock.advance(200)))
     said = await saying
 
-    assert said == Said(heard="one two ", unheard="three four five.", interrupted=True)
+    assert said == Said(heard="one two ", unheard="three four five.", interrupted=True, cause="speech")
     assert stage.voice.speeches[0].is_cancelled
 
 
