@@ -38,15 +38,18 @@ class RunningBridge:
     ) -> None:
         self.sip_port: int = free_port()
         self.http_port: int = free_port(socket.SOCK_STREAM)
+        self.tts_port: int = free_port(socket.SOCK_STREAM)
         self.token: str = "test-token"
-        media_port = 20_000 + (os.getpid() * 64 + self.sip_port) % 20_000 // 2 * 2
+        media_port = (
+            20_000 + (os.getpid() * 64 + self.sip_port) % 12_000 // 2 * 2
+        )  # below what the kernel hands out
         values = {
             "sip.listen": f"127.0.0.1:{self.sip_port}",
             "http.listen": f"127.0.0.1:{self.http_port}",
             "http.token": self.token,
             "media.ports": f"{media_port}-{media_port + 199}",
             "media.bind_ip": "127.0.0.1",
-            "tts_server.listen": f"127.0.0.1:{free_port(socket.SOCK_STREAM)}",
+            "tts_server.listen": f"127.0.0.1:{self.tts_port}",
             "start.self_call": "false",
             "recording.transcripts": "true",
         }
@@ -82,6 +85,15 @@ class RunningBridge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def tts_url(self) -> str:
+        """Where its embedded voice answers."""
+        return f"ws://127.0.0.1:{self.tts_port}/api-ws/v1/inference"
+
+    def uri(self, user: str = "hello") -> str:
+        """A SIP URI that reaches it."""
+        return f"sip:{user}@127.0.0.1:{self.sip_port}"
 
     def stop(self) -> int:
         """Ask it to end, now; returns the exit code."""

@@ -1,0 +1,70 @@
+"""Agents that the tests' bridges answer with; routes name them ``tests.e2e.agents:NAME``."""
+
+import asyncio
+
+from bridge import Call
+
+__all__ = [
+    "CHAPTERS",
+    "FIRM",
+    "STORY",
+    "STORY_GOES_ON",
+    "TICKER",
+    "chapters",
+    "firm",
+    "holding",
+    "routes",
+    "story",
+    "ticker",
+]
+
+CHAPTERS = (
+    "The first train leaves at seven in the morning.",
+    "Its second stop is a small town by the river.",
+    "Everybody who rides it knows the driver by name.",
+)
+STORY = "My grandmother kept a blue telephone in the hall, and whenever it rang the whole family stood still."
+STORY_GOES_ON = "I will tell you the rest another day."
+FIRM = "This is an important notice, and it will be read to you from the beginning to the very end."
+TICKER = "one two three four five six seven eight nine ten eleven twelve"
+
+
+async def chapters(call: Call) -> None:
+    """Say three things, one after the other."""
+    for text in CHAPTERS:
+        await call.say(text)
+
+
+async def story(call: Call) -> None:
+    """Tell something that may be interrupted, and be brief afterwards if it was."""
+    said = await call.say(STORY)
+    if said.interrupted:
+        await call.quiet(lasting_ms=300)
+        await call.say(STORY_GOES_ON, interruptible="none")
+
+
+async def firm(call: Call) -> None:
+    """Let nobody interrupt."""
+    await call.say(FIRM, interruptible="none")
+
+
+async def ticker(call: Call) -> None:
+    """Talk until the caller hangs up."""
+    while True:
+        await call.say(TICKER)
+
+
+async def holding(call: Call) -> None:
+    """Say a word, then wait for ever."""
+    await call.say("Wait.")
+    await asyncio.Event().wait()
+
+
+def routes(**voices: str) -> dict[str, str]:
+    """Settings that let each of these agents answer its own name, with the voice given or the default one."""
+    settings: dict[str, str] = {}
+    for number, (name, voice) in enumerate(voices.items()):
+        settings[f"routes.{number}.to"] = name
+        settings[f"routes.{number}.agent"] = "default" if name == "guide" else f"tests.e2e.agents:{name}"
+        settings[f"routes.{number}.voice"] = voice
+    return settings

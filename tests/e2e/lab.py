@@ -1,0 +1,93 @@
+"""What end-to-end tests share: a caller, the bridge's own account, and what its voice makes of a text."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.audio import PcmFormat
+from bridge.clock import SystemClock
+from bridge.dice import SystemDice
+from bridge.load.caller import Caller
+from bridge.plane.g711 import encode_alaw, encode_ulaw
+from bridge.ports import Voice
+from tests.e2e.running import RunningBridge
+
+__all__ = ["account", "account_when", "calling", "eventually", "rendered"]
+
+_POLL_S = 0.05
+
+
+@asynccontextmanager
+async def calling(
+    bridge: RunningBridge, user: str, *, payload_types: tuple[int, ...] = (0, 8)
+) -> AsyncIterator[Caller]:
+    """A caller whose call to `user` is up."""
+    async with await Caller.start(
+        clock=SystemClock(), dice=SystemDice(), payload_types=payload_types
+    ) as caller:
+        await caller.dial(bridge.uri(user), timeout_s=10)
+        yield caller
+
+
+async def account(bridge: RunningBridge, caller: Caller) -> dict[str, Any]:
+    """What the bridge says of a caller's call."""
+    found = await asyncio.to_thread(bridge.get, f"/api/calls/{quote(caller.call.call_id, safe='')}")
+    assert isinstance(found, dict)
+    return found
+
+
+async def account_when(
+    bridge: RunningBridge, caller: Caller, is_so: Callable[[dict[str, Any]], bool], *, timeout_s: float = 15
+) -> dict[str, Any]:
+    """The same, once it is as wanted."""
+    told: dict[str, Any] = {}
+
+    async def look() -> bool:
+        nonlocal told
+        told = await account(bridge, caller)
+        return is_so(told)
+
+    await eventually(look, timeout_s=timeout_s, what=lambda: f"the call's account is {told}")
+    return told
+
+
+async def eventually(
+    look: Callable[[], Any], *, timeout_s: float = 5, what: Callable[[], str] = lambda: ""
+) -> None:
+    """Ask until `look`, which may be a coroutine function, finds what is wanted."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                found = look()
+                if await found if asyncio.iscoroutine(found) else found:
+                    return
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise AssertionError(f"not within {timeout_s} s: {what()}") from None
+
+
+async def rendered(
+    bridge: RunningBridge, texts: Iterable[str], *, payload_type: int = 0, voice: str = "longanyang"
+) -> dict[str, NDArray[np.uint8]]:
+    """G.711 of the PCM that the bridge's voice service makes of each text, asked for once more."""
+    encode = encode_ulaw if payload_type == 0 else encode_alaw
+    synthesizer = CosyVoice(TtsSettings(url=bridge.tts_url), clock=SystemClock(), dice=SystemDice())
+    await synthesizer.start()
+    made: dict[str, NDArray[np.uint8]] = {}
+    try:
+        await synthesizer.ready()
+        for text in texts:
+            speech = synthesizer.speak(Voice("cosyvoice-v3-flash", voice, "en"), PcmFormat(8000))
+            await speech.send_text(text)
+            await speech.finish()
+            pcm = b"".join([piece async for piece in speech.audio()])
+            made[text] = encode(np.frombuffer(pcm, "<i2").astype(np.int16))
+    finally:
+        await synthesizer.close()
+    return made
