@@ -17,7 +17,16 @@ from bridge.audio import PcmFormat
 from bridge.call.script import Script
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.errors import SynthesisError
-from bridge.plane.events import Ducked, Flushed, PlaneEvent, PlayoutIdle, Resumed, SpeechStarted
+from bridge.plane.events import (
+    Ducked,
+    Flushed,
+    PlaneEvent,
+    PlayoutIdle,
+    Resumed,
+    SpeechStarted,
+    VoiceStarted,
+    VoiceStopped,
+)
 from bridge.plane.ring import PlayoutWriter
 from bridge.ports import Clock, Speech, Synthesizer, Voice, WordTime
 from bridge.speech.heard import heard
@@ -134,6 +143,7 @@ class Speaker:
         self._bound: Speech | None = None
         self._bound_at_ns = 0
         self._duck: Ducked | None = None
+        self._voice: VoiceStarted | None = None
 
     def bind(self) -> Speech:
         """Take a warm connection now, so that the next words find their task already started."""
@@ -194,6 +204,10 @@ class Speaker:
             case Resumed():
                 self._duck = None
                 self._trace.false_alarms += 1
+            case VoiceStarted():
+                self._voice = event
+            case VoiceStopped():
+                self._voice = None
             case Flushed():
                 if self._turn is not None and not self._turn.flushed.done():
                     self._turn.flushed.set_result(event)
@@ -253,6 +267,9 @@ class Speaker:
         if (duck := self._duck) is not None:
             record.t0, record.t1, record.t2 = duck.onset_ns, duck.gate_ns, duck.at_ns
             self._duck = None
+        elif flushed.cause == "speech" and (voice := self._voice) is not None:
+            # Judged without a duck, while ducks rested: the flush itself is what silenced us.
+            record.t0, record.t1, record.t2 = voice.onset_ns, voice.at_ns, flushed.at_ns
         record.t3, record.t4 = flushed.verdict_ns, flushed.at_ns
         if turn.parts:
             record.t5 = await turn.parts[-1].speech.cancel()

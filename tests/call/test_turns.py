@@ -8,6 +8,7 @@ from bridge.call.routes import DEFAULT_VOICE
 from bridge.call.trace import BargeInRecord, CallTrace
 from bridge.call.turns import Said, Speaker
 from bridge.errors import SynthesisError
+from bridge.plane.events import Resumed, VoiceStarted
 from tests.call.fakes import SAMPLES_PER_WORD, HandLeg, ScriptedVoice
 from tests.fakes import MS, ManualClock
 
@@ -126,8 +127,6 @@ async def test_a_task_that_waited_too_long_for_its_text_is_not_used() -> None:
 
 async def test_a_resume_is_a_false_alarm_and_changes_nothing() -> None:
     stage = Stage()
-    from bridge.plane.events import Resumed
-
     saying = await stage.saying()
     stage.speaker.on_event(stage.leg.duck(800, stage.clock.advance(100)))
     stage.speaker.on_event(Resumed(0, 7, stage.clock.advance(80), position=800))
@@ -194,3 +193,18 @@ async def test_closing_frees_the_task_that_was_bound_ahead() -> None:
     await stage.speaker.close()
 
     assert stage.voice.speeches[0].is_cancelled
+
+
+async def test_speech_that_was_judged_without_a_duck_is_silenced_by_the_flush() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    stage.speaker.on_event(
+        VoiceStarted(0, 7, stage.clock.advance(100), onset_ns=stage.clock.now_ns() - 30 * MS)
+    )
+    stage.speaker.on_event(stage.leg.cut(stage.clock.advance(150)))
+    await saying
+
+    stages = stage.trace.barge_ins[0].stages_ms()
+    assert stages["mute"] == 180
+    assert stages["verdict"] == 149
