@@ -82,6 +82,9 @@ class ArrivalRing:
         dry = self._play[rows] - self._newest[rows]
         anew = ~self._started[rows] | (np.abs(ahead) > _REACH_SLOTS) | ((ahead < 0) & (dry >= _DRY_SLOTS))
         if somewhere(anew):
+            # A time line begins on the border of a slot.
+            ticks = np.where(anew, slots * SLOT_SAMPLES, ticks)
+            self._tick[rows] = ticks
             self._start(rows[anew], slots[anew])
             ahead = slots - self._play[rows]
         late = ahead < 0
@@ -207,7 +210,7 @@ class ArrivalRing:
             fresh = self._concealer.needs_history(lost)
             before = (at[fresh][:, None] + _BEHIND) & _SLOT_MASK
             history = self._samples[lost[fresh][:, None], before]
-            self._concealer.remember(lost[fresh], history.reshape(len(history), -1))
+            self._concealer.remember(lost[fresh], history.reshape(-1, HISTORY_SLOTS * SLOT_SAMPLES))
             made[sounding] = self._concealer.fill(lost)
             self._columns.rx_concealed[lost] += np.uint64(1)
         self._samples[rows, slots & _SLOT_MASK] = made
