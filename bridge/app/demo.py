@@ -18,7 +18,7 @@ from bridge.audio import PcmFormat
 from bridge.call.routes import Route, choose
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
-from bridge.errors import CallEnded, SetupError
+from bridge.errors import CallEnded, NegotiationError, SetupError
 from bridge.load.caller import Caller
 from bridge.load.clip import Clip, render_clip_apart
 from bridge.load.judge import Evidence, judge
@@ -122,6 +122,7 @@ async def run_demo(
             answered_ns=call.caller.answered_ns,
             onset_ns=call.onset_ns,
             script=clip.text,
+            script_ms=clip.duration_ms,
             story=call.story,
             rendered=rendered,
             budget_ms=settings.bargein.budget_ms.model_dump(),
@@ -154,6 +155,8 @@ async def _place_call(spawned: SpawnedBridge, clip: Clip, tell: Callable[[str], 
             cut = await interrupt(caller, clip, dice=dice, now_ns=clock.now_ns())
             tell("listening to the reply …")
             await _hear_reply(spawned, caller)
+        except NegotiationError as error:
+            raise SetupError(f"{error}; the bridge said: {_last(spawned)}") from error
         except TimeoutError:
             raise SetupError(f"the call went quiet; the bridge said: {_last(spawned)}") from None
         except CallEnded as error:

@@ -147,7 +147,7 @@ def _bands(axis: _Axis, bands: Iterable[Band], top: int, bottom: int) -> list[st
         if not axis.shows(band.begin_s, band.end_s):
             continue
         x, width = axis.x(band.begin_s), max(1.0, axis.x(band.end_s) - axis.x(band.begin_s))
-        room = int(width / 6.6)
+        room = int((width - 10) / 6.9)
         caption = band.caption if len(band.caption) <= room else band.caption[: max(0, room - 1)] + "…"
         parts.append(
             f'<g class="band {band.kind}"><title>{escape(band.caption)}</title>'

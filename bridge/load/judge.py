@@ -16,6 +16,8 @@ from bridge.load.story import BargeInStory, CallStory, UtteranceStory
 
 __all__ = ["Evidence", "judge"]
 
+_LATE_MS = 200.0
+"""A busy machine may be late by this much within a sentence; what is muted and faded in again was ducked."""
 _NOTHING = Match(-1, -1, 0, 0)
 _END_SLACK_SAMPLES = 480
 """A sentence that stops this close to the last packet was cut by our own BYE."""
@@ -31,6 +33,8 @@ class Evidence:
     """t0: when the first sample of the caller's interruption was spoken."""
     script: str
     """What the caller said."""
+    script_ms: float
+    """How long that took."""
     story: CallStory
     rendered: Mapping[str, NDArray[np.uint8]] | None
     """G.711 of the service's PCM for each text the bot said; None when the service never says it twice
@@ -51,10 +55,14 @@ def judge(evidence: Evidence) -> Report:
     if not heard.was_audible(onset_ns - 100_000_000, onset_ns):
         faults.append("the bot was not talking when the caller began: nothing was interrupted")
     mute_ns = heard.mute_ns(onset_ns)
-    next_ns = None if mute_ns is None else heard.audible_ns(mute_ns)
-    if mute_ns is not None and evidence.rendered is not None:
+    # A voice that pauses may be taken for a noise at first, and the bot goes on for a moment; what must
+    # not be heard is anything after the flush.
+    flushed_ns = barge_in.marks["t4"] if barge_in else None
+    quiet_ns = None if mute_ns is None else max(mute_ns, flushed_ns or 0)
+    next_ns = None if quiet_ns is None else heard.audible_ns(quiet_ns)
+    if quiet_ns is not None and evidence.rendered is not None:
         later = [s.span for s in sentences[_interrupted_index(sentences) + 1 :]]
-        stale = heard.uncovered(later, from_sample=heard.sample_after(mute_ns))
+        stale = heard.uncovered(later, from_sample=heard.sample_after(quiet_ns))
         if stale:
             faults.append(f"{stale / 8:.0f} ms of sound after the flush belong to no later sentence")
     arrivals = heard.arrivals()
@@ -89,6 +97,7 @@ def judge(evidence: Evidence) -> Report:
         marks=marks,
         budget_ms=dict(evidence.budget_ms),
         script=evidence.script,
+        script_ms=evidence.script_ms,
         answered_ns=evidence.answered_ns,
     )
 
@@ -130,13 +139,14 @@ def _outcome(said: UtteranceStory, match: Match, heard: Heard, *, is_last: bool)
     if match.begin_sample < 0:
         return "missing" if said.heard or not said.interrupted else "cut"
     if match.is_complete:
-        return "paused"
+        paused_ms = sum(length for _, length in match.gaps) / 8
+        return "late" if not match.altered and paused_ms <= _LATE_MS else "paused"
     return "cut" if said.interrupted else "damaged"
 
 
 def _fault(sentence: Sentence) -> str | None:
     if (
-        sentence.outcome in ("whole", "cut", "paused", "damaged")
+        sentence.outcome in ("whole", "cut", "late", "paused", "damaged")
         and sentence.heard + sentence.unheard != sentence.text
     ):
         return f"heard and unheard do not make up the sentence {_short(sentence.text)}"

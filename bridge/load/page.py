@@ -28,36 +28,55 @@ _STAGES = (
     ("next_audio", "→ t7", "From the reply's first text handed over to its first sound at the caller."),
 )
 _STYLE = """
-:root { color-scheme: light dark; --paper:#fbfaf7; --ink:#1d1b18; --soft:#6b655c; --rule:#e3dfd6;
-  --caller:#b4530a; --bot:#0b6b8f; --good:#2d7a3e; --bad:#b3261e; --card:#ffffff; --cut:#8a7f72; }
-@media (prefers-color-scheme: dark) { :root { --paper:#16181b; --ink:#eae6df; --soft:#a09a90;
---rule:#2f3338;
-  --caller:#f2a05c; --bot:#5cc0e6; --good:#79c98a; --bad:#ff8a80; --card:#1e2125; --cut:#8d867c; } }
-* { box-sizing:border-box } body { margin:0; background:var(--paper); color:var(--ink);
-  font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif }
-main { max-width:1180px; margin:0 auto; padding:32px 20px 56px } h1 { font-size:26px; margin:0 0 4px }
-h2 { font-size:17px; margin:36px 0 6px } p { margin:4px 0 12px; max-width:78ch } .soft, figcaption {
-color:var(--soft) }
-.verdict { font-weight:600 } .good { color:var(--good) } .bad { color:var(--bad) }
-.tiles { display:grid; grid-template-columns:repeat(auto-fit,minmax(150px,1fr)); gap:12px; margin:22px 0 }
-.tile { background:var(--card); border:1px solid var(--rule); border-radius:10px; padding:12px 14px }
-.tile b { display:block; font-size:24px; font-variant-numeric:tabular-nums } .tile span {
-color:var(--soft); font-size:13px }
-figure { margin:0; background:var(--card); border:1px solid var(--rule); border-radius:10px;
-padding:12px; overflow-x:auto }
-figcaption { font-size:13px; padding-top:6px } svg { display:block; width:100%; min-width:720px;
-height:auto }
-svg text { font:12px system-ui,sans-serif; fill:var(--soft) } svg .lane { font-size:13px; font-weight:600 }
-path.caller { fill:var(--caller) } path.bot { fill:var(--bot) } text.caller { fill:var(--caller) }
-text.bot { fill:var(--bot) } .zero, .grid { stroke:var(--rule) } .mark path { fill:none; stroke:var(--ink);
-  stroke-width:1.2; opacity:.75 } .mark text { fill:var(--ink); font-weight:600 } .wash { fill:none }
-.band.caller .wash { fill:var(--caller); opacity:.10 } .bar { fill:var(--bot); opacity:.18 }
-.band.caller .bar { fill:var(--caller); opacity:.25 } .band.cut .bar { fill:var(--cut); opacity:.35 }
-.band text { fill:var(--ink) } table { border-collapse:collapse; width:100% }
-td, th { text-align:left; padding:7px 12px 7px 0; border-bottom:1px solid var(--rule); vertical-align:top }
-td.n { text-align:right; font-variant-numeric:tabular-nums; white-space:nowrap } th { color:var(--soft);
-font-weight:500; font-size:13px }
-s { color:var(--soft) } audio { width:100%; margin-top:8px } .who { white-space:nowrap; color:var(--soft) }
+:root {
+  color-scheme: light dark;
+  --paper: #fbfaf7; --ink: #1d1b18; --soft: #6b655c; --rule: #e3dfd6; --card: #ffffff; --cut: #8a7f72;
+  --caller: #b4530a; --bot: #0b6b8f; --good: #2d7a3e; --bad: #b3261e;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #16181b; --ink: #eae6df; --soft: #a09a90; --rule: #2f3338; --card: #1e2125; --cut: #8d867c;
+    --caller: #f2a05c; --bot: #5cc0e6; --good: #79c98a; --bad: #ff8a80;
+  }
+}
+* { box-sizing: border-box }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif }
+main { max-width: 1180px; margin: 0 auto; padding: 32px 20px 56px }
+h1 { font-size: 26px; margin: 0 0 4px }
+h2 { font-size: 17px; margin: 36px 0 6px }
+p { margin: 4px 0 12px; max-width: 78ch }
+s, .soft, .who, figcaption { color: var(--soft) }
+.verdict { font-weight: 600 }
+.good { color: var(--good) }
+.bad { color: var(--bad) }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px }
+.tiles { margin: 22px 0 }
+.tile, figure { background: var(--card); border: 1px solid var(--rule); border-radius: 10px }
+.tile { padding: 12px 14px }
+.tile b { display: block; font-size: 24px; font-variant-numeric: tabular-nums }
+.tile span { color: var(--soft); font-size: 13px }
+figure { margin: 0; padding: 12px; overflow-x: auto }
+figcaption { font-size: 13px; padding-top: 6px }
+audio { width: 100%; margin-top: 8px }
+table { border-collapse: collapse; width: 100% }
+td, th { text-align: left; padding: 7px 12px 7px 0 }
+td, th { border-bottom: 1px solid var(--rule); vertical-align: top }
+td.n { text-align: right; font-variant-numeric: tabular-nums }
+td.n, .who { white-space: nowrap }
+th { color: var(--soft); font-weight: 500; font-size: 13px }
+svg { display: block; width: 100%; min-width: 720px; height: auto }
+svg text { font: 12px system-ui, sans-serif; fill: var(--soft) }
+svg .lane { font-size: 13px; font-weight: 600 }
+svg .zero, svg .grid { stroke: var(--rule) }
+svg path.caller, svg text.caller { fill: var(--caller) }
+svg path.bot, svg text.bot { fill: var(--bot) }
+svg .mark path { fill: none; stroke: var(--ink); stroke-width: 1.2; opacity: .75 }
+svg .mark text { fill: var(--ink); font-weight: 600 }
+svg .band text { fill: var(--ink) }
+svg .wash { fill: none }
+svg .bar { fill: var(--bot); opacity: .18 }
+svg .caller .bar { fill: var(--caller); opacity: .25 }
+svg .cut .bar { fill: var(--cut); opacity: .35 }
 """
 
 
@@ -71,6 +90,9 @@ def write_page(report: Report, mix: Mixdown, *, bot_begin_s: float, path: Path) 
         path: The file to write.
     """
     bands = [_band(sentence, bot_begin_s) for sentence in report.sentences if sentence.span[0] >= 0]
+    if (onset_ns := report.marks.get("t0")) is not None:
+        begin_s = mix.second_of(onset_ns)
+        bands.append(Band("caller", report.script, begin_s, begin_s + report.script_ms / 1e3))
     marks = [
         Mark(name, f"{name}: {meaning}", mix.second_of(at_ns))
         for name, meaning in _MARKS.items()

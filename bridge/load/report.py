@@ -31,8 +31,8 @@ class Sentence:
     estimated: bool
     interrupted: bool
     outcome: str
-    """``whole``, ``cut`` (as it should be), ``hung up``, ``paused``, ``damaged``, ``missing``, or
-    ``not compared``."""
+    """Good: ``whole``, ``late`` (whole, with a short silence that a busy machine put in), ``cut`` (the
+    interrupted one), ``hung up``, ``not compared``. Bad: ``paused``, ``damaged``, ``missing``."""
     span: tuple[int, int]
     """Where it stands in what the caller heard, in samples; (-1, -1) when it does not."""
     matched_samples: int
@@ -61,6 +61,7 @@ class Report:
     budget_ms: Mapping[str, float]
     script: str
     """What the caller said."""
+    script_ms: float
     answered_ns: int
 
     @property

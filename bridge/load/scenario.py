@@ -1,19 +1,25 @@
 """What a lab caller does in a call: listens, talks over the bot, listens again."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from bridge.errors import CallEnded
 from bridge.load.caller import Caller
 from bridge.load.clip import Clip
 from bridge.load.listen import Heard
-from bridge.load.tape import Tape, is_silent
+from bridge.load.tape import ReceivedPacket, Tape, is_silent
 from bridge.ports import IdSource
 
 __all__ = ["Interruption", "in_mid_sentence", "interrupt"]
 
 _TALKING_PACKETS = 12
 """240 ms without a silent packet: nobody pauses between sentences there."""
+_LOUD_PACKETS = 3
+_LOUD_LEVEL = 1600
+"""-26 dBFS in each of the last packets: a vowel, not the breath between two words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +49,7 @@ async def in_mid_sentence(caller: Caller, *, after_ns: int, timeout_s: float) ->
         if len(packets) < _TALKING_PACKETS or packets[-1].arrival_ns < after_ns:
             return None
         is_talking = not any(is_silent(packet.payload, packet.payload_type) for packet in packets)
-        recent_ns = packets[-4].arrival_ns
-        is_loud = Heard(packets, caller.payload_type).audible_ns(recent_ns) is not None
-        return True if is_talking and is_loud else None
+        return True if is_talking and _is_loud(packets[-_LOUD_PACKETS:], caller.payload_type) else None
 
     await caller.until(talking, timeout_s=timeout_s)
 
@@ -69,3 +73,10 @@ async def interrupt(caller: Caller, clip: Clip, *, dice: IdSource, now_ns: int) 
         return Interruption(onset_ns, None)
     await asyncio.wrap_future(playing.end)
     return Interruption(onset_ns, mute_ns)
+
+
+def _is_loud(packets: Sequence[ReceivedPacket], payload_type: int) -> bool:
+    return all(
+        int(np.abs(Heard([packet], payload_type).pcm.astype(np.int32)).max()) >= _LOUD_LEVEL
+        for packet in packets
+    )

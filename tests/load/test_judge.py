@@ -46,14 +46,18 @@ def marks(**others: int | None) -> dict[str, int | None]:
     return found | others
 
 
-def evidence(codes: np.ndarray | None = None) -> Evidence:
+def evidence(codes: np.ndarray | None = None, *, later_packets: int = 0) -> Evidence:
+    """The proof of a call; `later_packets` shifts all that follows the greeting."""
     codes = call() if codes is None else codes
-    reply_ns = BEGIN_NS + (10 + 50 + 5 + 81 + 68) * FRAME_NS - 300 * MS
+    shift_ns = later_packets * FRAME_NS
+    told = {mark: None if at is None else at + shift_ns for mark, at in marks().items()}
+    reply_ns = shift_ns + BEGIN_NS + (10 + 50 + 5 + 81 + 68) * FRAME_NS - 300 * MS
     return Evidence(
         heard=Heard(received(codes, begin_ns=BEGIN_NS), 0),
         answered_ns=BEGIN_NS + 40 * MS,
-        onset_ns=ONSET_NS,
+        onset_ns=ONSET_NS + shift_ns,
         script="Hold on.",
+        script_ms=900.0,
         story=CallStory(
             utterances=(
                 said("greeting"),
@@ -61,7 +65,7 @@ def evidence(codes: np.ndarray | None = None) -> Evidence:
                 said("recap", first_text_ns=reply_ns),
                 UtteranceStory("the rest", "", "", False, False, reply_ns, reply_ns),
             ),
-            barge_ins=(BargeInStory(marks(), "speech"),),
+            barge_ins=(BargeInStory(told, "speech"),),
             breaches=(),
             counters={"tx_packets": len(codes) / 160},
         ),
@@ -128,11 +132,29 @@ def test_a_sentence_that_never_came_is_not_ok() -> None:
 
 def test_silence_inside_a_sentence_is_not_ok() -> None:
     codes = np.concatenate((call()[: 10 * 160 + 3_200], silence(12), call()[10 * 160 + 3_200 :]))
-    proof = evidence(codes)
 
-    report = judge(replace(proof, onset_ns=proof.onset_ns + 12 * FRAME_NS))
+    report = judge(evidence(codes, later_packets=12))
 
-    assert report.faults[0] == "240 ms of silence inside the sentence 'greeting'"
+    assert report.faults == ("240 ms of silence inside the sentence 'greeting'",)
+    assert report.sentences[0].outcome == "paused"
+
+
+def test_a_short_silence_that_a_busy_machine_put_in_is_shown_and_forgiven() -> None:
+    codes = np.concatenate((call()[: 10 * 160 + 3_200], silence(10), call()[10 * 160 + 3_200 :]))
+
+    report = judge(evidence(codes, later_packets=10))
+
+    assert report.ok
+    assert (report.sentences[0].outcome, report.sentences[0].paused_ms) == ("late", 200.0)
+
+
+def test_a_duck_that_nobody_asked_for_is_not_forgiven() -> None:
+    codes = np.concatenate((call()[: 10 * 160 + 3_200], silence(2), call()[10 * 160 + 3_200 :]))
+    codes[10 * 160 + 3_200 + 320 : 10 * 160 + 3_200 + 360] = 0xF0
+
+    report = judge(evidence(codes, later_packets=2))
+
+    assert report.faults == ("40 ms of silence inside the sentence 'greeting'",)
 
 
 def test_text_that_is_neither_heard_nor_unheard_is_not_ok() -> None:
