@@ -143,7 +143,7 @@ class Speaker:
         self._bound: Speech | None = None
         self._bound_at_ns = 0
         self._duck: Ducked | None = None
-        self._voice: VoiceStarted | None = None
+        self._caller_voice: VoiceStarted | None = None
 
     def bind(self) -> Speech:
         """Take a warm connection now, so that the next words find their task already started."""
@@ -205,9 +205,9 @@ class Speaker:
                 self._duck = None
                 self._trace.false_alarms += 1
             case VoiceStarted():
-                self._voice = event
+                self._caller_voice = event
             case VoiceStopped():
-                self._voice = None
+                self._caller_voice = None
             case Flushed():
                 if self._turn is not None and not self._turn.flushed.done():
                     self._turn.flushed.set_result(event)
@@ -267,7 +267,7 @@ class Speaker:
         if (duck := self._duck) is not None:
             record.t0, record.t1, record.t2 = duck.onset_ns, duck.gate_ns, duck.at_ns
             self._duck = None
-        elif flushed.cause == "speech" and (voice := self._voice) is not None:
+        elif flushed.cause == "speech" and (voice := self._caller_voice) is not None:
             # Judged without a duck, while ducks rested: the flush itself is what silenced us.
             record.t0, record.t1, record.t2 = voice.onset_ns, voice.at_ns, flushed.at_ns
         record.t3, record.t4 = flushed.verdict_ns, flushed.at_ns
