@@ -299,7 +299,9 @@ class Agent:
                 and message.cseq.method == "INVITE"
                 and message.status // 100 == 2
             ):
-                self._outputs += decline_success(outcome, layer=self._layer, ids=self._ids, now_ns=now_ns)
+                self._outputs += decline_success(
+                    outcome.request, message, layer=self._layer, ids=self._ids, now_ns=now_ns
+                )
             return
         if isinstance(message, Request):
             # Some phones send the ACK of a 2xx with the branch of the INVITE, as RFC 2543 had it.

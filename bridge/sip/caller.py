@@ -69,12 +69,12 @@ class CallerSession(Session):
             elif response.status > 100:
                 self._outputs.append(Progressed(self.call, response.status, response.body))
         elif response.status < 300:
-            self._succeeded(outcome, response, now_ns=now_ns)
+            self._succeeded(response, now_ns=now_ns)
         else:
             self._report(f"{response.status} {response.reason}".strip(), status=response.status)
             self._move(Event.FAILURE, now_ns=now_ns)
 
-    def _succeeded(self, outcome: Outcome, response: Response, *, now_ns: int) -> None:
+    def _succeeded(self, response: Response, *, now_ns: int) -> None:
         if self._ack is not None and self.dialog is not None:
             if response.to.tag == self.dialog.remote_tag:
                 # Our ACK was lost: every repeated 2xx gets one (§13.2.2.4).
@@ -82,7 +82,7 @@ class CallerSession(Session):
                 return
             # Another branch of a forked call answered too late.
             layer, ids = self._around.layer, self._around.ids
-            self._outputs += decline_success(outcome, layer=layer, ids=ids, now_ns=now_ns)
+            self._outputs += decline_success(self._invite, response, layer=layer, ids=ids, now_ns=now_ns)
             return
         try:
             dialog = Dialog.of_caller(self._invite, response, place=self._around.place)
@@ -113,14 +113,13 @@ class CallerSession(Session):
         self._cancel_by_ns = now_ns + layer.timers.give_up_ns
 
 
-def decline_success(outcome: Outcome, *, layer: TransactionLayer, ids: IdSource, now_ns: int) -> list[Send]:
+def decline_success(
+    invite: Request, response: Response, *, layer: TransactionLayer, ids: IdSource, now_ns: int
+) -> list[Send]:
     """Acknowledge a 2xx that nobody wants any more, and hang up at once (§13.2.2.4).
 
     Returns the ACK; the BYE goes through the layer, owned by nobody.
     """
-    invite, response = outcome.request, outcome.message
-    if not isinstance(response, Response):
-        return []
     place = LocalPlace(invite.via.host, invite.via.port or 0)
     try:
         dialog = Dialog.of_caller(invite, response, place=place)

@@ -306,14 +306,13 @@ class Transaction:
         place = self.kind, self.state
         running: dict[Timer, int] = {}
         if place in _RESENDING:
-            if Timer.RESEND not in self._running:
+            if self._resend is None:
                 ceiling_ns = None if self.kind is Kind.INVITE_CLIENT else self._timers.t2_ns
                 self._resend = Backoff(first_ns=self._timers.t1_ns, ceiling_ns=ceiling_ns, now_ns=now_ns)
-                self._running[Timer.RESEND] = self._resend.due_ns
-            elif self._resend is not None:
+            else:
                 # From here on T2 is the interval (§17.1.2.2): the peer is known to be at work.
                 self._resend.slow_down()
-            running[Timer.RESEND] = self._running[Timer.RESEND]
+            running[Timer.RESEND] = self._resend.due_ns
             running[Timer.GIVE_UP] = self._running.get(Timer.GIVE_UP, now_ns + self._timers.give_up_ns)
         if (letter := LINGERS.get(place)) is not None:
             length_ns = self._timers.t4_ns if letter in "IK" else self._timers.give_up_ns

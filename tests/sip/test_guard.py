@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import ConfigError
+from bridge.sip.guard import MAX_SOURCES, Networks, RateLimit
+from tests.fakes import MS
+
+
+def test_an_address_is_in_a_network_or_not() -> None:
+    allowed = Networks(("10.0.0.0/8", "192.0.2.7"), key="sip.allow")
+
+    assert "10.200.1.1" in allowed
+    assert "192.0.2.7" in allowed
+    assert "192.0.2.8" not in allowed
+    assert "::1" not in allowed
+    assert "phone.example.com" not in allowed
+
+
+def test_a_network_with_a_typing_error_names_its_setting() -> None:
+    with pytest.raises(ConfigError, match=r"sip.allow: '10.0.0/8'"):
+        Networks(("10.0.0/8",), key="sip.allow")
+
+
+def test_a_burst_of_two_seconds_passes_and_then_the_rate_counts() -> None:
+    limit = RateLimit(10)
+
+    assert sum(limit.admits("a", now_ns=0) for _ in range(100)) == 20
+    assert sum(limit.admits("a", now_ns=1_000 * MS) for _ in range(100)) == 10
+    assert limit.admits("b", now_ns=1_000 * MS)
+    assert not limit.admits("a", now_ns=1_099 * MS)
+    assert limit.admits("a", now_ns=1_100 * MS)
+
+
+def test_the_source_heard_longest_ago_is_forgotten_first() -> None:
+    limit = RateLimit(1)
+    for _ in range(3):
+        limit.admits("first", now_ns=0)
+    for number in range(MAX_SOURCES):
+        limit.admits(str(number), now_ns=0)
+
+    assert limit.admits("first", now_ns=0)
+
+
+@given(st.lists(st.integers(0, 2000), max_size=200), st.integers(1, 50))
+def test_nobody_gets_more_than_the_rate_and_one_burst(waits_ms: list[int], per_s: int) -> None:
+    limit = RateLimit(per_s)
+    now_ns = admitted = 0
+    for wait_ms in waits_ms:
+        now_ns += wait_ms * MS
+        admitted += limit.admits("a", now_ns=now_ns)
+
+    assert admitted <= 2 * per_s + now_ns * per_s / 1_000_000_000

@@ -1,0 +1,39 @@
+import pytest
+
+from bridge.sip.methods import refusal_of_content, refusal_of_extensions, refusal_of_method, refusal_of_new
+from tests.sip.messages import OFFER, request
+
+
+@pytest.mark.parametrize(("method", "status"), [("REGISTER", 405), ("UPDATE", 405), ("DANCE", 501)])
+def test_what_is_not_served_is_refused_with_what_is(method: str, status: int) -> None:
+    assert refusal_of_method(request(method)) == (status, [("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")])
+    assert refusal_of_new(request(method)) == refusal_of_method(request(method))
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "BYE"])
+def test_what_is_served_is_not_refused(method: str) -> None:
+    assert refusal_of_new(request(method, body=OFFER)) is None
+
+
+def test_a_body_must_be_plain_sdp() -> None:
+    refusal = (415, [("Accept", "application/sdp"), ("Accept-Encoding", "identity")])
+
+    assert refusal_of_content(request("INVITE", body=OFFER, extra=("Content-Encoding: gzip",))) == refusal
+    multipart = request("INVITE", body=OFFER)
+    multipart.headers.set("Content-Type", "multipart/mixed;boundary=x")
+    assert refusal_of_new(multipart) == refusal
+    shouted = request("INVITE", body=OFFER)
+    shouted.headers.set("Content-Type", "Application/SDP ; charset=x")
+    assert refusal_of_content(shouted) is None
+
+
+def test_an_extension_that_must_be_understood_is_refused() -> None:
+    asked = request("INVITE", extra=("Require: 100rel", "Require: timer, x"))
+
+    assert refusal_of_extensions(asked) == (420, [("Unsupported", "100rel, timer, x")])
+    assert refusal_of_extensions(request(extra=('Require: "',))) == (400, [])
+
+
+def test_only_schemes_that_name_a_phone_are_served() -> None:
+    assert refusal_of_new(request(uri="tel:+4930123")) is None
+    assert refusal_of_new(request(uri="http://example.com")) == (416, [])
