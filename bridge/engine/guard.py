@@ -22,11 +22,11 @@ class RowGuard:
     """
 
     def __init__(self) -> None:
-        self._failures: list[tuple[int, Exception]] = []
+        self._failures: dict[int, Exception] = {}
 
-    def drain(self) -> list[tuple[int, Exception]]:
+    def drain(self) -> dict[int, Exception]:
         """Rows that raised since the last call, and what; take them out of service."""
-        failures, self._failures = self._failures, []
+        failures, self._failures = self._failures, {}
         return failures
 
     def receive(self, step: Receive, arrivals: Arrivals) -> None:
@@ -39,7 +39,7 @@ class RowGuard:
                 try:
                     step(_only(arrivals, row))
                 except Exception as error:
-                    self._failures.append((row, error))
+                    self._failures[row] = error
 
     def build(self, step: Build, rows: NDArray[np.intp], due_ns: NDArray[np.int64]) -> list[Departures]:
         """Have the packets of all due rows built: one batch, or one each after a fault."""
@@ -52,7 +52,7 @@ class RowGuard:
                     built.append(_copy(step(np.array([row], np.intp))))
                 except Exception as error:
                     due_ns[row] = FOREVER_NS
-                    self._failures.append((row, error))
+                    self._failures[row] = error
             return built
 
 

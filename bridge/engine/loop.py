@@ -171,7 +171,8 @@ class MediaLoop:
             build = partial(plane.build, now_ns=self._clock.now_ns())
             for departures in self._guard.build(build, due, plane.due_ns):
                 sockets.send(departures)
-        for row, error in self._guard.drain():
+        for row, error in self._guard.drain().items():
+            sockets.remove(row)
             plane.close(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
         for event in plane.drain():

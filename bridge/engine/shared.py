@@ -52,6 +52,11 @@ class EngineGauges:
         self.lateness_counts: tuple[int, ...] = tuple(copy[len(_WORDS) :].tolist())
         """Ticks per bound of `LATENESS_BOUNDS_NS`; the last entry is everything above."""
 
+    @classmethod
+    def zero(cls) -> "EngineGauges":
+        """The reading of a process that has done nothing."""
+        return cls(np.zeros(_GAUGE_WORDS, np.uint64))
+
     def lateness_ns(self, quantile: float) -> int:
         """Lateness that this share of the ticks did not exceed, to the next bound; 0 without ticks."""
         total = sum(self.lateness_counts)

@@ -58,6 +58,7 @@ class MediaEngine:
         self._is_closed = False
         self.restarts: int = 0
         """How often a dead process was replaced."""
+        self._last_gauges = EngineGauges.zero()
         self._begin()
 
     @classmethod
@@ -102,12 +103,8 @@ class MediaEngine:
 
     @property
     def gauges(self) -> EngineGauges:
-        """Health of the present media process; all zero for one that has just started.
-
-        Raises:
-            EngineError: Between two lives.
-        """
-        return self._living().memory.gauges()
+        """Health of the media process, or between two lives the last reading of the dead one."""
+        return self._life.memory.gauges() if self._life is not None else self._last_gauges
 
     @property
     def is_realtime(self) -> bool:
@@ -196,6 +193,7 @@ class MediaEngine:
         lost = [leg for leg in self._legs.values() if leg.is_carried_by(life)]
         for leg in lost:
             leg.status.freeze()
+        self._last_gauges = life.memory.gauges()
         life.abandon()
         self._life = None
         self._tasks.start(_bury(life, len(lost)), name=f"bury {life.pid}")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import struct
@@ -22,6 +23,7 @@ from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.events import Flushed, Latched, PlayoutIdle, SpeechStarted
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
+from bridge.plane.spec import PlaneSettings
 from tests.fakes import SeededIds
 
 pytestmark = pytest.mark.e2e
@@ -117,6 +119,11 @@ def speech(samples: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 def is_silent(packet: bytes) -> bool:
     return packet[12:] == SILENCE
+
+
+async def until(claim: Callable[[], bool]) -> None:
+    while not claim():  # noqa: ASYNC110  what other processes do sets no event of ours
+        await asyncio.sleep(0.002)
 
 
 async def play(call: Call, pcm: np.ndarray[tuple[int], np.dtype[np.int16]]) -> list[bytes]:
@@ -401,7 +408,48 @@ async def test_a_process_that_hangs_is_replaced(phone: Phone) -> None:
     await engine.close()
 
 
-async def test_a_process_that_cannot_start_is_reported_once() -> None:
+async def test_a_process_that_dies_again_and_again_is_given_time(phone: Phone) -> None:
+    engine = await MediaEngine.start(SETTINGS, clock=SystemClock(), dice=SeededIds())
+    async with asyncio.timeout(15):
+        while (pid := engine.pid) != 0:
+            os.kill(pid, signal.SIGKILL)
+            await until(lambda dead=pid: engine.pid != dead)  # type: ignore[misc]
+
+        with pytest.raises(EngineError, match="down and will be restarted"):
+            engine.reserve()
+        assert engine.gauges.rows == 0
+        await until(lambda: engine.pid != 0)
+
+    assert engine.restarts == 4
+    await Call(engine, phone).leg.opened()
+    await engine.close()
+
+
+async def test_a_machine_out_of_descriptors_is_asked_again_later(caplog: pytest.LogCaptureFixture) -> None:
+    engine = await MediaEngine.start(SETTINGS, clock=SystemClock(), dice=SeededIds())
+    await asyncio.to_thread(int)  # The thread that buries the dead is there already.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.kill(engine.pid, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        async with asyncio.timeout(5):
+            await until(lambda: engine.pid == 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert "trying again in 5 s" in caplog.text
+    await engine.close()
+
+
+async def test_a_process_that_dies_while_it_starts_is_not_tried_for_ever() -> None:
+    broken = PlaneSettings(depth_start_ms="forty")  # type: ignore[arg-type]
+    settings = MediaSettings(ports=(40_300, 40_303), bind_ip="127.0.0.1", plane=broken, realtime=False)
+
+    with pytest.raises(EngineError, match="ended while it started"):
+        await MediaEngine.start(settings, clock=SystemClock(), dice=SeededIds())
+
+
+async def test_memory_that_the_system_refuses_is_reported_once() -> None:
     settings = MediaSettings(ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=-1, realtime=False)
 
     with pytest.raises(EngineError):
