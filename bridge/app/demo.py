@@ -104,6 +104,7 @@ async def run_demo(
         # Keys are ignored: without --cloud nothing may bill.
         sets = (*sets, "tts.url=embedded", "tts.api_key=", "tts_server.enabled=true")
     settings = load(config, sets=sets)
+    _make_folder(out)
     dice = SystemDice()
     tell("rendering the caller's voice and starting a bridge on free ports …")
     clip, spawned = await asyncio.gather(
@@ -220,15 +221,22 @@ def _voice(settings: Config) -> Voice:
     return route.voice
 
 
-def _write(report: Report, call: _Call, out: Path) -> None:
+def _make_folder(out: Path) -> None:
+    """Find out before the call, not after it, that its proof cannot be kept."""
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"cannot make the folder {out}: {error.strerror or error}") from error
+
+
+def _write(report: Report, call: _Call, out: Path) -> None:
+    try:
         write_json(report, out)
         mix = Mixdown.of(tuple(call.caller.tape.sent), call.heard)
         mix.write_wav(out / "call.wav")
         write_page(report, mix, bot_begin_s=mix.second_of(call.heard.grid_ns), path=out / "report.html")
     except OSError as error:
-        raise SetupError(f"{out} cannot be written: {error.strerror or error}") from error
+        raise SetupError(f"cannot write into {out}: {error.strerror or error}") from error
 
 
 def _last(spawned: SpawnedBridge) -> str:
