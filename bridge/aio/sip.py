@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,8 +22,6 @@ from bridge.sip.timers import DEFAULT_TIMERS, Timers
 __all__ = ["CallRefused", "IncomingCall", "SipCall", "SipEndpoint", "SipSettings"]
 
 MAX_DATAGRAM_BYTES = 65535
-_CLOSE_WITHIN_S = 1.0
-"""How long `close` waits for peers to answer our BYEs."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +43,8 @@ class SipSettings:
     """Datagrams of one source; more are dropped and counted."""
     max_calls_per_source: int = 256
     max_calls: int = 1024
+    close_within_s: float = 1.0
+    """How long `SipEndpoint.close` waits for peers to answer our BYEs."""
     timers: Timers = DEFAULT_TIMERS
 
 
@@ -106,9 +107,14 @@ class SipEndpoint:
             raise SetupError(
                 f"cannot listen for SIP on UDP {host}:{port}: {reason}; set sip.listen to a free port"
             ) from None
-        # asyncio would allocate 256 KiB for every datagram.
-        transport.max_size = MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
-        endpoint._bound(transport)
+        # asyncio would allocate 256 KiB for every datagram; other loops have no such knob.
+        with suppress(AttributeError):
+            transport.max_size = MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
+        try:
+            endpoint._bound(transport)
+        except BaseException:
+            transport.close()
+            raise
         return endpoint
 
     def _bound(self, transport: asyncio.DatagramTransport) -> None:
@@ -197,6 +203,8 @@ class SipEndpoint:
 
     async def close(self) -> None:
         """Hang up every call, wait a moment for the answers, free the port; safe twice."""
+        if self._transport.is_closing():
+            return
         self.drain()
         for call in list(self._calls.values()):
             if isinstance(call, SipCall):
@@ -206,7 +214,7 @@ class SipEndpoint:
         if self._agent.calls:
             self._all_gone.clear()
             try:
-                async with asyncio.timeout(_CLOSE_WITHIN_S):
+                async with asyncio.timeout(self._settings.close_within_s):
                     await self._all_gone.wait()
             except TimeoutError:
                 _log.info("closed before every BYE was answered")
