@@ -3,6 +3,7 @@
 The network tells a spectrum and an F0 per 12.5 ms and, on an inner node, how long each phoneme lasts.
 """
 
+import os
 import re
 import threading
 from pathlib import Path
@@ -42,6 +43,8 @@ class HibariEngine:
     """
 
     def __init__(self) -> None:
+        # Telemetry is on by default there, keeps a device id and calls home: to be refused before the import.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
         from hibari import Hibari
 
