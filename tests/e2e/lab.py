@@ -14,11 +14,23 @@ from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.load.caller import Caller
+from bridge.load.listen import Heard, Match
 from bridge.plane.g711 import encode_alaw, encode_ulaw
 from bridge.ports import Voice
+from tests.e2e.census import Census
 from tests.e2e.running import RunningBridge
 
-__all__ = ["account", "account_when", "calling", "eventually", "rendered"]
+__all__ = [
+    "account",
+    "account_when",
+    "calling",
+    "ended",
+    "eventually",
+    "good_call",
+    "matches",
+    "nothing_left",
+    "rendered",
+]
 
 _POLL_S = 0.05
 
@@ -91,3 +103,62 @@ async def rendered(
     finally:
         await synthesizer.close()
     return made
+
+
+def matches(heard: Heard, utterances: Iterable[NDArray[np.uint8]]) -> list[Match]:
+    """How each utterance arrived, one after the other."""
+    found: list[Match] = []
+    cursor = 0
+    for codes in utterances:
+        found.append(heard.match(codes, from_sample=cursor))
+        cursor = max(cursor, found[-1].end_sample)
+    return found
+
+
+@asynccontextmanager
+async def good_call(bridge: RunningBridge, tick: NDArray[np.uint8]) -> AsyncIterator[Caller]:
+    """Another call that goes on meanwhile, and must neither end nor lose a sample."""
+    async with calling(bridge, "ticker") as caller:
+        await caller.first_audible_ns(timeout_s=10)
+        yield caller
+        assert not caller.call.ended.done(), f"the other call ended: {caller.call.ended.result()}"
+        await asyncio.sleep(0.3)
+        assert caller.tape.latest(1)[0].arrival_ns > caller.tape.sent[-1].sent_ns - 200_000_000
+        await caller.hang_up()
+        told = await account_when(bridge, caller, lambda told: told["state"] == "ended")
+    heard = caller.heard()
+    found = matches(heard, [tick] * len(told["utterances"]))
+    assert all(match.is_complete for match in found[:-1])
+    spans = [(match.begin_sample, match.end_sample) for match in found if match.begin_sample >= 0]
+    assert spans
+    assert heard.uncovered(spans, from_sample=0) == 0
+    assert heard.arrivals().lost == 0
+    assert told["reason"] == "caller hung up"
+    assert told["media"]["silence_ducked"] == 0
+
+
+@asynccontextmanager
+async def nothing_left(bridge: RunningBridge, *, but: str = "") -> AsyncIterator[None]:
+    """Compare what the bridge holds before and after; `but` names what only garbage collection frees."""
+    before = await asyncio.to_thread(Census.of, bridge, but=but)
+    yield
+    after = before
+
+    async def is_as_before() -> bool:
+        nonlocal after
+        after = await asyncio.to_thread(Census.of, bridge, but=but)
+        return after == before
+
+    await eventually(is_as_before, timeout_s=5, what=lambda: f"before {before}, after {after}")
+
+
+async def ended(bridge: RunningBridge, call_id: str, *, timeout_s: float = 10) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+
+    async def look() -> bool:
+        nonlocal told
+        told = await asyncio.to_thread(bridge.get, f"/api/calls/{call_id}")
+        return bool(told["state"] == "ended")
+
+    await eventually(look, timeout_s=timeout_s, what=lambda: f"the account is {told}")
+    return told

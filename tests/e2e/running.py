@@ -120,15 +120,17 @@ class RunningBridge:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own child
             return json.load(answer)
 
-    def metric(self, name: str) -> float:
-        """Sum of all series of one metric."""
+    def metric(self, name: str, label: str = "") -> float:
+        """Sum of all series of one metric, or of those with one label, e.g. ``kind="malformed"``."""
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.http_port}/metrics", headers={"Authorization": f"Bearer {self.token}"}
         )
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own child
             lines = answer.read().decode().splitlines()
         return sum(
-            float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name
+            float(line.rsplit(" ", 1)[1])
+            for line in lines
+            if line.split("{")[0].split(" ")[0] == name and label in line
         )
 
     def _read(self) -> None:

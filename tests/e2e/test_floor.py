@@ -13,7 +13,7 @@ from bridge.load.clip import Clip, render_clip_apart, trim_to_onset
 from bridge.load.listen import Heard, Match
 from bridge.load.scenario import in_mid_sentence
 from tests.e2e import agents
-from tests.e2e.lab import account_when, calling, rendered
+from tests.e2e.lab import account_when, calling, matches, rendered
 from tests.e2e.running import RunningBridge
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
@@ -81,13 +81,12 @@ async def test_an_undisturbed_caller_receives_the_service_s_sound_bit_for_bit(
     made = await rendered(bridge, agents.CHAPTERS, payload_type=payload_type)
 
     assert [u["text"] for u in told["utterances"]] == list(agents.CHAPTERS)
-    spans: list[tuple[int, int]] = []
-    for text in agents.CHAPTERS:
-        match = heard.match(made[text], from_sample=spans[-1][1] if spans else 0)
+    found = matches(heard, (made[text] for text in agents.CHAPTERS))
+    for text, match in zip(agents.CHAPTERS, found, strict=True):
         print(f"{match.matched} of {match.expected} samples, gaps {match.gaps}: {text}")
         assert whole_but_for_lateness(match, told["media"])
         assert not match.altered or match.gaps
-        spans.append((match.begin_sample, match.end_sample))
+    spans = [(match.begin_sample, match.end_sample) for match in found]
     assert heard.uncovered(spans, from_sample=0) == 0, "sound that nobody made"
     assert heard.arrivals().lost == 0
     assert heard.arrivals().timestamp_jumps == 0
@@ -165,7 +164,9 @@ def _show_barge_in(text: str, heard: Heard, told: dict[str, Any], onset_ns: int)
     print(f"{text!r}: muted after {mute_ms:.1f} ms at the caller; {stages}")
 
 
-def _assert_nothing_stale(heard: Heard, next_codes: np.ndarray, cut_codes: np.ndarray, onset_ns: int) -> None:
+def _assert_nothing_stale(
+    heard: Heard, next_codes: NDArray[np.uint8], cut_codes: NDArray[np.uint8], onset_ns: int
+) -> None:
     muted_ns = heard.mute_ns(onset_ns)
     assert muted_ns is not None
     silent_from = heard.sample_after(muted_ns)

@@ -1,0 +1,122 @@
+"""A phone without manners: SIP by hand over one socket, RTP over another, and nothing happens by itself."""
+
+import re
+import socket
+import struct
+import uuid
+from types import TracebackType
+from typing import Self
+
+__all__ = ["BarePhone"]
+
+
+class BarePhone:
+    """Sends what it is told to, answers nothing, and can be switched off at any moment.
+
+    Args:
+        target: The bridge's phone line.
+        ip: Loopback address to call from.
+    """
+
+    def __init__(self, target: tuple[str, int], *, ip: str = "127.0.0.1") -> None:
+        self.sip: socket.socket = _bound(ip)
+        self.rtp: socket.socket = _bound(ip)
+        self.call_id: str = uuid.uuid4().hex
+        self.media: tuple[str, int] = ("", 0)
+        """Where the answer wants RTP."""
+        self._target = target
+        self._ip = ip
+        self._to = ""
+        self._frame = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.switch_off()
+
+    def switch_off(self) -> None:
+        """Vanish, as a phone whose battery is empty."""
+        self.sip.close()
+        self.rtp.close()
+
+    def send(self, data: bytes) -> None:
+        """Send any datagram to the phone line."""
+        self.sip.sendto(data, self._target)
+
+    def receive(self, *, timeout_s: float) -> str:
+        """The next SIP message.
+
+        Raises:
+            TimeoutError: If none comes.
+        """
+        self.sip.settimeout(timeout_s)
+        return self.sip.recv(65535).decode("utf-8", "replace")
+
+    def until(self, beginning: str, *, timeout_s: float = 5) -> str:
+        """Skip messages until one begins so: ``SIP/2.0 200``, ``BYE`` …"""
+        while not (message := self.receive(timeout_s=timeout_s)).startswith(beginning):
+            pass
+        return message
+
+    def options(self) -> str:
+        """Ask how it is; returns the answer's first line."""
+        self.send(self._request("OPTIONS", "", to=f"<sip:{self._target[0]}>", cseq=7))
+        return self.until("SIP/2.0", timeout_s=3).splitlines()[0]
+
+    def invite(self, user: str) -> None:
+        """Call and take the 200; the ACK is yours to send."""
+        port = self.rtp.getsockname()[1]
+        sdp = (
+            f"v=0\r\no=- 1 1 IN IP4 {self._ip}\r\ns=-\r\nc=IN IP4 {self._ip}\r\nt=0 0\r\n"
+            f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+        )
+        self.send(self._request("INVITE", sdp, to=f"<sip:{user}@{self._target[0]}>"))
+        answer = self.until("SIP/2.0 200")
+        self._to = _field(r"^To: *(.*)$", answer)
+        self.media = (_field(r"^c=IN IP4 (\S+)", answer), int(_field(r"^m=audio (\d+)", answer)))
+
+    def ack(self) -> None:
+        self.send(self._request("ACK", "", to=self._to))
+
+    def speak(self, packets: int = 1, *, level: int = 0) -> None:
+        """Send frames of 20 ms at once: silence, or a loud buzz."""
+        code = bytes([0x80 if level else 0xFF, 0x00 if level else 0xFF] * 80)
+        for _ in range(packets):
+            self.rtp.sendto(self.packet(code), self.media)
+
+    def packet(self, payload: bytes, *, payload_type: int = 0) -> bytes:
+        """The next RTP packet of this phone."""
+        self._frame += 1
+        return struct.pack("!BBHII", 0x80, payload_type, self._frame, self._frame * 160, 0xBA5E) + payload
+
+    def _request(self, method: str, body: str, *, to: str, cseq: int = 1) -> bytes:
+        ip, port = self.sip.getsockname()
+        uri = f"{to[to.index('<') + 1 : to.index('>')]}:{self._target[1]}"
+        lines = [
+            f"{method} {uri} SIP/2.0",
+            f"Via: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{method}{self.call_id};rport",
+            "Max-Forwards: 70",
+            f"From: <sip:bare@{ip}>;tag=bare",
+            f"To: {to}",
+            f"Call-ID: {self.call_id}",
+            f"CSeq: {cseq} {method}",
+            f"Contact: <sip:bare@{ip}:{port}>",
+            *(["Content-Type: application/sdp"] if body else []),
+            f"Content-Length: {len(body)}",
+        ]
+        return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+def _bound(ip: str) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((ip, 0))
+    return made
+
+
+def _field(pattern: str, message: str) -> str:
+    found = re.search(pattern, message.replace("\r", ""), re.MULTILINE)
+    assert found is not None, f"no {pattern} in {message!r}"
+    return found[1]

@@ -1,0 +1,91 @@
+"""What a bridge holds at this moment, so that a test can tell what was left behind."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from tests.e2e.running import RunningBridge
+
+__all__ = ["Census", "child_pid"]
+
+_PROC = Path("/proc")
+
+
+def child_pid(bridge: RunningBridge, module: str) -> int:
+    """The child that runs ``python -m module``, e.g. ``bridge.engine.process``."""
+    for pid in _children(bridge.process.pid):
+        if module in _command(pid):
+            return pid
+    raise LookupError(f"the bridge has no child that runs {module}")
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Calls, rows, threads and descriptors; equal before and after whatever leaves nothing behind.
+
+    TCP connections are left out: to the voice there are as many as it takes, and ours come and go.
+    """
+
+    calls: int
+    """Running, by the bridge's own account."""
+    rows: float
+    processes: tuple[str, ...]
+    descriptors: dict[str, int]
+    """Sockets, pipes and files of every process, by the module it runs and the kind."""
+
+    @classmethod
+    def of(cls, bridge: RunningBridge, *, but: str = "") -> Self:
+        """Count now; `but` leaves one kind of descriptor out, e.g. ``bridge /memfd``."""
+        own = bridge.process.pid
+        pids = [own, *_children(own)]
+        modules = {pid: _module(pid) for pid in pids}
+        kinds: Counter[str] = Counter()
+        tcp = _tcp_inodes()
+        for pid in pids:
+            for target in _descriptors(pid):
+                if target not in tcp:
+                    kinds[f"{modules[pid]} {target.split(':')[0]}"] += 1
+        return cls(
+            calls=sum(call["state"] != "ended" for call in bridge.get("/api/calls")["calls"]),
+            rows=bridge.metric("cosybridge_engine", 'gauge="rows"'),
+            processes=tuple(sorted(modules.values())),
+            descriptors={kind: count for kind, count in sorted(kinds.items()) if kind != but},
+        )
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in (_PROC / str(pid) / "task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def _command(pid: int) -> list[str]:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return []
+
+
+def _module(pid: int) -> str:
+    command = _command(pid)
+    return command[command.index("-m") + 1] if "-m" in command else " ".join(command)[:40]
+
+
+def _descriptors(pid: int) -> list[str]:
+    targets = []
+    try:
+        for handle in (_PROC / str(pid) / "fd").iterdir():
+            try:
+                targets.append(str(handle.readlink()))
+            except OSError:
+                continue  # closed meanwhile
+    except OSError:
+        pass
+    return targets
+
+
+def _tcp_inodes() -> set[str]:
+    lines = (_PROC / "net" / "tcp").read_text().splitlines()[1:]
+    return {f"socket:[{line.split()[9]}]" for line in lines}
