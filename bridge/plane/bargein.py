@@ -83,6 +83,7 @@ class BargeIn:
         self.floor.apply(rows, FloorEvent.STARTED, now_ns=now_ns)
         # A voice that was there before us is judged by what it does from now on.
         self.gate.forget_evidence(rows)
+        self.gate.onset_ns[rows] = np.where(self.gate.open[rows], now_ns, self.gate.onset_ns[rows])
         self._armed[rows] = True
         for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
             self._events.append(SpeechStarted(row, self._generation(row), now_ns, position=position))

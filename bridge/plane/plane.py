@@ -178,6 +178,8 @@ class Plane:
         for at in admission.restarted:
             self._reception.restart(int(rows[at]), int(headers.sequences[at]))
             self._arrival.restart(int(rows[at]))
+            # The packet before, which only proved the source, came from it too.
+            self._columns.rx_packets[rows[at]] += _ONE
         for at in admission.moved:
             row, generation = int(rows[at]), int(self._columns.generation[rows[at]])
             self._events.append(Latched(row, generation, now_ns, remote_key=int(sources[at])))

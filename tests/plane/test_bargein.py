@@ -181,7 +181,11 @@ def test_a_voice_that_is_there_before_us_ducks_us_and_then_flushes() -> None:
 
     rig.talk(voice(400))
 
-    assert kinds(rig.events) == [SpeechStarted, Ducked, Flushed]
+    started, ducked, flushed = rig.events
+    assert isinstance(started, SpeechStarted)
+    assert isinstance(ducked, Ducked)
+    assert isinstance(flushed, Flushed)
+    assert ducked.onset_ns == started.at_ns
 
 
 def test_a_duck_without_enough_evidence_ends_after_a_quarter_of_a_second() -> None:

@@ -188,7 +188,7 @@ def test_a_new_ssrc_is_followed_without_a_new_latch() -> None:
         rig.send()
 
     assert rig.events == []
-    assert rig.counter("rx_packets") == 4 + 9
+    assert rig.counter("rx_packets") == 5 + 10
     assert rig.capture.read(10_000)[0, -160:].any()
 
 
@@ -209,8 +209,8 @@ def test_packets_with_other_header_lengths_are_understood_beside_plain_ones() ->
 
     rig.plane.receive(batch, now_ns=rig.now_ns)
 
-    assert rig.counter("rx_packets") == 5
-    assert rig.columns.rx_packets[2] == 3
+    assert rig.counter("rx_packets") == 6
+    assert rig.columns.rx_packets[2] == 4
     assert rig.columns.rx_malformed.tolist() == [0, 0, 0, 0]
 
 
