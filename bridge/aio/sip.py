@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
+from bridge.aio.ports_taken import port_taken
 from bridge.aio.pump import Pump
 from bridge.aio.sip_call import CallRefused, IncomingCall, SipCall
 from bridge.aio.sip_route import LocalAddresses, is_ipv4, resolve
@@ -103,10 +104,7 @@ class SipEndpoint:
                 lambda: _Protocol(endpoint), local_addr=(host, port)
             )
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise SetupError(
-                f"cannot listen for SIP on UDP {host}:{port}: {reason}; set sip.listen to a free port"
-            ) from None
+            raise port_taken((host, port), "udp", setting="sip.listen", cause=error) from None
         # asyncio would allocate 256 KiB for every datagram; other loops have no such knob.
         with suppress(AttributeError):
             transport.max_size = MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]

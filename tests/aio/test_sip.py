@@ -464,7 +464,9 @@ async def test_a_taken_port_is_named() -> None:
         holder.bind(LOOPBACK)
         port = holder.getsockname()[1]
 
-        with pytest.raises(SetupError, match=f"127.0.0.1:{port}: .*set sip.listen"):
+        with pytest.raises(
+            SetupError, match=rf"sip\.listen 127\.0\.0\.1:{port} \(udp\) is taken by .*--set sip\.listen="
+        ):
             async with endpoint(settings=SipSettings(listen=("127.0.0.1", port))):
                 pass
 

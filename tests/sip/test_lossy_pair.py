@@ -77,7 +77,7 @@ def test_a_call_through_a_storm_is_one_call_and_ends_on_both_sides(seed: int) ->
     assert_nothing_is_left(network)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(
     st.builds(
         Weather,

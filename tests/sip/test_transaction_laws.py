@@ -99,7 +99,7 @@ class AnyTransaction(RuleBasedStateMachine):
 
 
 TestAnyTransaction = AnyTransaction.TestCase
-TestAnyTransaction.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAnyTransaction.settings = settings(stateful_step_count=25, deadline=None)
 
 
 def test_a_client_cannot_be_answered_by_its_own_user() -> None:
