@@ -19,10 +19,10 @@ from websockets.asyncio.server import serve as listen_for_websockets
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request, Response
 
+from bridge.aio.ports_taken import port_taken
 from bridge.aio.tasks import Tasks
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
-from bridge.errors import SetupError
 from bridge.ports import Clock, IdSource
 from bridge.ttsserver.connection import Connection, House
 from bridge.ttsserver.faults import Fault, read_faults
@@ -135,10 +135,7 @@ class TtsServer:
             )
         except OSError as error:
             self._house.studio.close()
-            raise SetupError(
-                f"the TTS service cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; "
-                "free the port or set tts_server.listen to another"
-            ) from error
+            raise port_taken((host, port), "tcp", setting="tts_server.listen", cause=error) from error
         self.listen = (host, self._server.sockets[0].getsockname()[1])
 
     async def _handle(self, socket: ServerConnection) -> None:

@@ -392,7 +392,7 @@ async def test_many_clients_are_served_at_once(server: TtsServer) -> None:
 
 async def test_a_taken_port_is_named_with_the_key_that_changes_it(server: TtsServer) -> None:
     with pytest.raises(
-        SetupError, match=rf"cannot listen on 127\.0\.0\.1:{server.listen[1]}.*tts_server\.listen"
+        SetupError, match=rf"tts_server\.listen 127\.0\.0\.1:{server.listen[1]} \(tcp\) is taken by"
     ):
         await TtsServer.start(settings(listen=server.listen))
 
