@@ -31,6 +31,8 @@ class PlayoutWriter:
         self._columns = columns
         self._row = row
         self._generation = generation
+        # An utterance opened a moment before the plane has opened the row is open from its first sample on.
+        self._open_epoch: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -77,10 +79,12 @@ class PlayoutWriter:
             columns.play_open[row] = 0
             columns.play_start[row] = columns.play_write[row]
             columns.play_stamp[row] = stamp
+            columns.play_open[row] = self._open_epoch == epoch
         return True
 
     def open_utterance(self, epoch: int) -> bool:
         """More speech is coming: until `close_utterance`, an empty ring means that it is late."""
+        self._open_epoch = epoch
         if not self.begin(epoch):
             return False
         self._columns.play_open[self._row] = 1
@@ -88,6 +92,7 @@ class PlayoutWriter:
 
     def close_utterance(self, epoch: int) -> bool:
         """Nothing more is coming: the last partial frame may be played, padded with silence."""
+        self._open_epoch = None
         if not self.begin(epoch):
             return False
         self._columns.play_open[self._row] = 0

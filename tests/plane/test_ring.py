@@ -52,6 +52,19 @@ def test_before_the_row_is_open_nothing_is_accepted() -> None:
     assert not columns.play_samples.any()
 
 
+def test_an_utterance_opened_too_early_is_open_from_its_first_sample_on() -> None:
+    columns = Columns(bytearray(Columns.size_bytes(2)), 2)
+    writer = PlayoutWriter(columns, ROW, GENERATION)
+    writer.open_utterance(0)
+
+    columns.generation[ROW] = GENERATION
+    writer.write(ramp(0, 100), epoch=0)
+    assert columns.play_open[ROW] == 1
+    writer.close_utterance(0)
+
+    assert columns.play_open[ROW] == 0
+
+
 def test_what_is_written_under_an_old_epoch_is_discarded() -> None:
     columns = opened()
     writer, playout = PlayoutWriter(columns, ROW, GENERATION), Playout(columns)
