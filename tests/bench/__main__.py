@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/bench/media.json"))
     told = parser.parse_args()
     # Logs have no width; a table that wraps cannot be compared.
-    console = Console() if sys.stdout.isatty() else Console(width=110)
+    console = Console() if sys.stdout.isatty() else Console(width=116)
     runs = asyncio.run(measure(told, console))
     table(runs, console)
     ratio = baseline_ratio(runs, told.baseline)
@@ -63,7 +63,7 @@ async def measure(told: argparse.Namespace, console: Console) -> list[Run]:
 
 def table(runs: list[Run], console: Console) -> None:
     grid = Table(title="G.711 calls, both directions, speech half of the time", title_justify="left")
-    for name in ("carrier", "legs", "CPU ms\nper call-s", "calls\nper core", "far end ms\np50 / p99 / max"):
+    for name in ("carrier", "legs", "CPU ms\nper call-s", "of one\ncore", "far end ms\np50 / p99 / max"):
         grid.add_column(name, justify="right", no_wrap=True)
     for name in ("bare timer ms\np50 / p99 / max", "lost", "bit-\nexact", "valid"):
         grid.add_column(name, justify="right", no_wrap=True)
@@ -73,7 +73,7 @@ def table(runs: list[Run], console: Console) -> None:
             run.carrier,
             str(run.legs),
             f"{cost:.3f}",
-            f"{1000 / cost:.0f}" if cost else "",
+            f"{cost * run.legs / 10:.1f} %",
             _three(run.far_end["lateness"]),
             _three(run.probe),
             str(run.far_end["lost"]),
