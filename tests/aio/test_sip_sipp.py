@@ -110,7 +110,10 @@ async def test_many_calls_over_a_line_that_loses_every_fifth_datagram(peer: str,
         await sipp(peer, endpoint.listen[1], tmp_path, *lossy)
 
         assert serving.arrived == 30
-        assert serving.endings == ["caller hung up"] * 30
+        assert set(serving.endings) == {"caller hung up"}
+        # sipp takes a repeated 200 to its INVITE for the one to its lost BYE: such a call stays open here.
+        assert len(serving.endings) + endpoint.calls == 30
+        assert len(serving.endings) >= 20
     finally:
         await endpoint.close()
 
