@@ -1,7 +1,6 @@
 """One life of the media process, as the control plane sees it: spawned, spoken to, mourned."""
 
 import asyncio
-import contextlib
 import dataclasses
 import json
 import os
@@ -24,6 +23,7 @@ __all__ = ["MediaProcess", "MediaSettings"]
 
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _STOP_S = 2.0
+"""Time that a child has to end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +95,33 @@ class MediaProcess:
 
     async def stop(self) -> None:
         """End the child in good order, or else by force; returns when it is gone."""
-        if self.is_alive:
-            self.send(Stop())
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self._popen.wait, _STOP_S)
-            self.abandon()
+        self.send(Stop())
         await self.reap()
+        self.abandon()
 
     def abandon(self) -> None:
-        """Break off all contact and kill what may be left; rings of this life accept nothing any more."""
+        """Break off all contact: the child will end by itself, and its rings accept nothing any more."""
         if not self.is_alive:
             return
         self.is_alive = False
         self._loop.remove_reader(self._link.sock.fileno())
         self._loop.remove_writer(self._link.sock.fileno())
         self._link.close()
-        self._popen.kill()
         self.memory.columns.generation[:] = 0
 
     async def reap(self) -> int:
-        """Wait for the end and return the exit status; negative is a signal."""
-        return await asyncio.to_thread(self._popen.wait)
+        """Wait for the end, force it if need be, and return the exit status; negative is a signal."""
+        try:
+            return await asyncio.to_thread(self._popen.wait, _STOP_S)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            return await asyncio.to_thread(self._popen.wait)
 
     def _read(self) -> None:
         try:
             messages = self._link.receive()
         except (EOFError, RemoteProtocolError):
+            self._loop.remove_reader(self._link.sock.fileno())
             self._on_end()
             return
         for message in messages:

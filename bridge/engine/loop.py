@@ -113,6 +113,11 @@ class MediaLoop:
         """Legs carried now."""
         return len(self._rows)
 
+    @property
+    def backlog(self) -> int:
+        """Commands that have been read and wait for the next turn."""
+        return len(self._commands)
+
     def run(self) -> None:
         """Work until a `Stop` or the end of the control plane."""
         while self.turn():
@@ -134,10 +139,11 @@ class MediaLoop:
         if is_due:
             self._gauges.tick(now_ns - deadline_ns)
             self._tick_ns = FOREVER_NS
-        if (has_commands or self._commands) and not self._obey(now_ns):
-            return False
+        # Media first: what is due must not wait for commands.
         if rows and (is_due or is_event_driven):
             self._carry(now_ns)
+        if (has_commands or self._commands) and not self._obey():
+            return False
         if self._link.waiting:
             self._link.flush()
         return True
@@ -192,12 +198,13 @@ class MediaLoop:
         if not self._link.send(message):
             self._events_dropped += 1
 
-    def _obey(self, now_ns: int) -> bool:
+    def _obey(self) -> bool:
+        now_ns = self._clock.now_ns()
         try:
             self._commands += self._link.receive()
         except EOFError:
             return False
-        while self._commands and self._clock.now_ns() - now_ns < _OBEY_NS:
+        while self._commands:
             command = self._commands.popleft()
             if isinstance(command, Stop):
                 return False
@@ -206,6 +213,8 @@ class MediaLoop:
             except Exception as error:
                 message = f"{type(command).__name__} failed: {type(error).__name__}: {error}"
                 self._fail(getattr(command, "row", -1), message, now_ns)
+            if self._clock.now_ns() - now_ns >= _OBEY_NS:
+                break
         self._note()
         return True
 
@@ -236,7 +245,7 @@ class MediaLoop:
                 pass  # About a leg that has ended meanwhile: both sides may be right.
 
     def _open(self, command: OpenRow, now_ns: int) -> None:
-        fds = self._link.take_fds()
+        fds = self._link.take_fds() if command.fds else []
         row = command.row
         self._rows.add(row, command.spec.generation)
         if len(fds) != command.fds:

@@ -140,7 +140,7 @@ class BatchSockets:
     def add(self, row: int, fds: Sequence[int]) -> None:
         self.remove(row)
         self._fds[row] = tuple(fds)
-        self._rtp_fd[row] = fds[0]
+        self._rtp_fd[row] = fds[0] if fds else -1
         for fd, name in zip(fds, (row, ~row), strict=False):
             os.set_blocking(fd, False)
             self._row_by_fd[fd] = name

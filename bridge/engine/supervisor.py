@@ -52,6 +52,7 @@ class MediaEngine:
         self._life: MediaProcess | None = None
         self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self._tasks = Tasks("media")
+        self._burials: list[asyncio.Task[None]] = []
         self._early_deaths = 0
         self._greeting: Ready | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -145,6 +146,7 @@ class MediaEngine:
         life, self._life = self._life, None
         if life is not None:
             await life.stop()
+        await asyncio.gather(*self._burials)
         await self._tasks.close()
         self._ready.cancel()
 
@@ -196,7 +198,8 @@ class MediaEngine:
         self._last_gauges = life.memory.gauges()
         life.abandon()
         self._life = None
-        self._tasks.start(_bury(life, len(lost)), name=f"bury {life.pid}")
+        self._burials = [burial for burial in self._burials if not burial.done()]
+        self._burials.append(self._tasks.start(_bury(life, len(lost)), name=f"bury {life.pid}"))
         if not self._ready.done():
             self._ready.set_exception(
                 EngineError("the media process ended while it started; see its last line")

@@ -1,0 +1,217 @@
+from collections import deque
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+import pytest
+
+from bridge.engine.child import MediaProcess
+from bridge.engine.commands import (
+    CloseRow,
+    Command,
+    EngineDied,
+    FlushRow,
+    GiveVerdict,
+    LegEvent,
+    OpenRow,
+    RowOpened,
+    SetInterruptible,
+    UpdateRow,
+)
+from bridge.engine.leg import MediaLeg
+from bridge.engine.ports import BoundPorts, PortRange, peer_key
+from bridge.engine.shared import SharedMemory
+from bridge.errors import EngineError, LocalProtocolError
+from bridge.plane.events import Digit, RowFailed
+from tests.fakes import SeededIds
+
+PEER = ("192.0.2.9", 4000)
+
+
+class QuietLife:
+    """A media process that does nothing with what it is told."""
+
+    def __init__(self) -> None:
+        self.memory = SharedMemory(4)
+        self.memory.close_fd()
+        self.free_rows: deque[int] = deque()
+        self.is_alive = True
+        self.told: list[Command] = []
+
+    def send(self, command: Command, fds: list[int] | None = None) -> None:
+        self.told.append(command)
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.life = QuietLife()
+        self.closed: list[MediaLeg] = []
+        self.events: list[LegEvent] = []
+        self.ports: BoundPorts = PortRange(41_000, 41_999, bind_ip="127.0.0.1").bind()
+        self.leg = MediaLeg(
+            life=cast("MediaProcess", self.life),
+            row=2,
+            generation=77,
+            ports=self.ports,
+            dice=SeededIds(),
+            on_close=self.closed.append,
+        )
+
+    def open(self, *, remote: tuple[str, int] | None = PEER, latch_ip: str | None = None) -> None:
+        self.leg.open(
+            codec=1,
+            payload_type=8,
+            dtmf_payload_type=101,
+            remote=remote,
+            latch_ip=latch_ip,
+            sending=True,
+            receiving=True,
+            interruptible=3,
+            deliver=self.events.append,
+        )
+
+    def update(self) -> None:
+        self.leg.update(
+            codec=0,
+            payload_type=0,
+            dtmf_payload_type=-1,
+            remote=None,
+            latch_ip="192.0.2.1",
+            sending=False,
+            receiving=False,
+            interruptible=0,
+        )
+
+    def carry(self) -> None:
+        """What the media process does when it obeys."""
+        self.life.memory.columns.generation[2] = 77
+        self.leg.receive(RowOpened(2, 77))
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.ports.close()
+
+
+def test_what_signalling_agreed_reaches_the_plane(bench: Bench) -> None:
+    bench.open(latch_ip="198.51.100.4")
+    bench.update()
+
+    opened, updated = bench.life.told
+    assert isinstance(opened, OpenRow)
+    assert isinstance(updated, UpdateRow)
+    assert (opened.row, opened.fds) == (2, 2)
+    assert opened.spec.generation == updated.spec.generation == 77
+    assert opened.spec.remote_key == peer_key(PEER)
+    assert opened.spec.latch_ip == peer_key(("198.51.100.4", 0)) >> 16
+    assert (opened.spec.codec, opened.spec.payload_type) == (1, 8)
+    assert opened.spec.sequence < 2**15
+    assert updated.spec.ssrc == opened.spec.ssrc == bench.leg.ssrc
+    assert (updated.spec.remote_key, updated.spec.sending) == (0, False)
+
+
+def test_orders_carry_the_generation_so_that_late_ones_hit_nobody(bench: Bench) -> None:
+    bench.open()
+
+    bench.leg.set_interruptible(2)
+    bench.leg.flush()
+    bench.leg.verdict(epoch=4, is_speech=False)
+    bench.leg.close()
+
+    assert bench.life.told[1:] == [
+        SetInterruptible(2, 77, 2),
+        FlushRow(2, 77),
+        GiveVerdict(2, 77, 4, is_speech=False),
+        CloseRow(2, 77),
+    ]
+    assert bench.closed == [bench.leg]
+
+
+def test_after_the_end_orders_do_nothing(bench: Bench) -> None:
+    bench.open()
+    bench.leg.close()
+    told = list(bench.life.told)
+
+    bench.leg.flush()
+    bench.leg.set_interruptible(0)
+    bench.leg.verdict(epoch=0, is_speech=True)
+    bench.update()
+    bench.leg.close()
+    bench.leg.receive(Digit(2, 77, 0, "5", 80))
+
+    assert bench.life.told == told
+    assert bench.events == []
+    assert not bench.leg.is_open
+    with pytest.raises(LocalProtocolError, match="opens once"):
+        bench.open()
+
+
+def test_orders_before_opening_are_our_own_bug(bench: Bench) -> None:
+    for order in (bench.leg.flush, bench.update, lambda: bench.leg.set_interruptible(1)):
+        with pytest.raises(LocalProtocolError, match="was not opened"):
+            order()
+
+
+def test_a_leg_of_a_dead_process_cannot_open(bench: Bench) -> None:
+    bench.life.is_alive = False
+
+    with pytest.raises(EngineError, match="died after this leg was reserved"):
+        bench.open()
+
+    bench.leg.close()
+    assert bench.life.told == []
+    assert not bench.life.free_rows
+
+
+def test_a_reservation_that_was_never_used_gives_its_row_back_at_once(bench: Bench) -> None:
+    bench.leg.close()
+
+    assert list(bench.life.free_rows) == [2]
+    assert bench.life.told == []
+
+
+async def test_opened_returns_when_the_rings_accept_speech(bench: Bench) -> None:
+    bench.open()
+    bench.carry()
+
+    await bench.leg.opened()
+
+    assert bench.leg.is_open
+    assert bench.leg.writer.is_open
+    assert bench.leg.capture().read(160).shape == (2, 0)
+    assert bench.events == []
+
+
+@pytest.mark.parametrize("end", [RowFailed(2, 77, 0, "broken"), EngineDied(2, 77, 0)])
+async def test_opened_raises_when_the_leg_cannot_be_carried(bench: Bench, end: LegEvent) -> None:
+    bench.open()
+    bench.leg.receive(end)
+
+    with pytest.raises(EngineError, match="could not carry"):
+        await bench.leg.opened()
+
+    assert bench.events == [end]
+
+
+def test_status_is_empty_before_live_during_and_kept_after_the_call(bench: Bench) -> None:
+    columns = bench.life.memory.columns
+    status = bench.leg.status
+    assert (status.snapshot(), status.last_rx_ns, status.played, status.epoch) == ({}, 0, 0, 0)
+    assert status.remote is None
+
+    bench.open()
+    bench.carry()
+    columns.rx_packets[2], columns.played[2], columns.epoch[2], columns.last_rx_ns[2] = 5, 160, 3, 99
+    columns.remote_key[2], columns.jitter_ticks[2] = peer_key(PEER), 1.5
+    during = status.snapshot()
+    bench.leg.close()
+    kept = bench.leg.status
+    columns.generation[2] = 78
+    columns.rx_packets[2] = np.uint64(1000)
+
+    assert (during["rx_packets"], during["jitter_ticks"]) == (5, 1.5)
+    assert status.snapshot() == during
+    assert (status.last_rx_ns, status.played, status.epoch) == (99, 160, 3)
+    assert kept.remote == PEER
