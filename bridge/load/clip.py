@@ -16,8 +16,9 @@ from bridge.errors import SetupError
 
 __all__ = ["INTERRUPTION", "Clip", "render_clip", "render_clip_apart", "trim_to_onset"]
 
-INTERRUPTION = "Okay, hold on a moment, I have a question about that."
-"""Long enough to be taken for speech by anyone, and it starts on a vowel: a clear onset."""
+INTERRUPTION = "One moment, I have a question about that."
+"""Begins with half a second of unbroken voice, as people do who mean to interrupt. A word with a stop in it,
+such as "okay", leaves the gate in doubt for longer: that is for the tests of the gate, not for a demo."""
 
 RATE = 8000
 _LEAD_SAMPLES = 80
