@@ -56,7 +56,7 @@ class Call:
             interruptible: What makes the bot stop: ``none``, ``dtmf``, ``speech`` or ``any``.
 
         Raises:
-            SynthesisError: If the voice service refuses or fails, after one more try where that can help.
+            SynthesisError: If the voice service refuses, or fails and does not come back within some seconds.
         """
         return await self._session.speaker.say(text, interruptible=interruptible)
 

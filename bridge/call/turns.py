@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.audio import PcmFormat
+from bridge.call.patience import PAUSES_S, Patience
 from bridge.call.script import Script
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.errors import SynthesisError
@@ -116,6 +117,7 @@ class Speaker:
         clock: For the marks.
         trace: Receives one record per utterance and per interruption.
         on_barge_in: Called with an interruption's record when it is complete up to t6, and again at t7.
+        retry_pauses_s: Before each new try with a service that failed.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class Speaker:
         clock: Clock,
         trace: CallTrace,
         on_barge_in: Callable[[BargeInRecord], None] = lambda record: None,
+        retry_pauses_s: tuple[float, ...] = PAUSES_S,
     ) -> None:
         self.interruptible: int = INTERRUPTIBLE["any"]
         """What may stop the present or the last utterance, as bits of `RowSpec.interruptible`."""
@@ -138,6 +141,7 @@ class Speaker:
         self._clock = clock
         self._trace = trace
         self._on_barge_in = on_barge_in
+        self._retry_pauses_s = retry_pauses_s
         self._floor = asyncio.Lock()
         self._turn: _Turn | None = None
         self._bound: Speech | None = None
@@ -293,17 +297,17 @@ class Speaker:
 
     async def _speak(self, script: Script, turn: _Turn) -> None:
         offset = 0
-        failed = False
+        patience = Patience(self._retry_pauses_s)
         while await script.more(offset):
             part = await self._start_part(turn, offset)
             try:
                 await self._stream(script, part, turn)
                 offset += part.sent
             except SynthesisError as error:
-                if failed or not error.retryable:
-                    raise
-                failed = True
-                offset += self._delivered(script, part, turn)
+                delivered = self._delivered(script, part, turn)
+                offset += delivered
+                now_ns = self._clock.now_ns()
+                await asyncio.sleep(patience.pause_s(error, has_progress=delivered > 0, now_ns=now_ns))
 
     async def _start_part(self, turn: _Turn, offset: int) -> _Part:
         speech, self._bound = self._bound, None

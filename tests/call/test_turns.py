@@ -32,6 +32,7 @@ class Stage:
             clock=self.clock,
             trace=self.trace,
             on_barge_in=self.reported.append,
+            retry_pauses_s=(0.0, 0.0),
         )
 
     async def written(self, samples: int) -> None:
@@ -157,8 +158,18 @@ async def test_a_cut_after_a_second_task_still_finds_the_right_word() -> None:
     assert (await saying).unheard == "four five."
 
 
-async def test_a_service_that_fails_twice_is_the_agents_to_know() -> None:
-    stage = Stage(failures=(1, 0))
+async def test_a_service_that_comes_back_after_some_tries_costs_no_word() -> None:
+    stage = Stage(failures=(2, 0))
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+
+    assert (await saying).heard == TEXT
+    assert [speech.text for speech in stage.voice.speeches[1:]] == ["three four five."] * 2
+
+
+async def test_a_service_that_stays_away_is_the_agents_to_know() -> None:
+    stage = Stage(failures=(1, 0, 0))
 
     with pytest.raises(SynthesisError, match="Closed"):
         await stage.speaker.say(TEXT)
