@@ -7,17 +7,25 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
 from pydantic import SecretStr
 
-from bridge.aio.cosyvoice import CosyVoice, TtsSettings
-from bridge.aio.http import HttpServer, HttpSettings
-from bridge.aio.sip import SipEndpoint, SipSettings
+from bridge.aio.cosyvoice import CosyVoice
+from bridge.aio.http import HttpServer
+from bridge.aio.sip import SipEndpoint
 from bridge.aio.tasks import Tasks
+from bridge.app.assembly import (
+    call_settings,
+    http_settings,
+    media_settings,
+    route_table,
+    sip_settings,
+    tts_settings,
+    voice_settings,
+)
 from bridge.app.config import Config, embedded_url, load
 from bridge.app.log import configure
 from bridge.app.meter import Meter
@@ -27,14 +35,10 @@ from bridge.app.web import routes as web_routes
 from bridge.call.agent import Agent
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
-from bridge.call.session import CallSettings
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
-from bridge.engine.supervisor import MediaEngine, MediaSettings
+from bridge.engine.supervisor import MediaEngine
 from bridge.errors import EngineError, SetupError, SynthesisError
-from bridge.ports import Voice
-from bridge.speech.budget import Budget
-from bridge.ttsserver.server import TtsServerSettings
 
 __all__ = ["Bridge", "call", "open_bridge", "run", "serve", "serve_agent"]
 
@@ -42,33 +46,20 @@ _log = logging.getLogger(__name__)
 
 
 class Bridge:
-    """A running bridge; get one from `open_bridge`.
-
-    Attributes:
-        config: What it was started with, ports filled in.
-        exchange: Its calls.
-        endpoint: Its phone line.
-        http: Its page and API.
-        voice_url: Where the speech of calls comes from.
-        self_user: Number that only we know, answered with the embedded voice; None without one.
-    """
+    """A running bridge; get one from `open_bridge`."""
 
     def __init__(
-        self,
-        config: Config,
-        exchange: Exchange,
-        endpoint: SipEndpoint,
-        http: HttpServer,
-        *,
-        voice_url: str,
-        self_user: str | None,
+        self, config: Config, exchange: Exchange, endpoint: SipEndpoint, *, self_user: str | None
     ) -> None:
         self.config: Config = config
-        self.voice_url: str = voice_url
-        self.self_user: str | None = self_user
         self.exchange: Exchange = exchange
         self.endpoint: SipEndpoint = endpoint
-        self.http: HttpServer = http
+        self.self_user: str | None = self_user
+        """Number that only we know, answered with the embedded voice; None without one."""
+        self.voice_url: str = config.tts.url
+        """Where the speech of calls comes from."""
+        self.page_url: str = ""
+        """The page for a person, token included: not for a log."""
         self.is_draining: bool = False
 
     async def drain(self, patience_s: float, *, hurry: asyncio.Event) -> None:
@@ -146,59 +137,34 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
     clock, dice, metrics = SystemClock(), SystemDice(), Metrics()
     async with AsyncExitStack() as stack:
         voice, engine = await _start_children(config, stack, metrics)
-        embedded = await _embedded_synthesizer(config, voice, stack)
-        synthesizer = embedded
-        if synthesizer is None or config.tts_kind != "embedded":
-            synthesizer = await _synthesizer(config.tts.url, config.tts.api_key, config.tts.spares, stack)
-        routes = _routes(config, agent)
-        self_user = f"self-{dice.token(8)}"
+        embedded, synthesizer = await _start_clients(config, voice, stack)
+        routes = route_table(config, agent)
+        self_user = None
         if embedded is not None:
             # The call to ourselves is answered by our own agent with our own voice: it never bills anybody.
+            self_user = f"self-{dice.token(8)}"
             routes.insert(0, Route(to=self_user, synthesizer=embedded))
         exchange = Exchange(
             media=engine,
             synthesizer=synthesizer,
             routes=routes,
-            settings=_call_settings(config),
+            settings=call_settings(config),
             clock=clock,
             dice=dice,
             observer=Meter(metrics),
         )
         endpoint = await SipEndpoint.start(
-            _sip_settings(config), clock=clock, dice=dice, on_call=exchange.answer
+            sip_settings(config), clock=clock, dice=dice, on_call=exchange.answer
         )
         stack.push_async_callback(endpoint.close)
-
-        def health() -> str:
-            return "draining" if bridge.is_draining else "ok"
-
-        def refresh() -> None:
-            metrics.sip(endpoint.counters)
-            metrics.tts_connections({"idle": synthesizer.idle, "busy": synthesizer.busy})
-            with suppress(EngineError):  # between two lives of the media process
-                metrics.engine(_health_of(engine))
-            for call_id, counters in exchange.media().items():
-                metrics.leg(call_id, counters)
-
-        metrics.refresh_with(refresh)
-        http = await HttpServer.start(
-            HttpSettings(
-                listen=config.http.listen,
-                token=config.http.token.get_secret_value() if config.http.token else "",
-                hosts=config.http.hosts,
-            ),
-            web_routes(exchange, metrics, health=health),
-            dice=dice,
-        )
+        bridge = Bridge(config, exchange, endpoint, self_user=self_user)
+        if synthesizer is embedded and voice is not None:
+            bridge.voice_url = embedded_url(voice.listen)
+        metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer, engine))
+        web = web_routes(exchange, metrics, health=lambda: "draining" if bridge.is_draining else "ok")
+        http = await HttpServer.start(http_settings(config), web, dice=dice)
         stack.push_async_callback(http.close)
-        bridge = Bridge(
-            config,
-            exchange,
-            endpoint,
-            http,
-            voice_url=embedded_url(voice.listen) if synthesizer is embedded and voice else config.tts.url,
-            self_user=self_user if embedded is not None else None,
-        )
+        bridge.page_url = http.url
         try:
             await synthesizer.ready()
         except SynthesisError as error:
@@ -211,65 +177,54 @@ async def _start_children(
     config: Config, stack: AsyncExitStack, metrics: Metrics
 ) -> tuple[VoiceProcess | None, MediaEngine]:
     """Start both at once; if one fails, the other is on the stack already and ends with it."""
-    voice, engine = await asyncio.gather(
-        _start_voice(config, stack), _start_media(config, stack, metrics), return_exceptions=True
-    )
+
+    async def start_voice() -> VoiceProcess | None:
+        if not config.tts_server.enabled:
+            return None
+        voice = await VoiceProcess.start(voice_settings(config))
+        stack.push_async_callback(voice.close)
+        return voice
+
+    async def start_media() -> MediaEngine:
+        engine = await MediaEngine.start(
+            media_settings(config), clock=SystemClock(), dice=SystemDice(), on_death=metrics.engine_died
+        )
+        stack.push_async_callback(engine.close)
+        return engine
+
+    voice, engine = await asyncio.gather(start_voice(), start_media(), return_exceptions=True)
     for outcome in (voice, engine):
         if isinstance(outcome, BaseException):
             raise outcome
     return cast("tuple[VoiceProcess | None, MediaEngine]", (voice, engine))
 
 
-async def _embedded_synthesizer(
+async def _start_clients(
     config: Config, voice: VoiceProcess | None, stack: AsyncExitStack
-) -> CosyVoice | None:
-    """A client of the embedded service, whether or not it is the one that callers hear."""
-    if voice is None:
-        return None
-    key = next(iter(config.tts_server.api_keys), None)
-    return await _synthesizer(embedded_url(voice.listen), key, config.tts.spares, stack)
+) -> tuple[CosyVoice | None, CosyVoice]:
+    """A client of the embedded service, if there is one, and the client that callers hear; often the same."""
+
+    async def start(url: str, key: SecretStr | None) -> CosyVoice:
+        client = CosyVoice(tts_settings(config, url, key), clock=SystemClock(), dice=SystemDice())
+        stack.push_async_callback(client.close)
+        await client.start()
+        return client
+
+    embedded = None
+    if voice is not None:
+        embedded = await start(embedded_url(voice.listen), next(iter(config.tts_server.api_keys), None))
+        if config.tts_kind == "embedded":
+            return embedded, embedded
+    return embedded, await start(config.tts.url, config.tts.api_key)
 
 
-async def _synthesizer(url: str, key: SecretStr | None, spares: int, stack: AsyncExitStack) -> CosyVoice:
-    settings = TtsSettings(url=url, api_key=key.get_secret_value() if key else "", spares=spares)
-    synthesizer = CosyVoice(settings, clock=SystemClock(), dice=SystemDice())
-    stack.push_async_callback(synthesizer.close)
-    await synthesizer.start()
-    return synthesizer
-
-
-async def _start_voice(config: Config, stack: AsyncExitStack) -> VoiceProcess | None:
-    if not config.tts_server.enabled:
-        return None
-    section = config.tts_server
-    voice = await VoiceProcess.start(
-        TtsServerSettings(
-            listen=section.listen,
-            api_keys=tuple(key.get_secret_value() for key in section.api_keys),
-            faults=section.faults,
-            threads=section.threads,
-        )
-    )
-    stack.push_async_callback(voice.close)
-    return voice
-
-
-async def _start_media(config: Config, stack: AsyncExitStack, metrics: Metrics) -> MediaEngine:
-    section = config.media
-    engine = await MediaEngine.start(
-        MediaSettings(
-            ports=section.ports,
-            bind_ip=section.bind_ip,
-            capacity=section.capacity,
-            plain_sockets=section.plain_sockets,
-            realtime=section.realtime,
-        ),
-        clock=SystemClock(),
-        dice=SystemDice(),
-        on_death=metrics.engine_died,
-    )
-    stack.push_async_callback(engine.close)
-    return engine
+def _refresh(metrics: Metrics, bridge: Bridge, synthesizer: CosyVoice, engine: MediaEngine) -> None:
+    metrics.sip(bridge.endpoint.counters)
+    metrics.tts_connections({"idle": synthesizer.idle, "busy": synthesizer.busy})
+    with suppress(EngineError):  # between two lives of the media process
+        metrics.engine(_health_of(engine))
+    for call_id, counters in bridge.exchange.media().items():
+        metrics.leg(call_id, counters)
 
 
 def _health_of(engine: MediaEngine) -> dict[str, float]:
@@ -287,49 +242,6 @@ def _health_of(engine: MediaEngine) -> dict[str, float]:
     }
 
 
-def _routes(config: Config, agent: Agent | None) -> list[Route]:
-    routes = [
-        Route(
-            to=row.to,
-            agent=row.agent,
-            voice=Voice(model=row.model, name=row.voice, language=row.language),
-            greeting=row.greeting,
-        )
-        for row in config.routes
-    ]
-    if agent is not None:
-        return [replace(routes[-1], to="*", agent=agent)]
-    for route in routes:
-        _ = route.run  # an agent that cannot be loaded stops the start, not the first call
-    return routes
-
-
-def _call_settings(config: Config) -> CallSettings:
-    return CallSettings(
-        inactivity_s=config.media.inactivity_s,
-        max_duration_s=config.call.max_duration_s,
-        advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
-        recordings=Path(config.recording.folder) if config.recording.enabled else None,
-        keeps_text=config.recording.transcripts,
-        prompts=Path(config.prompts.folder),
-        budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
-    )
-
-
-def _sip_settings(config: Config) -> SipSettings:
-    section = config.sip
-    return SipSettings(
-        listen=section.listen,
-        allow=section.allow,
-        advertised_ip=section.advertised_ip,
-        answer_after_ms=section.answer_after_ms,
-        user_agent=section.user_agent,
-        max_calls_per_source=section.max_calls,
-        max_requests_per_s=section.max_requests_per_s,
-        max_calls=config.media.capacity,
-    )
-
-
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
@@ -341,7 +253,7 @@ async def _announce(bridge: Bridge) -> None:
     host, port = bridge.endpoint.listen
     shown = _route_address() if host == "0.0.0.0" else host
     _say(f"cosybridge {version('cosybridge')}")
-    _say(f"  page   {bridge.http.url}")
+    _say(f"  page   {bridge.page_url}")
     _say(f"  voice  {config.tts_kind}: {bridge.voice_url}")
     if config.start.self_call and bridge.self_user is not None:
         await _self_call(bridge, bridge.self_user)
@@ -374,7 +286,7 @@ def _route_address() -> str:
 
 async def _call(config: Config, uri: str) -> int:
     async with open_bridge(config) as bridge:
-        trace = await bridge.exchange.dial(bridge.endpoint, uri)
+        trace = await bridge.exchange.dial(bridge.endpoint, uri, route_table(config, None)[0])
     spoken, cut = len(trace.utterances), len(trace.barge_ins)
     _say(f"call ended: {trace.reason}; {spoken} utterances, {cut} of them interrupted")
     return 0

@@ -156,15 +156,14 @@ class Exchange:
         finally:
             leg.close()
 
-    async def dial(self, endpoint: SipEndpoint, uri: str) -> CallTrace:
-        """Place a call, serve it with the first route's agent, return its record.
+    async def dial(self, endpoint: SipEndpoint, uri: str, route: Route) -> CallTrace:
+        """Place a call, serve it with the route's agent, return its record.
 
         Raises:
             EngineError: If no row is free.
             NegotiationError: If the other side declines.
         """
         leg = self._media.reserve()
-        route = self._routes[0]
         try:
             line = self._line(leg, endpoint.local_ip(uri), latch_ip=None)
             sip = await endpoint.call(uri, sdp=line.negotiator.offer())

@@ -1,0 +1,110 @@
+"""What each part of the bridge is told, out of the settings."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bridge.aio.cosyvoice import TtsSettings
+from bridge.aio.http import HttpSettings
+from bridge.aio.sip import SipSettings
+from bridge.app.config import Config
+from bridge.call.agent import Agent
+from bridge.call.routes import Route
+from bridge.call.session import CallSettings
+from bridge.engine.supervisor import MediaSettings
+from bridge.ports import Voice
+from bridge.speech.budget import Budget
+from bridge.ttsserver.server import TtsServerSettings
+
+__all__ = [
+    "call_settings",
+    "http_settings",
+    "media_settings",
+    "route_table",
+    "sip_settings",
+    "tts_settings",
+    "voice_settings",
+]
+
+
+def route_table(config: Config, agent: Agent | None) -> list[Route]:
+    """Routes in order; `agent`, where given, answers everything with the last route's voice.
+
+    Raises:
+        ConfigError: If an agent cannot be loaded: better at the start than at the first call.
+    """
+    routes = [
+        Route(
+            to=row.to,
+            agent=row.agent,
+            voice=Voice(model=row.model, name=row.voice, language=row.language),
+            greeting=row.greeting,
+        )
+        for row in config.routes
+    ]
+    if agent is not None:
+        return [replace(routes[-1], to="*", agent=agent)]
+    for route in routes:
+        _ = route.run
+    return routes
+
+
+def call_settings(config: Config) -> CallSettings:
+    return CallSettings(
+        inactivity_s=config.media.inactivity_s,
+        max_duration_s=config.call.max_duration_s,
+        advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
+        recordings=Path(config.recording.folder) if config.recording.enabled else None,
+        keeps_text=config.recording.transcripts,
+        prompts=Path(config.prompts.folder),
+        budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
+    )
+
+
+def sip_settings(config: Config) -> SipSettings:
+    section = config.sip
+    return SipSettings(
+        listen=section.listen,
+        allow=section.allow,
+        advertised_ip=section.advertised_ip,
+        answer_after_ms=section.answer_after_ms,
+        user_agent=section.user_agent,
+        max_calls_per_source=section.max_calls,
+        max_requests_per_s=section.max_requests_per_s,
+        max_calls=config.media.capacity,
+    )
+
+
+def http_settings(config: Config) -> HttpSettings:
+    section = config.http
+    return HttpSettings(listen=section.listen, token=_plain(section.token), hosts=section.hosts)
+
+
+def media_settings(config: Config) -> MediaSettings:
+    section = config.media
+    return MediaSettings(
+        ports=section.ports,
+        bind_ip=section.bind_ip,
+        capacity=section.capacity,
+        plain_sockets=section.plain_sockets,
+        realtime=section.realtime,
+    )
+
+
+def voice_settings(config: Config) -> TtsServerSettings:
+    section = config.tts_server
+    return TtsServerSettings(
+        listen=section.listen,
+        api_keys=tuple(_plain(key) for key in section.api_keys),
+        faults=section.faults,
+        threads=section.threads,
+    )
+
+
+def tts_settings(config: Config, url: str, key: SecretStr | None) -> TtsSettings:
+    return TtsSettings(url=url, api_key=_plain(key), spares=config.tts.spares)
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret is not None else ""
