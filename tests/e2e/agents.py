@@ -7,12 +7,14 @@ from bridge import Call
 __all__ = [
     "CHAPTERS",
     "FIRM",
+    "READING",
     "STORY",
     "STORY_GOES_ON",
     "TICKER",
     "chapters",
     "firm",
     "holding",
+    "reader",
     "routes",
     "story",
     "ticker",
@@ -26,6 +28,12 @@ CHAPTERS = (
 STORY = "My grandmother kept a blue telephone in the hall, and whenever it rang the whole family stood still."
 STORY_GOES_ON = "I will tell you the rest another day."
 FIRM = "This is an important notice, and it will be read to you from the beginning to the very end."
+READING = (
+    "The lighthouse keeper wrote a letter every single day. "
+    "He described the weather, the ships that passed, and the birds that rested on his window. "
+    "Nobody knew to whom he sent them. "
+    "When he retired, a boat brought him all the answers."
+)
 TICKER = "one two three four five six seven eight nine ten eleven twelve"
 
 
@@ -52,6 +60,11 @@ async def ticker(call: Call) -> None:
     """Talk until the caller hangs up."""
     while True:
         await call.say(TICKER)
+
+
+async def reader(call: Call) -> None:
+    """Say a lot at once."""
+    await call.say(READING, interruptible="none")
 
 
 async def holding(call: Call) -> None:

@@ -89,7 +89,8 @@ async def rendered(
 ) -> dict[str, NDArray[np.uint8]]:
     """G.711 of the PCM that the bridge's voice service makes of each text, asked for once more."""
     encode = encode_ulaw if payload_type == 0 else encode_alaw
-    synthesizer = CosyVoice(TtsSettings(url=bridge.tts_url), clock=SystemClock(), dice=SystemDice())
+    settings = TtsSettings(url=bridge.tts_url, api_key=bridge.tts_key)
+    synthesizer = CosyVoice(settings, clock=SystemClock(), dice=SystemDice())
     await synthesizer.start()
     made: dict[str, NDArray[np.uint8]] = {}
     try:
