@@ -43,6 +43,7 @@ class CallerSession(Session):
         super().handle_timeout(now_ns=now_ns)
         if self._cancel_by_ns is not None and now_ns >= self._cancel_by_ns:
             self._cancel_by_ns = None
+            self._around.layer.forget(self._key)
             self._move(Event.EXPIRED, now_ns=now_ns)
 
     def hang_up(self, reason: str, *, now_ns: int) -> None:

@@ -118,6 +118,11 @@ class TransactionLayer:
         entry.transaction.respond(response, now_ns=now_ns)
         self._settle(key)
 
+    def forget(self, key: str) -> None:
+        """Destroy a transaction that nothing will come of (§9.1); harmless when it is gone."""
+        self._entries.pop(key, None)
+        self._agenda.set(key, None)
+
     def handle_timeout(self, *, now_ns: int) -> None:
         """Do what is due in any transaction; harmless when early."""
         for key in self._agenda.take(now_ns=now_ns):

@@ -190,7 +190,7 @@ def test_an_answer_that_crosses_the_cancel_is_acknowledged_and_ended(rings: bool
     assert desk.agent.deadline_ns is None
 
 
-def test_a_cancel_that_leads_nowhere_is_forgotten_and_a_late_answer_ended() -> None:
+def test_a_cancel_that_leads_nowhere_is_forgotten_with_its_invite() -> None:
     desk = Desk()
     invite = placed(desk)
     desk.hear(reply(invite, 180))
@@ -199,8 +199,22 @@ def test_a_cancel_that_leads_nowhere_is_forgotten_and_a_late_answer_ended() -> N
     desk.look()
     desk.wait(1)
     assert Gone("us") in desk.look()
+    assert desk.agent.deadline_ns is None
 
     desk.hear(reply(invite, 200, to_tag="lena", contact=CONTACT))
+
+    assert desk.look() == []
+    assert desk.agent.counters["strays"] == 1
+
+
+def test_a_phone_that_answers_when_the_call_is_long_over_is_hung_up_on() -> None:
+    desk = Desk()
+    invite = connected(desk)
+    desk.do(Hangup("us"))
+    desk.hear(reply(desk.request(), 200, to_tag="lena"))
+    desk.look()
+
+    desk.hear(reply(invite, 200, to_tag="fork", contact="<sip:other@192.0.2.8>"))
 
     assert desk.lines() == ["ACK", "BYE"]
 
