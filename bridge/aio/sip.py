@@ -3,14 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
 
-from bridge.aio.ports_taken import port_taken
 from bridge.aio.pump import Pump
 from bridge.aio.sip_call import CallRefused, IncomingCall, SipCall
-from bridge.aio.sip_route import LocalAddresses, is_ipv4, resolve
+from bridge.aio.sip_route import is_ipv4, resolve
+from bridge.aio.sip_wire import SipWire
 from bridge.aio.tasks import Tasks
 from bridge.errors import CallEnded, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource
@@ -21,8 +19,6 @@ from bridge.sip.layer import Send
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
 __all__ = ["CallRefused", "IncomingCall", "SipCall", "SipEndpoint", "SipSettings"]
-
-MAX_DATAGRAM_BYTES = 65535
 
 _log = logging.getLogger(__name__)
 
@@ -56,21 +52,16 @@ class SipEndpoint:
         self,
         settings: SipSettings,
         *,
-        clock: Clock,
         dice: IdSource,
         on_call: Callable[[IncomingCall], Awaitable[None]],
     ) -> None:
-        self.listen: tuple[str, int] = settings.listen
-        """Address the socket is bound to."""
         self._settings = settings
-        self._clock = clock
         self._dice = dice
         self._on_call = on_call
         self._tasks = Tasks("sip")
         self._calls: dict[str, IncomingCall | SipCall] = {}
         self._all_gone = asyncio.Event()
-        self._addresses = LocalAddresses(bound_ip=settings.listen[0], advertised_ip=settings.advertised_ip)
-        self._transport: asyncio.DatagramTransport
+        self._wire: SipWire
         self._agent: Agent
         self._pump: Pump[Datagram | Command, Output]
 
@@ -96,44 +87,37 @@ class SipEndpoint:
             SetupError: If the port cannot be bound.
             ConfigError: If `allow` holds something that is no network.
         """
-        endpoint = cls(settings, clock=clock, dice=dice, on_call=on_call)
-        loop = asyncio.get_running_loop()
-        host, port = settings.listen
-        try:
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: _Protocol(endpoint), local_addr=(host, port)
-            )
-        except OSError as error:
-            raise port_taken((host, port), "udp", setting="sip.listen", cause=error) from None
-        # asyncio would allocate 256 KiB for every datagram; other loops have no such knob.
-        with suppress(AttributeError):
-            transport.max_size = MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
-        try:
-            endpoint._bound(transport)
-        except BaseException:
-            transport.close()
-            raise
-        return endpoint
-
-    def _bound(self, transport: asyncio.DatagramTransport) -> None:
-        settings = self._settings
-        self._transport = transport
-        self.listen = cast("tuple[str, int]", transport.get_extra_info("sockname")[:2])
+        endpoint = cls(settings, dice=dice, on_call=on_call)
+        wire = await SipWire.bind(
+            settings.listen, advertised_ip=settings.advertised_ip, receive=endpoint._received
+        )
         agent_settings = AgentSettings(
-            port=self.listen[1],
+            port=wire.listen[1],
             allow=settings.allow,
             user_agent=settings.user_agent,
             max_requests_per_s=settings.max_requests_per_s,
             max_calls_per_source=settings.max_calls_per_source,
             max_calls=settings.max_calls,
         )
-        self._agent = Agent(agent_settings, ids=self._dice, timers=settings.timers)
-        self._pump = Pump(self._agent, clock=self._clock, deliver=self._deliver)
+        try:
+            agent = Agent(agent_settings, ids=dice, timers=settings.timers)
+        except BaseException:
+            await wire.close()
+            raise
+        endpoint._wire = wire
+        endpoint._agent = agent
+        endpoint._pump = Pump(agent, clock=clock, deliver=endpoint._deliver)
+        return endpoint
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """Address the socket is bound to."""
+        return self._wire.listen
 
     @property
     def counters(self) -> dict[str, int]:
         """Everything received, dropped and refused so far, by cause."""
-        return self._agent.counters
+        return {**self._agent.counters, "send_errors": self._wire.send_errors}
 
     @property
     def calls(self) -> int:
@@ -147,7 +131,7 @@ class SipEndpoint:
             peer: An IPv4 address, or a SIP URI whose host is one; a name counts as far away.
         """
         host = Uri.parse(peer).host if ":" in peer else peer
-        return self._addresses.toward(host if is_ipv4(host) else "192.0.2.1")
+        return self._wire.local_ip(host if is_ipv4(host) else "192.0.2.1")
 
     async def call(
         self,
@@ -178,7 +162,7 @@ class SipEndpoint:
         destination = await resolve(host, port)
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
-        local_ip = self._addresses.toward(destination[0])
+        local_ip = self._wire.local_ip(destination[0])
         self._feed(Place(name, call_id, uri, destination, local_ip, sdp, from_user, headers))
         self._calls[name] = call
         try:
@@ -201,7 +185,7 @@ class SipEndpoint:
 
     async def close(self) -> None:
         """Hang up every call, wait a moment for the answers, free the port; safe twice."""
-        if self._transport.is_closing():
+        if self._wire.is_closed:
             return
         self.drain()
         for call in list(self._calls.values()):
@@ -218,23 +202,17 @@ class SipEndpoint:
                 _log.info("closed before every BYE was answered")
         await self._tasks.close()
         self._pump.close()
-        self._transport.close()
+        await self._wire.close()
 
-    def received(self, data: bytes, source: tuple[str, int]) -> None:
-        """Take one datagram off the socket."""
-        self._feed(Datagram(data, source, self._addresses.toward(source[0])))
-
-    def failed(self, error: OSError) -> None:
-        """Count a datagram that the kernel would not send."""
-        self._agent.counters["send_errors"] += 1
-        _log.debug("datagram not sent: %s", error)
+    def _received(self, data: bytes, source: tuple[str, int]) -> None:
+        self._feed(Datagram(data, source, self._wire.local_ip(source[0])))
 
     def _feed(self, item: Datagram | Command) -> None:
         self._pump.feed(item)
 
     def _deliver(self, output: Output) -> None:
         if isinstance(output, Send):
-            self._send(output)
+            self._wire.send(output)
         elif isinstance(output, Arrived):
             incoming = IncomingCall(
                 output,
@@ -262,31 +240,3 @@ class SipEndpoint:
                 await incoming.answered.hangup("failed")
             raise
         incoming.reject(480)
-
-    def _send(self, send: Send) -> None:
-        if is_ipv4(send.destination[0]):
-            self._transport.sendto(send.data, send.destination)
-        else:
-            self._tasks.start(self._send_by_name(send), name=f"look up {send.destination[0]}")
-
-    async def _send_by_name(self, send: Send) -> None:
-        try:
-            destination = await resolve(*send.destination)
-        except SetupError as error:
-            self._agent.counters["send_errors"] += 1
-            _log.info("datagram not sent: %s", error)
-            return
-        self._transport.sendto(send.data, destination)
-
-
-class _Protocol(asyncio.DatagramProtocol):
-    """Hands what the socket says to the endpoint."""
-
-    def __init__(self, endpoint: SipEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._endpoint.received(data, addr[:2])
-
-    def error_received(self, exc: Exception) -> None:
-        self._endpoint.failed(cast("OSError", exc))

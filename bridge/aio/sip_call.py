@@ -162,18 +162,8 @@ class IncomingCall:
         answer_after_s: float = 0.0,
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.call_id: str = arrived.call_id
-        self.from_uri: str = arrived.from_uri
-        self.to_user: str = arrived.to_user
-        self.to_uri: str = arrived.to_uri
-        self.source: tuple[str, int] = arrived.source
-        self.local_ip: str = arrived.local_ip
-        """Our address as this peer sees it."""
-        self.sdp: bytes = arrived.sdp
-        """The offer; empty when we are to make one: see `SipCall.answered_sdp`."""
-        self.nat: bool = arrived.is_behind_nat
         self.answered: SipCall | None = None
-        self._call = arrived.call
+        self._arrived = arrived
         self._feed = feed
         self._adopt = adopt
         self._answer_at_s = loop.time() + answer_after_s
@@ -183,11 +173,51 @@ class IncomingCall:
     def __repr__(self) -> str:
         return f"IncomingCall({self.call_id})"
 
+    @property
+    def call_id(self) -> str:
+        """The SIP Call-ID."""
+        return self._arrived.call_id
+
+    @property
+    def from_uri(self) -> str:
+        """Who calls, as they say themselves."""
+        return self._arrived.from_uri
+
+    @property
+    def to_user(self) -> str:
+        """User part of the Request-URI, or of the To where that has none: what routes look at."""
+        return self._arrived.to_user
+
+    @property
+    def to_uri(self) -> str:
+        """The Request-URI."""
+        return self._arrived.to_uri
+
+    @property
+    def source(self) -> tuple[str, int]:
+        """Where the INVITE came from."""
+        return self._arrived.source
+
+    @property
+    def local_ip(self) -> str:
+        """Our address as this peer sees it."""
+        return self._arrived.local_ip
+
+    @property
+    def sdp(self) -> bytes:
+        """The offer; empty when we are to make one: see `SipCall.answered_sdp`."""
+        return self._arrived.sdp
+
+    @property
+    def nat(self) -> bool:
+        """Whether signalling shows a NAT between us: the media's address cannot be believed."""
+        return self._arrived.is_behind_nat
+
     def ring(self) -> None:
         """Send 180 once; harmless when the caller gave up."""
         if not self._is_ringing and not self._over.done():
             self._is_ringing = True
-            self._feed(Ring(self._call))
+            self._feed(Ring(self._arrived.call))
 
     async def ringing(self, duration_s: float) -> bool:
         """Let it ring; True if the caller still waits after `duration_s`."""
@@ -207,18 +237,22 @@ class IncomingCall:
         if not await self.ringing(remaining_s):
             raise CallEnded(self._over.result())
         call = SipCall(
-            self._call, self._feed, call_id=self.call_id, remote_uri=self.from_uri, remote_sdp=self.sdp
+            self._arrived.call,
+            self._feed,
+            call_id=self.call_id,
+            remote_uri=self.from_uri,
+            remote_sdp=self.sdp,
         )
-        self._adopt(self._call, call)
+        self._adopt(self._arrived.call, call)
         self.answered = call
         self._over.set_result("answered")
-        self._feed(Answer(self._call, sdp))
+        self._feed(Answer(self._arrived.call, sdp))
         return call
 
     def reject(self, status: int, reason: str | None = None) -> None:
         """Refuse with a 3xx to 6xx; harmless when the call is answered or over."""
         if not self._over.done():
-            self._feed(Reject(self._call, status, reason))
+            self._feed(Reject(self._arrived.call, status, reason))
 
     @property
     def is_waiting(self) -> bool:

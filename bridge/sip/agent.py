@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from bridge.errors import RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.sip import events, wire
-from bridge.sip.agenda import Agenda
 from bridge.sip.callee import CalleeSession
 from bridge.sip.caller import CallerSession, decline_success
 from bridge.sip.dialog import LocalPlace
-from bridge.sip.events import Arrived, Command, Datagram, Gone, Output
+from bridge.sip.events import Arrived, Command, Datagram, Output
 from bridge.sip.grammar import Uri
-from bridge.sip.guard import Networks, RateLimit
+from bridge.sip.guard import Guard
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response, respond
 from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new
 from bridge.sip.offer import is_behind_nat
+from bridge.sip.roster import Roster
 from bridge.sip.session import Session, Surroundings
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
@@ -54,13 +54,9 @@ class Agent:
         """Everything dropped or refused, by cause, and what went through."""
         self._settings = settings
         self._ids = ids
-        self._allow = Networks(settings.allow, key="sip.allow")
-        self._rate = RateLimit(settings.max_requests_per_s)
+        self._guard = Guard(settings.allow, max_requests_per_s=settings.max_requests_per_s)
         self._layer = TransactionLayer(timers=timers)
-        self._sessions: dict[str, Session] = {}
-        self._peer_of: dict[str, str] = {}
-        self._peers: Counter[str] = Counter()
-        self._agenda = Agenda()
+        self._roster = Roster()
         self._outputs: list[Output] = []
 
     @property
@@ -70,12 +66,17 @@ class Agent:
     @property
     def calls(self) -> int:
         """Calls of which anything is left."""
-        return len(self._sessions)
+        return len(self._roster)
+
+    @property
+    def transactions(self) -> int:
+        """Requests, theirs and ours, of which anything is left."""
+        return len(self._layer)
 
     @property
     def deadline_ns(self) -> int | None:
         """When to call `handle_timeout`; None while nothing is pending."""
-        due = (self._agenda.next_ns, self._layer.deadline_ns)
+        due = (self._roster.deadline_ns, self._layer.deadline_ns)
         return min((ns for ns in due if ns is not None), default=None)
 
     def receive(self, item: Datagram | Command, *, now_ns: int) -> None:
@@ -95,9 +96,7 @@ class Agent:
     def handle_timeout(self, *, now_ns: int) -> None:
         """Do what is due; harmless when early."""
         self._layer.handle_timeout(now_ns=now_ns)
-        for call in self._agenda.take(now_ns=now_ns):
-            self._sessions[call].handle_timeout(now_ns=now_ns)
-            self._collect(call)
+        self._outputs += self._roster.handle_timeout(now_ns=now_ns)
         self._settle(now_ns=now_ns)
 
     def drain(self) -> list[Output]:
@@ -111,9 +110,9 @@ class Agent:
             return
         if isinstance(item, events.Place):
             placed = CallerSession(item, self._around(item.local_ip), now_ns=now_ns)
-            self._enter(placed, item.destination[0])
+            self._roster.enter(placed, peer_ip=item.destination[0])
             self.counters["calls_placed"] += 1
-        session = self._sessions.get(item.call)
+        session = self._roster.find(item.call)
         match item, session:
             case _, None:
                 self.counters["late_commands"] += 1
@@ -129,14 +128,16 @@ class Agent:
                 session.accept_offer(ticket, sdp, now_ns=now_ns)
             case events.RefuseOffer(ticket=ticket, status=status), Session():
                 session.refuse_offer(ticket, status, now_ns=now_ns)
-        self._collect(item.call)
+        self._outputs += self._roster.collect(item.call)
 
     def _arrived(self, item: Datagram, *, now_ns: int) -> None:
-        is_allowed = item.source[0] in self._allow
-        if not is_allowed and item.source[0] not in self._peers:
+        ip = item.source[0]
+        is_allowed = self._guard.allows(ip)
+        # Whom we call may answer, and hang up, from wherever it is.
+        if not is_allowed and not self._roster.calls_with(ip):
             self.counters["strangers"] += 1
             return
-        if not self._rate.admits(item.source[0], now_ns=now_ns):
+        if not self._guard.admits(ip, now_ns=now_ns):
             self.counters["throttled"] += 1
             return
         try:
@@ -154,25 +155,25 @@ class Agent:
             self.counters["keepalives"] += 1
         elif self._layer.absorb(message, now_ns=now_ns):
             self.counters["absorbed"] += 1
-        elif isinstance(message, Response) or not (is_allowed or message.to.tag in self._sessions):
+        elif isinstance(message, Response) or not (is_allowed or self._roster.find(message.to.tag)):
             self.counters["strays"] += 1
         else:
             self._requested(message, item, now_ns=now_ns)
 
     def _requested(self, request: Request, item: Datagram, *, now_ns: int) -> None:
         """Serve a request that no transaction knows."""
-        session = self._sessions.get(request.to.tag)
+        session = self._roster.find(request.to.tag)
         if request.method == "ACK":
             if session is None:
                 self.counters["strays"] += 1
             else:
                 session.receive(request, "", source=item.source, now_ns=now_ns)
-                self._collect(session.call)
+                self._outputs += self._roster.collect(session.call)
             return
         if request.to.tag and session is not None:
             key = self._layer.open(request, source=item.source, owner=session.call, now_ns=now_ns)
             session.receive(request, key, source=item.source, now_ns=now_ns)
-            self._collect(session.call)
+            self._outputs += self._roster.collect(session.call)
         elif request.method == "CANCEL":
             self._cancelled(request, item, now_ns=now_ns)
         elif (refusal := self._refusal(request, item)) is not None:
@@ -191,8 +192,8 @@ class Agent:
         if (refusal := refusal_of_new(request)) is not None:
             return refusal
         is_full = request.method == "INVITE" and (
-            len(self._sessions) >= self._settings.max_calls
-            or self._peers[item.source[0]] >= self._settings.max_calls_per_source
+            len(self._roster) >= self._settings.max_calls
+            or self._roster.calls_with(item.source[0]) >= self._settings.max_calls_per_source
         )
         if is_full:
             self.counters["calls_over_limit"] += 1
@@ -211,7 +212,7 @@ class Agent:
             refused = respond(request, 400, source=item.source, to_tag=call)
             self._layer.respond(key, refused, now_ns=now_ns)
             return
-        self._enter(session, item.source[0])
+        self._roster.enter(session, peer_ip=item.source[0])
         self.counters["calls_received"] += 1
         uri = Uri.parse(request.uri)
         arrived = Arrived(
@@ -235,12 +236,12 @@ class Agent:
             return
         call = self._layer.owner_of(invite_key)
         self._answer(cancel, (200, []), item, to_tag=call, now_ns=now_ns)
-        session = self._sessions.get(call)
+        session = self._roster.find(call)
         if session is not None:
             session.refuse_offer(invite_key, 487, now_ns=now_ns)
             if isinstance(session, CalleeSession):
                 session.cancel(now_ns=now_ns)
-            self._collect(call)
+            self._outputs += self._roster.collect(call)
 
     def _answer(
         self, request: Request, refusal: Refusal, item: Datagram, *, to_tag: str = "", now_ns: int
@@ -259,28 +260,6 @@ class Agent:
         place = LocalPlace(local_ip, self._settings.port, self._settings.user_agent)
         return Surroundings(self._layer, self._ids, place)
 
-    def _enter(self, session: Session, peer_ip: str) -> None:
-        self._sessions[session.call] = session
-        self._peer_of[session.call] = peer_ip
-        self._peers[peer_ip] += 1
-
-    def _collect(self, call: str) -> None:
-        """Take a session's outputs and its next deadline; forget it when it is gone."""
-        if (session := self._sessions.get(call)) is None:
-            return
-        for output in session.drain():
-            self._outputs.append(output)
-            if isinstance(output, Gone):
-                del self._sessions[call]
-                self._leave(call)
-        self._agenda.set(call, session.deadline_ns if call in self._sessions else None)
-
-    def _leave(self, call: str) -> None:
-        peer_ip = self._peer_of.pop(call)
-        self._peers[peer_ip] -= 1
-        if not self._peers[peer_ip]:
-            del self._peers[peer_ip]
-
     def _settle(self, *, now_ns: int) -> None:
         """Carry what transactions say to the sessions, until nothing is left to say."""
         while outputs := self._layer.drain():
@@ -291,7 +270,7 @@ class Agent:
                     self._conclude(output, now_ns=now_ns)
 
     def _conclude(self, outcome: Outcome, *, now_ns: int) -> None:
-        session = self._sessions.get(outcome.owner)
+        session = self._roster.find(outcome.owner)
         message = outcome.message
         if session is None:
             if (
@@ -308,4 +287,4 @@ class Agent:
             session.receive(message, "", source=("", 0), now_ns=now_ns)
         else:
             session.conclude(outcome, now_ns=now_ns)
-        self._collect(session.call)
+        self._outputs += self._roster.collect(session.call)

@@ -2,7 +2,6 @@
 
 from bridge.errors import LocalProtocolError
 from bridge.sip.dialog import Dialog
-from bridge.sip.layer import Outcome
 from bridge.sip.message import Request, respond
 from bridge.sip.session import Event, Session, State, Surroundings
 
@@ -24,6 +23,8 @@ class CalleeSession(Session):
         RemoteProtocolError: If no dialog can come of the INVITE.
     """
 
+    PEER_HUNG_UP = "caller hung up"
+
     def __init__(
         self,
         call: str,
@@ -34,7 +35,7 @@ class CalleeSession(Session):
         source: tuple[str, int],
         now_ns: int,
     ) -> None:
-        super().__init__(call, State.INVITED, around, hung_up="caller hung up")
+        super().__init__(call, State.INVITED, around)
         self.dialog = Dialog.of_callee(invite, local_tag=call, place=around.place, source=source)
         self._invite = invite
         self._key = key
@@ -82,10 +83,6 @@ class CalleeSession(Session):
             self._say(480, (), now_ns=now_ns)
         self._report(reason)
         self._move(Event.HANGUP, now_ns=now_ns)
-
-    def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
-        if outcome.key == self._bye_key and outcome.is_final:
-            self._move(Event.BYE_DONE, now_ns=now_ns)
 
     def _peer_hung_up(self, *, now_ns: int) -> None:
         if self.state is State.INVITED:

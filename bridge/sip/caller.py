@@ -24,8 +24,10 @@ class CallerSession(Session):
         LocalProtocolError: If a header field of ours contains a line break.
     """
 
+    PEER_HUNG_UP = "callee hung up"
+
     def __init__(self, command: Place, around: Surroundings, *, now_ns: int) -> None:
-        super().__init__(command.call, State.CALLING, around, hung_up="callee hung up")
+        super().__init__(command.call, State.CALLING, around)
         self._destination = command.destination
         self._invite = _invite(command, around)
         self._ack: Send | None = None
@@ -52,9 +54,8 @@ class CallerSession(Session):
             self._cancel(now_ns=now_ns)
 
     def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
-        if outcome.key == self._bye_key and outcome.is_final:
-            self._move(Event.BYE_DONE, now_ns=now_ns)
-        elif outcome.key == self._key:
+        super().conclude(outcome, now_ns=now_ns)
+        if outcome.key == self._key:
             self._invited(outcome, now_ns=now_ns)
 
     def _invited(self, outcome: Outcome, *, now_ns: int) -> None:

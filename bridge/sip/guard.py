@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from bridge.errors import ConfigError
 
-__all__ = ["MAX_SOURCES", "Networks", "RateLimit"]
+__all__ = ["MAX_SOURCES", "Guard", "Networks", "RateLimit"]
 
 MAX_SOURCES = 4096
 """Sources whose rate is remembered; the one heard longest ago is forgotten first."""
@@ -60,3 +60,26 @@ class RateLimit:
         if len(self._buckets) > MAX_SOURCES:
             self._buckets.popitem(last=False)
         return is_admitted
+
+
+class Guard:
+    """What is asked of every datagram before anybody reads it.
+
+    Args:
+        allow: Networks whose requests are served.
+        max_requests_per_s: Datagrams of one source.
+
+    Raises:
+        ConfigError: If one of the networks is none.
+    """
+
+    def __init__(self, allow: tuple[str, ...], *, max_requests_per_s: int) -> None:
+        self._networks = Networks(allow, key="sip.allow")
+        self._rate = RateLimit(max_requests_per_s)
+
+    def allows(self, ip: str) -> bool:
+        return ip in self._networks
+
+    def admits(self, ip: str, *, now_ns: int) -> bool:
+        """Count one datagram of this source; False if it is too fast."""
+        return self._rate.admits(ip, now_ns=now_ns)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import ClassVar
 
 from bridge.errors import RemoteProtocolError
 from bridge.ports import IdSource
@@ -147,19 +148,19 @@ class Session(ABC):
         call: Name of the call, and our tag in its dialog.
         state: Where it starts.
         around: What it works with.
-        hung_up: Reason to report when the peer ends the call.
     """
 
-    def __init__(self, call: str, state: State, around: Surroundings, *, hung_up: str) -> None:
+    PEER_HUNG_UP: ClassVar[str]
+    """Reason to report when the peer ends the call."""
+
+    def __init__(self, call: str, state: State, around: Surroundings) -> None:
         self.call: str = call
         self.state: State = state
         self.dialog: Dialog | None = None
         self._around = around
-        self._hung_up = hung_up
         self._answers = UnackedAnswers(around.layer.timers)
         self._offers: dict[str, _PendingOffer] = {}
         self._outputs: list[Output] = []
-        self._bye_key = ""
         self._is_reported = False
 
     @property
@@ -185,9 +186,10 @@ class Session(ABC):
     def hang_up(self, reason: str, *, now_ns: int) -> None:
         """End the call in the way that its state asks for; harmless when it is over."""
 
-    @abstractmethod
     def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
         """Take what a transaction of this call has to say."""
+        if outcome.request.method == "BYE" and outcome.is_final:
+            self._move(Event.BYE_DONE, now_ns=now_ns)
 
     def receive(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
         """Serve a request within the dialog; an ACK has no key."""
@@ -211,7 +213,7 @@ class Session(ABC):
             self._around.layer.respond(key, respond(request, 200, source=source, extra=extra), now_ns=now_ns)
 
     def _peer_hung_up(self, *, now_ns: int) -> None:
-        self._report(self._hung_up)
+        self._report(self.PEER_HUNG_UP)
         self._move(Event.BYE, now_ns=now_ns)
 
     def accept_offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
@@ -290,7 +292,7 @@ class Session(ABC):
         if self.state is State.ENDING and self.dialog is not None:
             self._answers.clear()
             bye = self.dialog.request("BYE", branch=new_branch(self._around.ids))
-            self._bye_key = self._around.layer.request(
+            self._around.layer.request(
                 bye, destination=self.dialog.destination, owner=self.call, now_ns=now_ns
             )
         if self.state is State.ENDED:

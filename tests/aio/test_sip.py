@@ -8,13 +8,13 @@ from typing import cast
 import pytest
 
 from bridge.aio.sip import (
-    MAX_DATAGRAM_BYTES,
     CallRefused,
     IncomingCall,
     SipCall,
     SipEndpoint,
     SipSettings,
 )
+from bridge.aio.sip_wire import MAX_DATAGRAM_BYTES
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.errors import CallEnded, ConfigError, NegotiationError, SetupError
@@ -525,7 +525,7 @@ async def test_a_datagram_that_the_kernel_refuses_is_counted() -> None:
 
 async def test_a_datagram_costs_no_more_memory_than_it_can_have() -> None:
     async with endpoint() as served:
-        assert served._transport.max_size == MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
+        assert served._wire._transport.max_size == MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
 
 
 async def test_our_address_depends_on_who_asks() -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from bridge.sip.guard import MAX_SOURCES, Networks, RateLimit
+from bridge.sip.guard import MAX_SOURCES, Guard, Networks, RateLimit
 from tests.fakes import MS
 
 
@@ -40,6 +40,14 @@ def test_the_source_heard_longest_ago_is_forgotten_first() -> None:
         limit.admits(str(number), now_ns=0)
 
     assert limit.admits("first", now_ns=0)
+
+
+def test_a_guard_asks_for_the_network_and_for_the_rate() -> None:
+    guard = Guard(("192.0.2.0/24",), max_requests_per_s=1)
+
+    assert guard.allows("192.0.2.1")
+    assert not guard.allows("198.51.100.1")
+    assert [guard.admits("192.0.2.1", now_ns=0) for _ in range(3)] == [True, True, False]
 
 
 @given(st.lists(st.integers(0, 2000), max_size=200), st.integers(1, 50))

@@ -54,7 +54,7 @@ def happened(network: Network, ip: str, kind: type[Output]) -> list[Output]:
 
 def assert_nothing_is_left(network: Network) -> None:
     for ip in (CALLER, CALLEE):
-        assert network.agent(ip).calls == 0
+        assert network.agent(ip).calls == network.agent(ip).transactions == 0
         assert network.agent(ip).deadline_ns is None
 
 

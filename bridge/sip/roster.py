@@ -1,0 +1,67 @@
+"""Every call that is not quite over: by name, by peer, and by what is due next."""
+
+from collections import Counter
+
+from bridge.sip.agenda import Agenda
+from bridge.sip.events import Gone, Output
+from bridge.sip.session import Session
+
+__all__ = ["Roster"]
+
+
+class Roster:
+    """The sessions of one agent."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._peer_of: dict[str, str] = {}
+        self._peers: Counter[str] = Counter()
+        self._agenda = Agenda()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def deadline_ns(self) -> int | None:
+        return self._agenda.next_ns
+
+    def find(self, call: str) -> Session | None:
+        return self._sessions.get(call)
+
+    def calls_with(self, peer_ip: str) -> int:
+        """How many calls this peer has with us."""
+        return self._peers[peer_ip]
+
+    def enter(self, session: Session, *, peer_ip: str) -> None:
+        """Take up a new call; `collect` lets it go."""
+        self._sessions[session.call] = session
+        self._peer_of[session.call] = peer_ip
+        self._peers[peer_ip] += 1
+
+    def collect(self, call: str) -> list[Output]:
+        """Take a session's outputs and its next deadline; forget it when nothing is left of it."""
+        if (session := self._sessions.get(call)) is None:
+            return []
+        outputs = session.drain()
+        if any(isinstance(output, Gone) for output in outputs):
+            del self._sessions[call]
+            self._agenda.set(call, None)
+            self._leave(call)
+        else:
+            self._agenda.set(call, session.deadline_ns)
+        return outputs
+
+    def handle_timeout(self, *, now_ns: int) -> list[Output]:
+        """Let every session do what is due; returns what came of it."""
+        outputs: list[Output] = []
+        for call in self._agenda.take(now_ns=now_ns):
+            self._sessions[call].handle_timeout(now_ns=now_ns)
+            outputs += self.collect(call)
+        return outputs
+
+    def _leave(self, call: str) -> None:
+        peer_ip = self._peer_of.pop(call)
+        self._peers[peer_ip] -= 1
+        if not self._peers[peer_ip]:
+            # A counter remembers zeros; peers come and go for years.
+            del self._peers[peer_ip]
