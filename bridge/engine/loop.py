@@ -138,7 +138,7 @@ class MediaLoop:
         is_due = now_ns >= deadline_ns
         if is_due:
             self._gauges.tick(now_ns - deadline_ns)
-            self._tick_ns = FOREVER_NS
+            self._tick_ns = self._next_tick_ns(now_ns)
         # Media first: what is due must not wait for commands.
         if rows and (is_due or is_event_driven):
             self._carry(now_ns)
@@ -155,13 +155,17 @@ class MediaLoop:
             self._tick_ns = FOREVER_NS
         else:
             if self._tick_ns == FOREVER_NS:
-                step_ns = _FINE_TICK_NS if rows <= FINE_TICK_ROWS else _TICK_NS
-                # The grid is absolute, so a late tick does not shift the ones after it.
-                self._tick_ns = (self._clock.now_ns() // step_ns + 1) * step_ns
+                self._tick_ns = self._next_tick_ns(self._clock.now_ns())
             deadline_ns = self._tick_ns
         if self._link.waiting:
             deadline_ns = min(deadline_ns, self._clock.now_ns() + _RETRY_NS)
         return deadline_ns
+
+    def _next_tick_ns(self, now_ns: int) -> int:
+        # The grid is absolute: a late tick does not shift the ones after it, and one that took too long
+        # makes the next one late, which then shows in the gauges.
+        step_ns = _FINE_TICK_NS if self.rows <= FINE_TICK_ROWS else _TICK_NS
+        return (now_ns // step_ns + 1) * step_ns
 
     def _carry(self, now_ns: int) -> None:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""

@@ -56,6 +56,7 @@ class SlowPlane(FakePlane):
         super().__init__(256)
         self.clock = clock
         self.late_ns: list[int] = []
+        self.slow_ns = 0
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         super().open(row, spec, now_ns=now_ns)
@@ -66,6 +67,8 @@ class SlowPlane(FakePlane):
 
     def build(self, rows, *, now_ns):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         self.late_ns += (now_ns - self.due_ns[rows]).tolist()
+        self.clock.advance(self.slow_ns / MS)
+        self.slow_ns = 0
         return super().build(rows, now_ns=now_ns)
 
 
@@ -131,6 +134,16 @@ def test_a_crowd_of_commands_delays_no_packet_by_more_than_their_share(bench: Be
     bench.run_for(300)
 
     assert max(bench.plane.late_ns) <= 3 * MS
+
+
+def test_a_tick_that_takes_too_long_shows_as_lateness_of_the_next(bench: Bench) -> None:
+    bench.open(range(FINE_TICK_ROWS + 6))
+    bench.run_for(200)
+    bench.plane.slow_ns = 30 * MS
+    bench.run_for(40)
+
+    assert bench.memory.gauges().lateness_max_ns >= 26 * MS
+    assert bench.memory.gauges().stalls >= 1
 
 
 def test_few_rows_share_their_wake_ups(bench: Bench) -> None:
