@@ -16,9 +16,9 @@ from bridge.errors import SetupError
 
 __all__ = ["INTERRUPTION", "Clip", "render_clip", "render_clip_apart", "trim_to_onset"]
 
-INTERRUPTION = "One moment, I have a question about that."
-"""Begins with half a second of unbroken voice, as people do who mean to interrupt. A word with a stop in it,
-such as "okay", leaves the gate in doubt for longer: that is for the tests of the gate, not for a demo."""
+INTERRUPTION = "Okay, hold on a moment, I have a question about that."
+"""It starts on a vowel, a clear onset, and its first word has a stop in it: a mouth that closes for 100 ms
+must not pass for a door."""
 
 RATE = 8000
 _LEAD_SAMPLES = 80

@@ -72,8 +72,17 @@ class Gate:
         self.open[row] = False
 
     def evidence(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """Voiced sub-frames within the last `verdict_ms` and since the onset."""
-        return np.bitwise_count(self._history[rows])
+        """Voiced sub-frames within the last `verdict_ms` and since the onset.
+
+        A voice that stopped for 40 ms or more and came back counts for more: mouths close between
+        syllables ("okay", "up to"). A slam only decays, and what comes back more than once is a rattle.
+        """
+        history = self._history[rows]
+        bridged = history | history << np.uint64(1) | history << np.uint64(2) | history << np.uint64(3)
+        bursts = np.bitwise_count(bridged & ~(bridged << np.uint64(1)))
+        bonus = np.where(bursts == 2, np.uint8(self._settings.second_burst_evidence), np.uint8(0))
+        counted: NDArray[np.uint8] = np.bitwise_count(history) + bonus
+        return counted
 
     def forget_evidence(self, rows: NDArray[np.intp]) -> None:
         """From now on only what is heard from now on counts."""

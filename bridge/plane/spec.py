@@ -81,10 +81,12 @@ class PlaneSettings:
     """Quiet that ends a voice."""
     speech_evidence: int = 13
     """Voiced sub-frames within `verdict_ms` that make it speech."""
+    second_burst_evidence: int = 4
+    """Sub-frames that a second burst after a closure of 40 ms is worth on top."""
     verdict_ms: int = 250
     """A duck lasts no longer without a verdict."""
-    resume_quiet_ms: int = 80
-    """Quiet that ends a duck early."""
+    resume_quiet_ms: int = 140
+    """Quiet that ends a duck early: longer than a mouth stays closed within a word."""
     duck_rest_ms: int = 300
     """Least time between a resume and the next duck; doubles with every duck in vain."""
     duck_rest_max_ms: int = 4800

@@ -26,11 +26,13 @@ __all__ = [
     "spec",
     "speech_onsets",
     "speech_sentence",
+    "speech_stops",
 ]
 
 Pcm = NDArray[np.int16]
 _VECTORS = Path(__file__).parent.parent / "vectors"
 _ONSET_SAMPLES = 2400
+_STOPS_SAMPLES = 5600
 
 
 def key_of(ip: str, port: int) -> int:
@@ -93,6 +95,12 @@ def speech_onsets() -> list[Pcm]:
     """300 ms of rendered speech each, beginning where a word begins after silence."""
     codes = np.fromfile(_VECTORS / "speech_onsets.ulaw", np.uint8)
     return list(decode_ulaw(codes).reshape(-1, _ONSET_SAMPLES))
+
+
+def speech_stops() -> list[Pcm]:
+    """700 ms each of words with a stop near their onset: okay, okay, up to now, it takes."""
+    codes = np.fromfile(_VECTORS / "speech_stops.ulaw", np.uint8)
+    return list(decode_ulaw(codes).reshape(-1, _STOPS_SAMPLES))
 
 
 def speech_sentence() -> Pcm:

@@ -13,7 +13,7 @@ from bridge.plane.events import (
 )
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
 from tests.fakes import MS
-from tests.plane.rig import Pcm, Rig, hiss, slam, spec, speech_onsets, speech_sentence
+from tests.plane.rig import Pcm, Rig, hiss, slam, spec, speech_onsets, speech_sentence, speech_stops
 
 
 def voice(ms: int) -> Pcm:
@@ -186,6 +186,16 @@ def test_a_voice_that_is_there_before_us_ducks_us_and_then_flushes() -> None:
     assert isinstance(ducked, Ducked)
     assert isinstance(flushed, Flushed)
     assert ducked.onset_ns == started.at_ns
+
+
+@pytest.mark.parametrize("phase", [0, 20, 40, 60, 80, 100, 120, 140])
+def test_a_mouth_that_closes_within_a_word_does_not_pass_for_a_door(phase: int) -> None:
+    for words in speech_stops():
+        rig = speaking()
+
+        rig.talk(words, phase=phase)
+
+        assert kinds(rig.events)[:3] == [VoiceStarted, Ducked, Flushed]
 
 
 def test_a_duck_without_enough_evidence_ends_after_a_quarter_of_a_second() -> None:
