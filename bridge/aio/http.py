@@ -15,6 +15,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from bridge.aio.ports_taken import port_taken
@@ -50,6 +51,15 @@ class HttpSettings:
     """Names this server is reached by, besides its addresses and localhost; lower case, no port."""
 
 
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Drop the line about a request that is no HTTP: the sender's fault, and it quotes what was sent."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_protocol_log = logging.getLogger(f"{__name__}.protocol")
+_protocol_log.addFilter(_is_our_fault)
+
+
 class HttpServer:
     """A running server; get one from `start`, end it with `close`."""
 
@@ -73,6 +83,7 @@ class HttpServer:
         runner = web.AppRunner(
             make_app(routes, token=token, hosts=settings.hosts),
             access_log=None,  # it would hold the token of every request
+            logger=_protocol_log,
             handle_signals=False,
             shutdown_timeout=_SHUTDOWN_S,
         )

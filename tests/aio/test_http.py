@@ -237,5 +237,18 @@ async def test_rubbish_on_the_socket_costs_nobody_else_anything(server: HttpServ
     assert status == 200
 
 
+async def test_a_request_that_is_no_http_leaves_no_line_and_no_token_in_the_log(
+    server: HttpServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection(*server.listen)
+    writer.write(f"GET /echo?token={TOKEN}{'a' * 20_000} HTTP/1.1\r\n\r\n".encode())
+
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
+    assert caplog.text == ""
+
+
 def test_the_token_is_not_shown_by_the_settings() -> None:
     assert TOKEN not in repr(HttpSettings(token=TOKEN))
