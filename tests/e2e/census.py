@@ -41,11 +41,15 @@ class Census:
         pids = [own, *_children(own)]
         modules = {pid: _module(pid) for pid in pids}
         kinds: Counter[str] = Counter()
-        tcp = _tcp_inodes()
         for pid in pids:
-            for target in _descriptors(pid):
-                if target not in tcp:
-                    kinds[f"{modules[pid]} {target.split(':')[0]}"] += 1
+            targets = _descriptors(pid)
+            tables = {kind: _inodes(kind) for kind in ("udp", "unix")}
+            for target in targets:
+                kind = target.split(":")[0]
+                if kind == "socket":
+                    kind = next((name for name, inodes in tables.items() if target in inodes), "")
+                if kind:
+                    kinds[f"{modules[pid]} {kind}"] += 1
         return cls(
             calls=sum(call["state"] != "ended" for call in bridge.get("/api/calls")["calls"]),
             rows=bridge.metric("cosybridge_engine", 'gauge="rows"'),
@@ -86,6 +90,8 @@ def _descriptors(pid: int) -> list[str]:
     return targets
 
 
-def _tcp_inodes() -> set[str]:
-    lines = (_PROC / "net" / "tcp").read_text().splitlines()[1:]
-    return {f"socket:[{line.split()[9]}]" for line in lines}
+def _inodes(kind: str) -> set[str]:
+    """The sockets of one kind, as links to their descriptors name them (proc(5))."""
+    column = 6 if kind == "unix" else 9
+    lines = (_PROC / "net" / kind).read_text().splitlines()[1:]
+    return {f"socket:[{line.split()[column]}]" for line in lines}

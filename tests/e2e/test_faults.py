@@ -91,12 +91,43 @@ async def test_rtp_from_strangers_and_garbage_cost_a_counter(
                     phone.speak(level=1)
                     phone.rtp.sendto(os.urandom(90), phone.media)
                     phone.rtp.sendto(b"", phone.media)
+                    phone.rtp.sendto(os.urandom(40), ("127.0.0.1", port + 1))  # where RTCP goes
                     await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         after = (await account(bridge, caller))["media"]
         print({name: after[name] - before[name] for name in before if name.startswith("rx_")})
         assert after["rx_stranger"] - before["rx_stranger"] >= 50
         assert after["remote_key"] == before["remote_key"]
+    assert not complaints(bridge)
+
+
+async def test_garbage_on_the_page_and_the_voice_closes_that_connection_alone(
+    bridge: RunningBridge, tick: NDArray[np.uint8]
+) -> None:
+    async def spoil(port: int, data: bytes) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(data)
+            writer.write_eof()
+            async with asyncio.timeout(5):
+                await reader.read()
+        except ConnectionError:
+            pass  # cut off without a word is an answer, too
+        finally:
+            writer.close()
+
+    upgrade = (
+        b"GET /api-ws/v1/inference HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    async with nothing_left(bridge), good_call(bridge, tick):
+        for port in (bridge.http_port, bridge.tts_port):
+            await spoil(port, os.urandom(500))
+            await spoil(port, b"GET /" + b"a" * 100_000)
+            await spoil(port, upgrade + os.urandom(500))
+        told = await asyncio.to_thread(bridge.get, "/api/calls")
+        assert any(call["state"] == "up" for call in told["calls"])
     assert not complaints(bridge)
 
 

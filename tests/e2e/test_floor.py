@@ -70,27 +70,26 @@ def whole_but_for_lateness(match: Match, counters: dict[str, float]) -> bool:
     )
 
 
-@pytest.mark.parametrize("payload_type", [0, 8], ids=["PCMU", "PCMA"])
-async def test_an_undisturbed_caller_receives_the_service_s_sound_bit_for_bit(
-    bridge: RunningBridge, payload_type: int
-) -> None:
-    async with calling(bridge, "chapters", payload_types=(payload_type,)) as caller:
-        await asyncio.wait_for(asyncio.shield(caller.call.ended), 40)
-        told = await account_when(bridge, caller, lambda told: told["state"] == "ended")
-    heard = caller.heard()
-    made = await rendered(bridge, agents.CHAPTERS, payload_type=payload_type)
+async def test_undisturbed_callers_receive_the_service_s_sound_bit_for_bit(bridge: RunningBridge) -> None:
+    async def one(payload_type: int) -> tuple[Heard, dict[str, Any]]:
+        async with calling(bridge, "chapters", payload_types=(payload_type,)) as caller:
+            await asyncio.wait_for(asyncio.shield(caller.call.ended), 40)
+            told = await account_when(bridge, caller, lambda told: told["state"] == "ended")
+        return caller.heard(), told
 
-    assert [u["text"] for u in told["utterances"]] == list(agents.CHAPTERS)
-    found = matches(heard, (made[text] for text in agents.CHAPTERS))
-    for text, match in zip(agents.CHAPTERS, found, strict=True):
-        print(f"{match.matched} of {match.expected} samples, gaps {match.gaps}: {text}")
-        assert whole_but_for_lateness(match, told["media"])
-        assert not match.altered or match.gaps
-    spans = [(match.begin_sample, match.end_sample) for match in found]
-    assert heard.uncovered(spans, from_sample=0) == 0, "sound that nobody made"
-    assert heard.arrivals().lost == 0
-    assert heard.arrivals().timestamp_jumps == 0
-    assert told["media"]["silence_ducked"] == 0
+    for heard, told in await asyncio.gather(one(0), one(8)):
+        made = await rendered(bridge, agents.CHAPTERS, payload_type=heard.payload_type)
+        assert [u["text"] for u in told["utterances"]] == list(agents.CHAPTERS)
+        found = matches(heard, (made[text] for text in agents.CHAPTERS))
+        for text, match in zip(agents.CHAPTERS, found, strict=True):
+            print(f"{match.matched} of {match.expected} samples, gaps {match.gaps}: {text}")
+            assert whole_but_for_lateness(match, told["media"])
+            assert not match.altered or match.gaps
+        spans = [(match.begin_sample, match.end_sample) for match in found]
+        assert heard.uncovered(spans, from_sample=0) == 0, "sound that nobody made"
+        assert heard.arrivals().lost == 0
+        assert heard.arrivals().timestamp_jumps == 0
+        assert told["media"]["silence_ducked"] == 0
 
 
 async def test_a_slammed_door_makes_the_bot_pause_once_and_costs_no_word(bridge: RunningBridge) -> None:

@@ -86,23 +86,28 @@ def test_a_misspelt_key_is_refused_with_its_line_and_a_suggestion(tmp_path: Path
     assert "sip.advertised_ip" in lines[0]
 
 
-@pytest.mark.parametrize(
-    ("setting", "port"),
-    [("sip.listen", "sip_port"), ("http.listen", "http_port"), ("tts_server.listen", "tts_port")],
-)
-async def test_a_taken_port_is_named_with_its_holder(
-    bridge: RunningBridge, tick: NDArray[np.uint8], setting: str, port: str
+async def test_every_taken_port_is_named_with_its_holder(
+    bridge: RunningBridge, tick: NDArray[np.uint8]
 ) -> None:
-    number = getattr(bridge, port)
+    taken = {
+        "sip.listen": bridge.sip_port,
+        "http.listen": bridge.http_port,
+        "tts_server.listen": bridge.tts_port,
+    }
     async with nothing_left(bridge), good_call(bridge, tick):
-        code, lines = await asyncio.to_thread(refused_start, *free_elsewhere(f"{setting}=127.0.0.1:{number}"))
+        starts = [
+            asyncio.to_thread(refused_start, *free_elsewhere(f"{setting}=127.0.0.1:{port}"))
+            for setting, port in taken.items()
+        ]
+        refusals = await asyncio.gather(*starts)
 
-    print(lines)
-    assert code == 1
-    assert len(lines) == 1
-    assert f"{setting} 127.0.0.1:{number}" in lines[0]
-    assert "taken by" in lines[0]
-    assert "-m bridge" in lines[0], "whoever holds it is named"
+    for (setting, port), (code, lines) in zip(taken.items(), refusals, strict=True):
+        print(lines)
+        assert code == 1
+        assert len(lines) == 1
+        assert f"{setting} 127.0.0.1:{port}" in lines[0]
+        assert "taken by" in lines[0]
+        assert "-m bridge" in lines[0], "whoever holds it is named"
 
 
 async def test_at_sigterm_running_calls_may_finish_and_new_ones_are_refused(
