@@ -20,7 +20,7 @@ from bridge.errors import BridgeError
 __all__ = ["Check", "Grade", "examine", "files_check", "port_check", "python_check", "realtime_check"]
 
 _WHEELS = (
-    "numpy", "av", "websockets", "cffi", "sipmessage", "aiohttp", "pydantic", "typer", "rich",
+    "numpy", "av", "websockets", "cffi", "aiohttp", "pydantic", "typer", "rich",
     "prometheus-client", "hibari-tts", "onnxruntime",
 )  # fmt: skip
 _PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}

@@ -18,7 +18,7 @@ from bridge.call.trace import BargeInRecord, CallTrace
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied
 from bridge.engine.supervisor import MediaLeg
-from bridge.errors import BridgeError, EngineError, SynthesisError
+from bridge.errors import BridgeError, SynthesisError
 from bridge.plane.events import Digit, PlaneEvent, RowFailed
 from bridge.ports import Clock, Synthesizer
 from bridge.speech.budget import Budget
@@ -171,7 +171,7 @@ class Session:
 
     async def _run_agent(self) -> None:
         try:
-            await self._carried()
+            await self._leg.opened()
             await self.route.run(Call(self))
         except SynthesisError as error:
             _log.error("call %s: the voice failed: %s", self.trace.id, error)
@@ -182,14 +182,6 @@ class Session:
         except Exception:
             _log.exception("call %s: agent %s failed", self.trace.id, self.route.agent)
             self.end("agent failed")
-
-    async def _carried(self) -> None:
-        """Return once the media process carries the leg: a command's way through the pipe."""
-        for _ in range(1000):
-            if self._leg.writer.is_open:
-                return
-            await asyncio.sleep(0.002)
-        raise EngineError("the media process did not open the leg within 2 s")
 
     async def _watch(self) -> None:
         """Return when the call has lasted too long or the peer's media has dried up."""

@@ -165,9 +165,11 @@ class Columns:
         if (have := memoryview(buffer).nbytes) < (need := self.size_bytes(capacity)):
             raise ValueError(f"{capacity} rows need {need} bytes, not {have}")
         self.capacity: int = capacity
+        self._all: list[NDArray[np.generic]] = []
         for name, dtype, shape, offset, _end in _layout(capacity):
             column = np.frombuffer(buffer, dtype=dtype, count=int(np.prod(shape)), offset=offset)
             setattr(self, name, column.reshape(shape))
+            self._all.append(getattr(self, name))
 
     @staticmethod
     def size_bytes(capacity: int) -> int:
@@ -177,8 +179,8 @@ class Columns:
 
     def clear(self, row: int) -> None:
         """Zero everything of one row, its sound included, so that no later leg can hear it."""
-        for name, *_ in _layout(self.capacity):
-            getattr(self, name)[row] = 0
+        for column in self._all:
+            column[row] = 0
 
     def counters(self, row: int) -> dict[str, int]:
         """Present values of the counters of one row, by name."""

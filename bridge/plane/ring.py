@@ -62,7 +62,9 @@ class PlayoutWriter:
         write = int(columns.play_write[row])
         if int(columns.play_stamp[row]) != stamp_of(self._generation, int(columns.epoch[row])):
             return PLAY_SAMPLES  # What lies in the ring is stale and will not be read.
-        return PLAY_SAMPLES - (write - max(int(columns.played[row]), int(columns.play_start[row])))
+        waiting = write - max(int(columns.played[row]), int(columns.play_start[row]))
+        # The plane may erase the row between two of these loads; then nothing fits.
+        return PLAY_SAMPLES - waiting if 0 <= waiting <= PLAY_SAMPLES else 0
 
     def is_current(self, epoch: int) -> bool:
         """Whether a write under this epoch would be heard."""
