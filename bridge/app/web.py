@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bridge.aio.http import OPEN_PATH, json_answer, json_error
 from bridge.app.metrics import CONTENT_TYPE, Metrics
+from bridge.call.path import describe
 
 __all__ = ["CallBook", "Health", "routes"]
 
@@ -35,10 +36,11 @@ def _always_ok() -> str:
 
 def routes(book: CallBook, metrics: Metrics, *, health: Health = _always_ok) -> list[web.AbstractRouteDef]:
     """List what `bridge.aio.http.HttpServer.start` is to serve."""
+    page_body = _PAGE.read_bytes()
 
     async def page(_request: web.Request) -> web.StreamResponse:
         return web.Response(
-            body=_PAGE.read_bytes(),
+            body=page_body,
             content_type="text/html",
             charset="utf-8",
             headers={"Content-Security-Policy": _PAGE_POLICY},
@@ -59,12 +61,20 @@ def routes(book: CallBook, metrics: Metrics, *, health: Health = _always_ok) -> 
         found = book.call(id)
         return json_answer(found) if found is not None else json_error(404, f"there is no call {id}")
 
+    async def path(request: web.Request) -> web.StreamResponse:
+        id = request.match_info["id"]
+        found = book.call(id)
+        if found is None:
+            return json_error(404, f"there is no call {id}")
+        return web.Response(text=describe(found["media"]))
+
     return [
         web.get("/", page),
         web.get(OPEN_PATH, healthz),
         web.get("/metrics", metrics_text),
         web.get("/api/calls", calls),
         web.get("/api/calls/{id}", call),
+        web.get("/api/calls/{id}/path", path),
     ]
 
 

@@ -21,7 +21,7 @@ class TwoCalls:
         return [{"id": "b", "state": "up"}, {"id": "a", "state": "ended"}]
 
     def call(self, id: str) -> dict[str, Any] | None:
-        return {"id": "a", "barge_ins": []} if id == "a" else None
+        return {"id": "a", "barge_ins": [], "media": {"tx_packets": 42}} if id == "a" else None
 
 
 @pytest.fixture
@@ -51,7 +51,14 @@ async def test_the_calls_are_listed(session: aiohttp.ClientSession) -> None:
 
 async def test_one_call_is_told_whole(session: aiohttp.ClientSession) -> None:
     async with session.get("/api/calls/a") as answer:
-        assert await answer.json() == {"id": "a", "barge_ins": []}
+        assert await answer.json() == {"id": "a", "barge_ins": [], "media": {"tx_packets": 42}}
+
+
+async def test_the_way_of_a_frame_is_drawn_with_the_counts_of_a_call(session: aiohttp.ClientSession) -> None:
+    async with session.get("/api/calls/a/path") as answer:
+        assert "tx_packets=42" in await answer.text()
+    async with session.get("/api/calls/zz/path") as answer:
+        assert answer.status == 404
 
 
 async def test_an_unknown_call_is_not_there(session: aiohttp.ClientSession) -> None:

@@ -44,8 +44,10 @@ async def test_a_caller_who_said_nothing_for_long_is_quiet_at_once() -> None:
     hearing = Hearing(clock)
 
     clock.advance(500)
+    waiting = asyncio.create_task(hearing.quiet(500))
+    await asyncio.sleep(0)
 
-    await hearing.quiet(500)
+    assert waiting.done()
 
 
 async def test_quiet_counts_from_the_end_of_the_voice() -> None:

@@ -258,6 +258,8 @@ def test_the_loop_ends_with_the_control_plane(bench: Bench) -> None:
 
     bench.loop.run()
 
+    assert bench.loop.turn() is False
+
 
 def test_the_loop_ends_when_told_to(bench: Bench) -> None:
     bench.control.send(Stop())
