@@ -110,6 +110,45 @@ async def test_every_taken_port_is_named_with_its_holder(
         assert "-m bridge" in lines[0], "whoever holds it is named"
 
 
+async def test_a_call_for_which_no_port_is_left_is_refused_and_the_next_one_works(
+    bridge: RunningBridge,
+) -> None:
+    with second(bridge, media__ports="17200-17201") as other:
+        async with nothing_left(other), calling(other, "holding") as caller:
+            await caller.first_audible_ns(timeout_s=10)
+            with pytest.raises(CallRefused) as refusal:
+                async with calling(other, "holding"):
+                    pass
+            assert refusal.value.status == 503
+            assert not caller.call.ended.done()
+        async with calling(other, "holding") as next_one:
+            await next_one.first_audible_ns(timeout_s=10)
+        refused = [text for text in other.output if "call refused" in text]
+    print(refused)
+    assert len(refused) == 1
+    assert "media.ports" in refused[0]
+    assert not any("Traceback" in text for text in other.output)
+
+
+async def test_a_bridge_that_has_spoken_leaves_nothing_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The voice's runtime would keep a device id and a store of telemetry there.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY"):
+        monkeypatch.delenv(name, raising=False)
+    with RunningBridge() as other:
+        async with calling(other, "hello") as caller:
+            await caller.first_audible_ns(timeout_s=15)
+        found = await asyncio.to_thread(files_under, tmp_path)
+
+    assert found == []
+
+
+def files_under(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 async def test_at_sigterm_running_calls_may_finish_and_new_ones_are_refused(
     bridge: RunningBridge, tick: NDArray[np.uint8]
 ) -> None:
