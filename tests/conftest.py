@@ -6,6 +6,8 @@ import shutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests call nobody
+
 settings.register_profile("default", max_examples=60, deadline=None, database=None)
 settings.register_profile(
     "fuzz", max_examples=5000, deadline=None, database=None, suppress_health_check=list(HealthCheck)

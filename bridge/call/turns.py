@@ -240,10 +240,8 @@ class Speaker:
     async def _leave_floor(self, turn: _Turn) -> None:
         self._leg.writer.close_utterance(turn.epoch)
         self._turn = None
-        if turn.parts and turn.flushed.done():
-            return  # cancelled at the flush, where every millisecond counts
         if turn.parts:
-            await turn.parts[-1].speech.cancel()
+            await turn.parts[-1].speech.cancel()  # harmless when it has ended, or was cancelled at the flush
 
     async def _race(self, turn: _Turn, work: Coroutine[Any, Any, None]) -> Flushed | None:
         """Run `work` and the playout to their end, unless a flush comes first."""
