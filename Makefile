@@ -27,11 +27,12 @@ check: $(TEST_READY) ## Format, lint, types, layers and the pure tests: under a 
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q -m "not e2e and not interop and not bench" --cov --cov-report= tests
-	@$(BIN)/python -m coverage report --fail-under=100 --skip-covered --include="$(PURE)"
+	@$(BIN)/python -m pytest -q -m "not e2e and not interop and not bench" \
+		$(addprefix --cov=bridge.,$(PURE)) --cov-branch --cov-report= $(addprefix tests/,$(PURE) call)
+	@$(BIN)/python -m coverage report --fail-under=100 --skip-covered
 
 # Rooms without a loop, socket or clock: every branch of them is taken by a test.
-PURE := bridge/rtp/*,bridge/plane/*,bridge/sip/*,bridge/cosyvoice/*,bridge/text/*,bridge/speech/*,bridge/media/*
+PURE := rtp plane sip cosyvoice text speech media
 
 test: $(TEST_READY) ## Every test that can run here
 	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory peers; fi
