@@ -71,8 +71,9 @@ def summary(far: FarEnd, told: dict[str, float], own_late: list[int]) -> dict[st
     counted = (kept.arrival_ns[: kept.count] >= first_ns) & (kept.arrival_ns[: kept.count] < last_ns)
     ssrc, sequence = kept.ssrc[: kept.count], kept.sequence[: kept.count].astype(np.int64)
     lost = duplicates = 0
-    for source in np.unique(ssrc):
-        numbers = np.unwrap(sequence[ssrc == source], period=1 << 16).astype(np.int64)
+    for source in np.unique(ssrc[counted]):
+        # Before the window nobody reads yet, and what overflows our own socket is not the engine's loss.
+        numbers = np.unwrap(sequence[counted & (ssrc == source)], period=1 << 16).astype(np.int64)
         unique = len(np.unique(numbers))
         lost += int(numbers.max() - numbers.min() + 1 - unique)
         duplicates += len(numbers) - unique
