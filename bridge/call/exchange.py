@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict
 
@@ -65,6 +66,19 @@ class _Line:
             receiving=agreed.receiving,
             interruptible=session.speaker.interruptible,
         )
+
+
+@asynccontextmanager
+async def _ending(sip: SipCall) -> AsyncIterator[None]:
+    """End a dialog whose media or agent fails: its peer would wait for ever."""
+    try:
+        yield
+    except (NegotiationError, RemoteProtocolError):
+        await sip.hangup("no usable answer")
+        raise
+    except BaseException:
+        await sip.hangup("failed")
+        raise
 
 
 class Exchange:
@@ -152,6 +166,7 @@ class Exchange:
             await self._answer_on(incoming, route, leg)
         except (NegotiationError, RemoteProtocolError) as error:
             _log.info("call refused: %s", error)
+            # Harmless after our 200: then the call was ended by a BYE.
             incoming.reject(488)
         finally:
             leg.close()
@@ -161,16 +176,19 @@ class Exchange:
 
         Raises:
             EngineError: If no row is free.
-            NegotiationError: If the other side declines.
+            NegotiationError: If the other side declines, or answers with what we cannot carry.
         """
         leg = self._media.reserve()
         try:
             line = self._line(leg, endpoint.local_ip(uri), latch_ip=None)
             sip = await endpoint.call(uri, sdp=line.negotiator.offer())
-            session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
-            line.negotiator.accept(sip.remote_sdp)
-            self._open(line, session)
-            await self._serve(session, sip, line)
+            async with _ending(sip):
+                session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
+                line.negotiator.accept(sip.remote_sdp)
+                self._open(line, session)
+                await self._serve(session, sip, line)
+        except RemoteProtocolError as error:
+            raise NegotiationError(f"{uri} answered with what is no description: {error}") from None
         finally:
             leg.close()
         return session.trace
@@ -192,10 +210,11 @@ class Exchange:
             session.speaker.bind()
             incoming.ring()
             sip = await incoming.answer(sdp)
-            if not incoming.sdp:
-                line.negotiator.accept(await sip.answered_sdp())
-                self._open(line, session)
-            await self._serve(session, sip, line)
+            async with _ending(sip):
+                if not incoming.sdp:
+                    line.negotiator.accept(await sip.answered_sdp())
+                    self._open(line, session)
+                await self._serve(session, sip, line)
         finally:
             await session.speaker.close()
 

@@ -1,0 +1,167 @@
+"""Calls of real sockets against an exchange whose media is a row in memory."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from bridge.call.agent import Call
+from bridge.call.exchange import Exchange
+from bridge.call.routes import Route
+from bridge.call.session import CallSettings
+from bridge.call.trace import CallTrace
+from bridge.clock import SystemClock
+from bridge.dice import SystemDice
+from bridge.engine.supervisor import MediaLeg
+from bridge.errors import EngineError, NegotiationError
+from tests.aio.sip_phones import Phone, endpoint, phone, uri
+from tests.call.fakes import HandLeg, ScriptedVoice
+from tests.fakes import ManualClock
+from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, reply
+
+REFUSED = OFFER.replace(b"m=audio 49170", b"m=audio 0")
+USELESS = [REFUSED, b"hello"]
+
+
+class RowLeg(HandLeg):
+    """A leg that signalling can open, and that breaks when it is told to."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        super().__init__()
+        self.local_port = 40_000
+        self.status = SimpleNamespace(snapshot=dict, last_rx_ns=0)
+        self.terms: list[dict[str, Any]] = []
+        self.is_closed = False
+        self._breaks = breaks
+
+    def open(self, *, deliver: Callable[[object], None], **terms: object) -> None:
+        if self._breaks:
+            raise EngineError("the media process died after this leg was reserved")
+        self.terms.append(terms)
+
+    def update(self, **terms: object) -> None:
+        self.terms.append(terms)
+
+    async def opened(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Media:
+    def __init__(self, *, breaks: bool = False) -> None:
+        self.legs: list[RowLeg] = []
+        self._breaks = breaks
+
+    def reserve(self) -> MediaLeg:
+        self.legs.append(RowLeg(breaks=self._breaks))
+        return cast("MediaLeg", self.legs[-1])
+
+
+class Nobody:
+    def call_started(self, trace: CallTrace) -> None: ...
+    def call_ended(self, trace: CallTrace) -> None: ...
+    def barge_in(self, stages_ms: Mapping[str, float], breached: list[str]) -> None: ...
+
+
+async def wait(call: Call) -> None:
+    await asyncio.Event().wait()
+
+
+async def leave(call: Call) -> None:
+    pass
+
+
+def exchange(media: Media, agent: Callable[[Call], Any] = wait) -> Exchange:
+    return Exchange(
+        media=media,
+        synthesizer=ScriptedVoice(ManualClock()),
+        routes=[Route(agent=agent)],
+        settings=CallSettings(),
+        clock=SystemClock(),
+        dice=SystemDice(),
+        observer=Nobody(),
+    )
+
+
+async def heard(listener: Phone, beginning: bytes) -> bytes:
+    async with asyncio.timeout(5):
+        while not (data := await listener.heard.get()).startswith(beginning):
+            pass
+    return data
+
+
+@pytest.mark.parametrize("answer", USELESS)
+async def test_a_caller_whose_ack_brings_no_usable_answer_is_hung_up_on(answer: bytes) -> None:
+    media = Media()
+    async with endpoint(exchange(media).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=b""))
+        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
+
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag, body=answer))
+
+        bye = parsed_request(await heard(caller, b"BYE "))
+        caller.say(bytes(reply(bye, 200, to_tag="phone")))
+        await callee.close()
+        assert media.legs[0].is_closed
+        assert callee.calls == 0
+
+
+async def test_a_caller_whose_media_fails_after_the_answer_is_hung_up_on() -> None:
+    async with endpoint(exchange(Media(breaks=True)).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=b""))
+        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
+
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag, body=OFFER))
+
+        assert await heard(caller, b"BYE ")
+
+
+async def test_a_delayed_answer_that_fits_is_served() -> None:
+    media = Media()
+    async with endpoint(exchange(media, leave).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=b""))
+        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
+
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag, body=OFFER))
+
+        assert await heard(caller, b"BYE ")
+        assert media.legs[0].terms[0]["remote"] == ("192.0.2.2", 49170)
+
+
+@pytest.mark.parametrize("answer", [*USELESS, b""])
+async def test_a_callee_whose_answer_is_of_no_use_is_hung_up_on(answer: bytes) -> None:
+    media = Media()
+    async with phone() as callee, endpoint() as caller:
+        callee.peer = caller.listen
+        dialling = asyncio.create_task(exchange(media).dial(caller, uri(callee), Route(agent=wait)))
+        invite = parsed_request(await heard(callee, b"INVITE "))
+        host, port = callee.address
+        callee.say(bytes(reply(invite, 200, contact=f"<sip:c@{host}:{port}>", body=answer)))
+
+        with pytest.raises(NegotiationError):
+            await dialling
+
+        bye = parsed_request(await heard(callee, b"BYE "))
+        callee.say(bytes(reply(bye, 200)))
+        await caller.close()
+        assert media.legs[0].is_closed
+        assert caller.calls == 0
+
+
+async def test_a_callee_is_hung_up_on_when_our_media_fails() -> None:
+    async with phone() as callee, endpoint() as caller:
+        callee.peer = caller.listen
+        broken = exchange(Media(breaks=True))
+        dialling = asyncio.create_task(broken.dial(caller, uri(callee), Route(agent=wait)))
+        invite = parsed_request(await heard(callee, b"INVITE "))
+        host, port = callee.address
+        callee.say(bytes(reply(invite, 200, contact=f"<sip:c@{host}:{port}>", body=OFFER)))
+
+        with pytest.raises(EngineError):
+            await dialling
+
+        assert await heard(callee, b"BYE ")
