@@ -170,12 +170,13 @@ class Agent:
                 session.receive(request, "", source=item.source, now_ns=now_ns)
                 self._outputs += self._roster.collect(session.call)
             return
-        if request.to.tag and session is not None:
+        if request.method == "CANCEL":
+            # Never part of the dialog, though that of a re-INVITE names both tags (§9.1).
+            self._cancelled(request, item, now_ns=now_ns)
+        elif request.to.tag and session is not None:
             key = self._layer.open(request, source=item.source, owner=session.call, now_ns=now_ns)
             session.receive(request, key, source=item.source, now_ns=now_ns)
             self._outputs += self._roster.collect(session.call)
-        elif request.method == "CANCEL":
-            self._cancelled(request, item, now_ns=now_ns)
         elif (refusal := self._refusal(request, item)) is not None:
             self._answer(request, refusal, item, now_ns=now_ns)
         elif request.method == "INVITE":

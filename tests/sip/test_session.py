@@ -185,17 +185,32 @@ def test_a_reinvite_that_makes_no_sense_is_refused(change: tuple[bytes, bytes], 
     assert desk.lines() == [f"{status} INVITE"]
 
 
-def test_a_cancelled_reinvite_leaves_the_call_as_it_was() -> None:
+@pytest.mark.parametrize("names_us", [True, False])
+def test_a_cancelled_reinvite_leaves_the_call_as_it_was(names_us: bool) -> None:
     desk = Desk()
     call = standing(desk)
     desk.hear(reinvite(call))
     ticket = desk.the(Offered).ticket
 
-    desk.hear(raw("CANCEL", branch="z9hG4bKre2", to_tag="", number=2))
+    desk.hear(raw("CANCEL", branch="z9hG4bKre2", to_tag=call if names_us else "", number=2))
 
     assert sorted(desk.lines()) == ["200 CANCEL", "487 INVITE"]
     desk.do(AcceptOffer(call, ticket, BRIDGE_SDP))
     assert desk.look() == []
+    assert desk.agent.calls == 1
+
+
+def test_a_cancel_after_the_answer_to_a_reinvite_is_accepted_and_does_nothing() -> None:
+    desk = Desk()
+    call = standing(desk)
+    desk.hear(reinvite(call))
+    desk.do(AcceptOffer(call, desk.the(Offered).ticket, BRIDGE_SDP))
+    desk.look()
+
+    desk.hear(raw("CANCEL", branch="z9hG4bKre2", to_tag=call, number=2))
+
+    assert desk.lines() == ["200 CANCEL"]
+    desk.hear(ack(call))
     assert desk.agent.calls == 1
 
 
