@@ -40,7 +40,9 @@ class Pump(Generic[In, Out]):
 
     Args:
         deliver: Called on the loop with each output, in order. Must not block. It may
-            `feed` again: what follows is delivered after the outputs already drained.
+            `feed` again: what follows is delivered after the outputs already drained. What it
+            raises goes to the loop's exception handler: it concerns neither the other outputs
+            nor whoever happened to feed.
     """
 
     def __init__(self, machine: Machine[In, Out], *, clock: Clock, deliver: Callable[[Out], None]) -> None:
@@ -84,10 +86,18 @@ class Pump(Generic[In, Out]):
         try:
             while outputs := self._machine.drain():
                 for output in outputs:
-                    self._deliver(output)
+                    self._deliver_one(output)
         finally:
             self._is_settling = False
             self._arm()
+
+    def _deliver_one(self, output: Out) -> None:
+        try:
+            self._deliver(output)
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"{type(output).__name__} was not carried out", "exception": error}
+            )
 
     def _arm(self) -> None:
         deadline_ns = None if self._is_closed else self._machine.deadline_ns

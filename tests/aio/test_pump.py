@@ -98,3 +98,24 @@ async def test_an_error_reaches_the_caller_after_the_outputs() -> None:
         pump.feed("bad")
 
     assert heard == ["bad"]
+
+
+async def test_a_delivery_that_fails_costs_neither_the_others_nor_the_feeder() -> None:
+    heard: list[str] = []
+    told: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+    def deliver(word: str) -> None:
+        if word == "first":
+            pump.feed("second")
+            pump.feed("third")
+            raise KeyError(word)
+        heard.append(word)
+
+    pump = Pump(Echo(), clock=SystemClock(), deliver=deliver)
+
+    pump.feed("first")
+
+    assert heard == ["second", "third"]
+    assert [type(error) for error in told] == [KeyError]
