@@ -69,7 +69,7 @@ class SipCall:
         NegotiationError refuses it with 488, and the call goes on as before.
         """
         self.on_answer: Callable[[bytes], None] | None = None
-        """Gets the peer's answer to an offer that `on_reinvite` returned."""
+        """Gets the peer's answer to an offer that `on_reinvite` returned; raising ends the call."""
         self.status: int = 0
         """What ended a call of ours before it stood: 486, 404, …"""
         self._call = call
@@ -117,14 +117,26 @@ class SipCall:
             case Offered():
                 self._offered(output)
             case Answered(sdp=sdp):
-                self.remote_sdp = sdp
-                if self.on_answer is not None:
-                    self.on_answer(sdp)
+                self._answered(sdp)
             case Ended(reason=reason, status=status):
                 self.status = status
                 self.ended.set_result(reason)
             case Progressed():
                 pass
+
+    def _answered(self, sdp: bytes) -> None:
+        """Take the answer to our offer in a re-INVITE; after its ACK a BYE is all that can refuse it."""
+        try:
+            if self.on_answer is not None:
+                self.on_answer(sdp)
+        except (NegotiationError, RemoteProtocolError) as error:
+            _log.info("call ended: %s", error)
+            self._feed(Hangup(self._call, "no usable answer"))
+        except Exception:
+            _log.exception("answer in a re-INVITE failed")
+            self._feed(Hangup(self._call, "failed"))
+        else:
+            self.remote_sdp = sdp
 
     def _offered(self, offered: Offered) -> None:
         try:

@@ -126,6 +126,36 @@ async def test_an_answer_that_nobody_waits_for_is_kept_all_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fault", "reason"), [(NegotiationError("no codec"), "no usable answer"), (ValueError("a bug"), "failed")]
+)
+async def test_an_answer_to_a_reinvite_that_is_of_no_use_ends_the_call(fault: Exception, reason: str) -> None:
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def answer(incoming: IncomingCall) -> None:
+        call = await incoming.answer(describe(50000).answer(incoming.sdp))
+
+        def refuse(sdp: bytes) -> None:
+            raise fault
+
+        call.on_reinvite, call.on_answer = lambda offer: describe(50000).offer(), refuse
+        ended.put_nowait(await call.ended)
+        assert call.remote_sdp == OFFER
+
+    async with endpoint(answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite())
+        await caller.heard.get()
+        tag = parsed_response(await caller.heard.get()).to.tag
+        caller.say(raw("ACK", branch="z9hG4bKa1", to_tag=tag))
+        caller.say(caller.invite(branch="z9hG4bK3", number=3, to_tag=tag, body=b""))
+        await caller.heard.get()
+
+        caller.say(raw("ACK", branch="z9hG4bKa3", to_tag=tag, number=3, body=b"rubbish"))
+
+        assert await ended.get() == reason
+        assert (await caller.heard.get()).startswith(b"BYE ")
+
+
+@pytest.mark.parametrize(
     ("fault", "status"), [(None, 488), (NegotiationError("no codec"), 488), (ValueError("a bug"), 500)]
 )
 async def test_a_reinvite_that_cannot_be_served_leaves_the_call_as_it_was(
