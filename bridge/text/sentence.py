@@ -14,31 +14,37 @@ _LONGEST = 400
 _FULL_WIDTH = "。！？；…"
 _HALF_WIDTH = ".!?"
 _CLOSING = "\"')]}”’」』）】》"
-_END = re.compile(
-    rf"(?:[{_FULL_WIDTH}]+[{re.escape(_CLOSING)}]*|[{_HALF_WIDTH}]+[{re.escape(_CLOSING)}]*(?=\s)|\n)\s*"
-)
-_CLAUSE = re.compile(rf"(?:[，、：]+[{re.escape(_CLOSING)}]*|[,;:–—]+[{re.escape(_CLOSING)}]*(?=\s))\s*")
+# Texts come from strangers: no pattern here may look at a character more than once (hence `++`).
+_MAYBE_END = re.compile(rf"[{_FULL_WIDTH}]++[{re.escape(_CLOSING)}]*+|\s")
+_FULL_WIDTH_PAUSE = "，、："
+_MAYBE_CLAUSE = re.compile(rf"(?:[{_FULL_WIDTH_PAUSE}]++|[,;:–—]++)[{re.escape(_CLOSING)}]*+\s*+")
+_LETTER = re.compile(r"[^\W_]")
 
 # A stop after these does not end a sentence; nor does one after a single capital: "J. S. Bach".
 _ABBREVIATIONS = frozenset(
     {"approx", "dr", "e.g", "ext", "i.e", "jr", "mr", "mrs", "ms", "nr", "prof", "sr", "st", "vs"}
 )
-_LAST_WORD = re.compile(r"(\S+?)\.$")
+_WORD_REACH = 40
+"""Characters looked at before a stop; a word that does not fit is no abbreviation."""
 
 
 class SentenceSplitter:
     """Hold text back until it makes a sentence.
 
-    A half-width stop at the very end of what has arrived ends nothing yet: what follows may be
-    the rest of a number. The blank after it, a flush or the end of the text decides. A full-width
-    mark ends its sentence at once: a closing quote that comes late opens the next one, which nobody
-    hears, whereas everybody would hear us wait for it.
+    A half-width stop ends nothing before the blank behind it: what follows may be the rest of a
+    number. That blank is the sentence's last character; a flush or the end of the text does as well.
+    A full-width mark ends its sentence at once: a closing quote that comes late opens the next one,
+    which nobody hears, whereas everybody would hear us wait for it.
+
+    The work grows with the text alone, however it is cut into pieces and whatever it is.
     """
 
     def __init__(self) -> None:
         self._held = ""
-        # Where the search goes on: marks before it are known to end no sentence.
+        # What the search knows: it goes on here, …
         self._scanned = 0
+        # … and whether a letter or a digit stands before: marks alone are no sentence.
+        self._has_letter = False
 
     @property
     def held(self) -> str:
@@ -46,36 +52,38 @@ class SentenceSplitter:
         return self._held
 
     def push(self, text: str) -> list[str]:
-        """Add text and return the sentences it completes, trailing blanks included."""
-        self._held += text
+        """Add text and return the sentences it completes, the blank behind a stop included."""
+        held = self._held + text
         sentences: list[str] = []
-        while (cut := self._next_cut()) is not None:
-            sentences.append(self._held[:cut])
-            self._held = self._held[cut:]
-            self._scanned = 0
+        begin = 0
+        while (cut := self._next_cut(held, begin)) is not None:
+            sentences.append(held[begin:cut])
+            begin = self._scanned = cut
+            self._has_letter = False
+        self._held = held[begin:]
+        self._scanned -= begin
         return sentences
 
     def flush(self) -> list[str]:
         """Give up what is held back, as one sentence or, when there is nothing, none."""
-        rest, self._held, self._scanned = self._held, "", 0
+        rest, self._held, self._scanned, self._has_letter = self._held, "", 0, False
         return [rest] if rest else []
 
-    def _next_cut(self) -> int | None:
-        for mark in _END.finditer(self._held, self._scanned):
-            if _ends_sentence(self._held[: mark.end()]):
-                return mark.end()
+    def _next_cut(self, held: str, begin: int) -> int | None:
+        # No further than a sentence may reach: the same text in pieces is cut before more of it is there.
+        limit = min(len(held), begin + _LONGEST + 1)
+        for mark in _MAYBE_END.finditer(held, self._scanned, limit):
+            self._note_letters(held, mark.start())
             self._scanned = mark.end()
-        return self._overlong()
+            if self._has_letter and _ends_sentence(held, begin, mark):
+                return mark.end()
+        self._note_letters(held, limit)
+        self._scanned = limit
+        return begin + _overlong(held[begin:limit]) if limit - begin > _LONGEST else None
 
-    def _overlong(self) -> int | None:
-        if len(self._held) <= _LONGEST:
-            return None
-        window = self._held[:_LONGEST]
-        clauses = split_clauses(window)
-        if len(clauses) > 1:
-            return len(window) - len(clauses[-1])
-        blank = window.rfind(" ")
-        return blank + 1 if blank > 0 else _LONGEST
+    def _note_letters(self, held: str, end: int) -> None:
+        if not self._has_letter:
+            self._has_letter = _LETTER.search(held, self._scanned, end) is not None
 
 
 def split_clauses(sentence: str, *, shortest: int = 24) -> list[str]:
@@ -87,7 +95,9 @@ def split_clauses(sentence: str, *, shortest: int = 24) -> list[str]:
     """
     clauses: list[str] = []
     start = 0
-    for mark in _CLAUSE.finditer(sentence):
+    for mark in _MAYBE_CLAUSE.finditer(sentence):
+        if mark[0][0] not in _FULL_WIDTH_PAUSE and not mark[0][-1].isspace():
+            continue  # "1,000"
         if mark.end() - start >= shortest and len(sentence) - mark.end() >= shortest:
             clauses.append(sentence[start : mark.end()])
             start = mark.end()
@@ -95,11 +105,30 @@ def split_clauses(sentence: str, *, shortest: int = 24) -> list[str]:
     return [clause for clause in clauses if clause]
 
 
-def _ends_sentence(text: str) -> bool:
-    if not any(character.isalnum() for character in text):
-        return False
-    word = _LAST_WORD.search(text.rstrip())
-    if word is None:
+def _ends_sentence(held: str, begin: int, mark: re.Match[str]) -> bool:
+    """Whether the sentence that begins at `begin`, and has a letter, ends with `mark`."""
+    if not mark[0].isspace():
         return True
-    name = word.group(1).lstrip(_CLOSING + "(")
-    return name.lower() not in _ABBREVIATIONS and not (len(name) == 1 and name.isupper())
+    if mark[0] != "\n":
+        last = mark.start() - 1
+        while held[last] in _CLOSING:
+            last -= 1
+        if held[last] not in _HALF_WIDTH:
+            return False
+    line = held[max(begin, mark.start() - _WORD_REACH) : mark.start()].rstrip()
+    return not line.endswith(".") or not _is_abbreviation(line.split()[-1][:-1])
+
+
+def _is_abbreviation(word: str) -> bool:
+    name = word.lstrip(_CLOSING + _FULL_WIDTH + "(")
+    return name.lower() in _ABBREVIATIONS or (len(name) == 1 and name.isupper())
+
+
+def _overlong(text: str) -> int:
+    """Where to cut a text that is one character too long without an end."""
+    window = text[:_LONGEST]
+    clauses = split_clauses(window)
+    if len(clauses) > 1:
+        return len(window) - len(clauses[-1])
+    blank = window.rfind(" ")
+    return blank + 1 if blank > 0 else _LONGEST
