@@ -63,7 +63,7 @@ licences: $(TEST_READY) ## List the licence of every installed package
 	[print(f'{x.name:28}{x.version:20}{x.metadata.get(\"License-Expression\") or (x.metadata.get(\"License\") or \"see its files\").splitlines()[0][:60]}') for x in sorted(d(), key=lambda x: x.name.lower())]"
 
 clean: ## Remove what the targets made
-	rm -rf .venv out build *.egg-info
+	rm -rf .venv out build *.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 
 python:
 	@if [ -z "$(PYTHON)" ]; then echo "sudo apt install python3.11 python3.11-venv    # cosybridge needs Python 3.11 or newer"; exit 1; fi
@@ -74,12 +74,12 @@ $(BIN)/python: | python
 	@$(PYTHON) -m venv .venv
 
 $(RUN_READY): lock/run.txt pyproject.toml | $(BIN)/python
-	@echo "Installing the bridge and its voice into .venv: about 140 MB to download, once."
+	@echo "Installing the bridge and its voice into .venv: about 135 MB to download, once."
 	@$(PIP) -r lock/run.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(TEST_READY): lock/test.txt $(RUN_READY)
-	@echo "Installing the test tools and a speech recogniser into .venv: about 210 MB to download, once."
+	@echo "Installing the test tools and a speech recogniser into .venv: about 150 MB to download, once."
 	@$(PIP) -r lock/test.txt
 	@touch $@

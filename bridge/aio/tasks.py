@@ -23,9 +23,17 @@ class Tasks:
     Args:
         name: Prefix of every task's name, e.g. ``"sip"``.
         on_failure: Called on the loop with the task's name and its exception.
+        patience_s: How long `close` waits for tasks that do not end when they are cancelled; None is for ever.
     """
 
-    def __init__(self, name: str, *, on_failure: Callable[[str, BaseException], None] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        on_failure: Callable[[str, BaseException], None] | None = None,
+        patience_s: float | None = None,
+    ) -> None:
+        self._patience_s = patience_s
         self.name: str = name
         self._on_failure = on_failure
         self._running: set[asyncio.Task[Any]] = set()
@@ -68,7 +76,9 @@ class Tasks:
         for task in others:
             task.cancel()
         if others:
-            await asyncio.wait(others)
+            _, stuck = await asyncio.wait(others, timeout=self._patience_s)
+            for task in stuck:
+                _log.error("task %s does not end when it is cancelled; it is left behind", task.get_name())
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

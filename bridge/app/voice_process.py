@@ -77,14 +77,17 @@ class VoiceProcess:
 
     async def _spawn(self) -> None:
         # A group of its own: Ctrl-C is for the parent, which lets calls finish their sentences.
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "bridge.app.voice_process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            process_group=0,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "bridge.app.voice_process",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                process_group=0,
+            )
+        except OSError as error:
+            raise SetupError(f"the embedded voice cannot be started: {error.strerror or error}") from None
         self._process = process
         if process.stdin is None or process.stdout is None:
             raise SetupError("the voice process has no pipes")
@@ -93,6 +96,8 @@ class VoiceProcess:
         try:
             line = (await asyncio.wait_for(process.stdout.readline(), _START_S)).decode()
         except TimeoutError:
+            process.kill()
+            await process.wait()
             raise SetupError(f"the embedded voice did not come up within {_START_S:.0f} s") from None
         if not line.startswith(_READY):
             raise SetupError(line.removeprefix(_FAILED).strip() or "the embedded voice ended at its start")

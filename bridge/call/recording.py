@@ -55,9 +55,11 @@ class Recorder:
         finally:
             if writing is not None:
                 await asyncio.wait({writing})  # a thread cannot be cancelled
-            self._drain()
-            self._file.close()
-            self._raw.close()
+            try:
+                self._drain()
+                self._file.close()
+            finally:
+                self._raw.close()
 
     def _drain(self) -> None:
         while (block := self._capture.read(self._rate)).shape[1]:

@@ -18,7 +18,7 @@ from bridge.call.trace import BargeInRecord, CallTrace
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied
 from bridge.engine.supervisor import MediaLeg
-from bridge.errors import BridgeError, SynthesisError
+from bridge.errors import BridgeError, CallEnded, SynthesisError
 from bridge.plane.events import Digit, PlaneEvent, RowFailed
 from bridge.ports import Clock, Synthesizer
 from bridge.speech.budget import Budget
@@ -28,6 +28,7 @@ __all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
 _log = logging.getLogger(__name__)
 
 _TELEPHONE = PcmFormat(8000)
+_LEAVE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,12 @@ class Session:
         self.hearing.on_event(event)
         self.speaker.on_event(event)
 
+    def hold(self, is_held: bool) -> None:
+        """Take note of what a description says: whether the peer may be silent for as long as it likes."""
+        if self.is_held and not is_held:
+            self._live_since_ns = self._clock.now_ns()
+        self.is_held = is_held
+
     def media(self) -> dict[str, float]:
         """The leg's counters as they are now."""
         return dict(self._leg.status.snapshot())
@@ -147,7 +154,7 @@ class Session:
         self._live_since_ns = self.trace.answered_ns
         self._observer.call_started(self.trace)
         try:
-            async with Tasks(f"call {self.trace.id}") as tasks:
+            async with Tasks(f"call {self.trace.id}", patience_s=_LEAVE_S) as tasks:
                 if self._settings.recordings is not None:
                     tasks.start(self._record(self._settings.recordings), name="recording")
                 agent = tasks.start(self._run_agent(), name="agent")
@@ -155,6 +162,8 @@ class Session:
                 ends: set[asyncio.Future[Any]] = {agent, watch, sip.ended, self._ending}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 self.end(sip.ended.result() if sip.ended.done() else "agent finished")
+                # The line first: an agent may take long to leave.
+                await sip.hangup(self._ending.result())
         finally:
             await self._leave(sip)
 
@@ -173,6 +182,8 @@ class Session:
         try:
             await self._leg.opened()
             await self.route.run(Call(self))
+        except CallEnded:
+            pass
         except SynthesisError as error:
             _log.error("call %s: the voice failed: %s", self.trace.id, error)
             self.end("voice failed")

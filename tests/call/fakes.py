@@ -8,7 +8,7 @@ import numpy as np
 from bridge.audio import PcmFormat
 from bridge.errors import SynthesisError
 from bridge.plane.columns import Columns
-from bridge.plane.events import Ducked, Flushed, PlayoutIdle, SpeechStarted
+from bridge.plane.events import Ducked, FlushCause, Flushed, PlayoutIdle, SpeechStarted
 from bridge.plane.ring import PlayoutWriter
 from bridge.ports import Voice, WordTime
 from tests.fakes import MS, ManualClock
@@ -51,6 +51,10 @@ class HandLeg:
     def cut(self, at_ns: int) -> Flushed:
         """Forget what was not played: the epoch rises, as the plane does it."""
         self.flush()
+        return self.flushed(at_ns)
+
+    def flushed(self, at_ns: int, *, cause: FlushCause = "speech") -> Flushed:
+        """Report the last flush."""
         return Flushed(
             0,
             7,
@@ -58,7 +62,7 @@ class HandLeg:
             position=int(self.columns.played[0]),
             epoch=int(self.columns.epoch[0]),
             verdict_ns=at_ns - MS,
-            cause="speech",
+            cause=cause,
         )
 
 

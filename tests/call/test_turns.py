@@ -1,13 +1,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 
 from bridge.audio import PcmFormat
 from bridge.call.routes import DEFAULT_VOICE
 from bridge.call.trace import BargeInRecord, CallTrace
 from bridge.call.turns import Said, Speaker
-from bridge.errors import SynthesisError
+from bridge.errors import CallEnded, SynthesisError
 from bridge.plane.events import Resumed, VoiceStarted
 from tests.call.fakes import SAMPLES_PER_WORD, HandLeg, ScriptedVoice
 from tests.fakes import MS, ManualClock
@@ -41,7 +42,11 @@ class Stage:
             await asyncio.sleep(0)  # one turn of the loop
             if self.leg.written >= samples:
                 break
-        for _ in range(5):
+        await self.turns()
+
+    async def turns(self) -> None:
+        """Let everything that can run do so."""
+        for _ in range(8):
             await asyncio.sleep(0)
 
     async def saying(self, text: str | AsyncIterator[str] = TEXT, words: int = 5) -> "asyncio.Task[Said]":
@@ -171,10 +176,13 @@ async def test_a_service_that_comes_back_after_some_tries_costs_no_word() -> Non
 async def test_a_service_that_stays_away_is_the_agents_to_know() -> None:
     stage = Stage(failures=(1, 0, 0))
 
-    with pytest.raises(SynthesisError, match="Closed"):
-        await stage.speaker.say(TEXT)
+    saying = await stage.saying(words=1)
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(100)))
 
+    with pytest.raises(SynthesisError, match="Closed"):
+        await saying
     assert stage.trace.utterances[0].failure == "Closed"
+    assert stage.leg.written == SAMPLES_PER_WORD
 
 
 async def test_words_that_are_still_being_written_are_spoken_as_one() -> None:
@@ -219,3 +227,83 @@ async def test_speech_that_was_judged_without_a_duck_is_silenced_by_the_flush() 
     stages = stage.trace.barge_ins[0].stages_ms()
     assert stages["mute"] == 180
     assert stages["verdict"] == 149
+
+
+async def test_a_sentence_that_the_agent_abandons_is_not_heard_to_its_end() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    saying.cancel()
+    await stage.turns()
+    assert int(stage.leg.columns.epoch[0]) == 1
+    assert not saying.done()
+    stage.speaker.on_event(stage.leg.flushed(stage.clock.advance(2), cause="command"))
+    with pytest.raises(asyncio.CancelledError):
+        await saying
+
+    again = await stage.saying("six", words=6)
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(100)))
+    assert await again == Said(heard="six", unheard="", interrupted=False)
+
+
+async def test_a_flush_of_an_utterance_that_is_over_does_not_cut_the_next() -> None:
+    stage = Stage()
+    stage.leg.flush()
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.flushed(stage.clock.advance(2)))
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+
+    assert not (await saying).interrupted
+
+
+async def test_who_still_speaks_when_the_call_is_over_is_told_so() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    await stage.speaker.close()
+    stage.leg.columns.generation[0] = 0
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+
+    with pytest.raises(CallEnded):
+        await stage.speaker.say("anybody there?")
+    with pytest.raises(CallEnded):
+        await stage.speaker.play(np.zeros(160, np.int16))
+    saying.cancel()
+    await asyncio.wait({saying})
+
+
+async def test_a_source_that_fails_is_told_once_its_last_words_were_heard() -> None:
+    stage = Stage()
+
+    async def broken() -> AsyncIterator[str]:
+        yield "one two"
+        raise ZeroDivisionError
+
+    saying = await stage.saying(broken(), words=2)
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(200)))
+
+    with pytest.raises(ZeroDivisionError):
+        await saying
+    assert stage.trace.utterances[0].text == "one two"
+
+
+async def test_a_sentence_that_never_got_the_floor_does_not_read_its_source() -> None:
+    stage = Stage()
+    pulled: list[int] = []
+
+    async def endless() -> AsyncIterator[str]:
+        while True:
+            pulled.append(1)
+            yield "more "
+            await asyncio.sleep(0)
+
+    first = await stage.saying()
+    second = asyncio.create_task(stage.speaker.say(endless()))
+    await stage.turns()
+    second.cancel()
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+    await first
+    await asyncio.wait({second})
+
+    assert pulled == []
