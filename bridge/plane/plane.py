@@ -178,6 +178,9 @@ class Plane:
         for at in admission.restarted:
             self._reception.restart(int(rows[at]), int(headers.sequences[at]))
             self._arrival.restart(int(rows[at]))
+            if (receiver := self._dtmf.get(int(rows[at]))) is not None:
+                receiver.restart()
+                self._release(int(rows[at]), now_ns)
             # The packet before, which only proved the source, came from it too.
             self._columns.rx_packets[rows[at]] += _ONE
         for at in admission.moved:

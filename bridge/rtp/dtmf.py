@@ -138,6 +138,11 @@ class DtmfReceiver:
         if self.deadline_ns is not None and now_ns >= self.deadline_ns:
             self._release()
 
+    def restart(self) -> None:
+        """Another source sends from now on: its timestamps count from elsewhere, and no key of the old is down."""
+        self._release()
+        self._timestamp = None
+
     def drain(self) -> list[Digit]:
         """Keys released since the last call."""
         digits, self._digits = self._digits, []

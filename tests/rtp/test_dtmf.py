@@ -89,6 +89,18 @@ def test_an_event_that_was_overtaken_is_ignored() -> None:
     assert receiver.drain() == [Digit("5", 800)]
 
 
+def test_another_source_may_count_from_an_older_timestamp_and_finds_every_key_up() -> None:
+    receiver = DtmfReceiver()
+    receiver.receive(EventPacket(5, False, 320), timestamp=16000, now_ns=0)
+
+    receiver.restart()
+
+    assert receiver.drain() == [Digit("5", 320)]
+    assert receiver.state is DtmfState.IDLE
+    assert receiver.receive(EventPacket(4, True, 800), timestamp=8000, now_ns=0)
+    assert receiver.drain() == [Digit("4", 800)]
+
+
 def test_fax_tones_are_no_keys() -> None:
     receiver = DtmfReceiver()
 
