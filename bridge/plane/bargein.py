@@ -58,6 +58,7 @@ class BargeIn:
         """Begin with a silent caller and nothing to say."""
         self._interruptible[row] = interruptible
         self._armed[row] = False
+        self._playout.restart(row)
         self.gate.restart(row)
         self.floor.restart(row)
 

@@ -54,6 +54,10 @@ class Playout:
         self.fades_in: NDArray[np.bool_] = np.zeros(columns.capacity, np.bool_)
         """Rows whose next frame begins in silence: after a duck."""
 
+    def restart(self, row: int) -> None:
+        """A new leg begins at full level; where its ring stands is told by the columns."""
+        self.fades_in[row] = False
+
     def survey(self, rows: NDArray[np.intp]) -> Survey:
         """Look at the rings; samples of an older epoch or another leg do not exist."""
         stamp = self._generation[rows] << np.uint64(32) | self._epoch[rows] & np.uint64(0xFFFF_FFFF)

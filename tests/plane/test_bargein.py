@@ -12,6 +12,7 @@ from bridge.plane.events import (
     VoiceStopped,
 )
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
+from bridge.plane.ring import PlayoutWriter
 from tests.fakes import MS
 from tests.plane.rig import Pcm, Rig, hiss, slam, spec, speech_onsets, speech_sentence, speech_stops
 
@@ -314,6 +315,21 @@ def test_a_flush_by_command_works_before_the_first_sample() -> None:
     rig.plane.flush(1, now_ns=5)
 
     assert rig.plane.drain() == [Flushed(1, 7, 5, position=0, epoch=1, verdict_ns=5, cause="command")]
+
+
+def test_the_next_call_of_a_row_does_not_inherit_the_fade_of_the_last() -> None:
+    rig = speaking()
+    rig.talk(voice(20))
+    rig.plane.verdict(1, epoch=0, is_speech=False, now_ns=rig.now_ns)
+    assert only(rig.plane.drain(), Resumed)
+    rig.plane.close(1)
+
+    rig.plane.open(1, spec(generation=8), now_ns=rig.now_ns)
+    rig.writer = PlayoutWriter(rig.columns, 1, 8)
+    pcm = rig.drone(200)
+    rig.send()
+
+    assert rig.heard[-1].payload == encode_ulaw(pcm[:160]).tobytes()
 
 
 def test_hiss_alone_says_nothing() -> None:

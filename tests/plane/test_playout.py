@@ -117,3 +117,13 @@ def test_indices_that_contradict_each_other_are_seen() -> None:
     desk.columns.played[1] = 11
 
     assert desk.playout.survey(ROWS).broken[0]
+
+
+def test_a_new_leg_does_not_begin_in_a_fade() -> None:
+    desk = Desk()
+    desk.playout.fades_in[1] = True
+    desk.writer.write(sound(160), epoch=0)
+
+    desk.playout.restart(1)
+
+    assert (desk.take() == 9000).all()
