@@ -56,6 +56,8 @@ class ArrivalRing:
         self._samples[row] = 0
         self._filled[row] = False
         self._started[row] = False
+        self._hushed[row] = False
+        self._play[row] = self._newest[row] = 0
         self._columns.depth_samples[row] = 0
         self._concealer.silence(np.array([row]))
 

@@ -52,6 +52,19 @@ def test_before_the_first_packet_there_is_silence_and_no_loss() -> None:
     assert ear.count("rx_concealed") == 0
 
 
+def test_a_new_leg_does_not_show_the_delay_of_the_last() -> None:
+    ear = Ear()
+    for number in range(4):
+        ear.arrive(number)
+    ear.hear()
+    assert ear.depth_ms > 0
+
+    ear.ring.restart(1)
+    ear.hear()
+
+    assert ear.depth_ms == 0
+
+
 def test_the_first_packet_is_heard_after_40_ms_and_every_sample_after_it() -> None:
     ear = Ear()
     heard = []
