@@ -141,6 +141,7 @@ class SipEndpoint:
         from_user: str = "cosybridge",
         headers: tuple[tuple[str, str], ...] = (),
         timeout_s: float = 32.0,
+        destination: tuple[str, int] | None = None,
     ) -> SipCall:
         """Call somebody; returns when 200 has come and ACK is sent. Cancelling it cancels the call.
 
@@ -150,6 +151,8 @@ class SipEndpoint:
             from_user: User part of our From.
             headers: Further header fields of the INVITE.
             timeout_s: How long it may ring.
+            destination: IPv4 address to send to; None looks up the host of `uri`. An address that was
+                checked belongs here: a second look-up could be answered differently.
 
         Raises:
             CallRefused: If the callee or a proxy declines; a NegotiationError with the status.
@@ -159,7 +162,8 @@ class SipEndpoint:
             host, port = Uri.parse(uri).destination
         except RemoteProtocolError:
             raise SetupError(f"{uri} is not a SIP URI; write it like sip:user@192.0.2.7:5060") from None
-        destination = await resolve(host, port)
+        if destination is None:
+            destination = await resolve(host, port)
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
         local_ip = self._wire.local_ip(destination[0])
@@ -173,10 +177,12 @@ class SipEndpoint:
                 raise SetupError(f"{uri} did not answer: {end.reason}") from None
             raise CallRefused(uri, end.reason, status=call.status) from None
         except TimeoutError:
+            await call.hangup("no answer")
             raise SetupError(f"{uri} did not answer within {timeout_s:g} s") from None
-        finally:
-            if not call.is_established:
-                await call.hangup("no answer")
+        except BaseException:
+            # Even if the 200 came in this very turn: nobody will ever hold this call.
+            await call.hangup("no answer")
+            raise
         return call
 
     def drain(self) -> None:

@@ -55,7 +55,7 @@ class _Line:
         agreed = self.negotiator.negotiated
         if agreed is None:
             raise LocalProtocolError("media opened before anything was negotiated")
-        session.is_held = agreed.held
+        session.hold(agreed.held or not agreed.receiving)
         return _Terms(
             codec=agreed.codec,
             payload_type=agreed.payload_type,
@@ -171,8 +171,16 @@ class Exchange:
         finally:
             leg.close()
 
-    async def dial(self, endpoint: SipEndpoint, uri: str, route: Route) -> CallTrace:
+    async def dial(
+        self, endpoint: SipEndpoint, uri: str, route: Route, *, destination: tuple[str, int] | None = None
+    ) -> CallTrace:
         """Place a call, serve it with the route's agent, return its record.
+
+        Args:
+            endpoint: Where it goes out.
+            uri: Whom to call.
+            route: Who talks to them.
+            destination: Where that is, if it is known already; see `SipEndpoint.call`.
 
         Raises:
             EngineError: If no row is free.
@@ -180,8 +188,9 @@ class Exchange:
         """
         leg = self._media.reserve()
         try:
-            line = self._line(leg, endpoint.local_ip(uri), latch_ip=None)
-            sip = await endpoint.call(uri, sdp=line.negotiator.offer())
+            local_ip = endpoint.local_ip(uri if destination is None else destination[0])
+            line = self._line(leg, local_ip, latch_ip=None)
+            sip = await endpoint.call(uri, sdp=line.negotiator.offer(), destination=destination)
             async with _ending(sip):
                 session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
                 line.negotiator.accept(sip.remote_sdp)

@@ -15,7 +15,7 @@ from tests.aio.sip_phones import (
     serve_until_it_ends,
     uri,
 )
-from tests.sip.messages import parsed_response, raw
+from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, reply
 
 
 async def test_a_call_is_answered_and_hung_up_by_the_caller() -> None:
@@ -84,6 +84,31 @@ async def test_a_callee_that_rings_too_long_is_given_up() -> None:
     async with endpoint(ring_on) as callee, endpoint() as caller:
         with pytest.raises(SetupError, match=r"did not answer within 0\.05 s"):
             await caller.call(uri(callee), sdp=describe().offer(), timeout_s=0.05)
+
+
+async def test_a_call_cancelled_as_its_answer_arrives_is_hung_up() -> None:
+    async with endpoint() as caller, phone() as callee:
+        placing = asyncio.create_task(caller.call(uri(callee), sdp=describe().offer()))
+        invite = parsed_request(await callee.heard.get())
+        host, port = callee.address
+        success = reply(invite, 200, contact=f"<sip:c@{host}:{port}>", body=OFFER)
+
+        # Both within one turn of the loop: the task that waits learns of them together.
+        caller._received(bytes(success), callee.address)
+        placing.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await placing
+        assert (await callee.heard.get()).startswith(b"ACK ")
+        assert (await callee.heard.get()).startswith(b"BYE ")
+
+
+async def test_an_address_that_was_looked_up_already_is_believed() -> None:
+    async with endpoint(serve_until_it_ends) as callee, endpoint() as caller:
+        call = await caller.call(f"sip:x@{NOWHERE}", sdp=describe().offer(), destination=callee.listen)
+
+        assert call.remote_uri == f"sip:x@{NOWHERE}"
+        await call.hangup()
 
 
 async def test_a_callee_that_is_not_there_is_given_up() -> None:
