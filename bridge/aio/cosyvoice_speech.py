@@ -162,7 +162,9 @@ class PooledSpeech:
 
         A deadline that moves back with every frame costs nothing: the timer fires early once and is set anew.
         """
-        deadline_ns = self._task.deadline_ns if self.room.is_set() else None
+        # Held back, the service owes no sound; it still owes the end of a cancelled task, and we that of a pause.
+        is_held_back = not self.room.is_set() and self._task.state is ClientState.FINISHING
+        deadline_ns = None if is_held_back else self._task.deadline_ns
         if deadline_ns is None:
             if self._timer is not None:
                 self._timer.cancel()

@@ -1,17 +1,59 @@
 """One utterance, from its first text to its last word."""
 
 import asyncio
+from collections import Counter
+from typing import cast
 
 import pytest
 
+from bridge.aio.cosyvoice_connection import Bearer, Connection
+from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.audio import PcmFormat
-from bridge.cosyvoice.task import ClientPatience
+from bridge.clock import SystemClock
+from bridge.cosyvoice.formats import TaskParameters
+from bridge.cosyvoice.message import FinishTask, RunTask, TaskStarted, decode_action
+from bridge.cosyvoice.task import ClientPatience, ClientTask
 from bridge.errors import LocalProtocolError, SynthesisError
 from bridge.ports import Speech, WordTime
 from tests.aio.cosyvoice_fake import Behaviour, eventually, pcm_of, running
 from tests.aio.cosyvoice_pool import FORMAT, VOICE, heard_from, pool
 
 MS = 1_000_000
+
+
+class Wire:
+    """A connection to a service that says what the test says, and nothing else."""
+
+    def __init__(self) -> None:
+        self.bearer: Bearer | None = None
+        self.counters: Counter[str] = Counter()
+        self.tasks_carried = 0
+        self.texts: list[str] = []
+        self.freed: list[bool] = []
+
+    def write(self, text: str) -> None:
+        self.texts.append(text)
+
+    def has_asked_to(self, finish: FinishTask) -> bool:
+        return decode_action(self.texts[-1]) == finish
+
+
+async def held_back(wire: Wire, patience: ClientPatience) -> PooledSpeech:
+    """A speech with more sound than its listener wants."""
+    run = RunTask("task", VOICE.model, TaskParameters(VOICE.name, "pcm", 8000).to_wire())
+    speech = PooledSpeech(
+        ClientTask(run, rate=8000, patience=patience),
+        clock=SystemClock(),
+        most_bytes=1000,
+        free=lambda connection, reusable: wire.freed.append(reusable),
+        forget=lambda speech: None,
+    )
+    speech.bind(cast("Connection", wire))
+    speech.receive(TaskStarted("task"))
+    await speech.send_text("Hello. ")
+    speech.receive(bytes(1600))
+    assert not speech.room.is_set()
+    return speech
 
 
 async def test_sound_arrives_while_text_is_still_being_written() -> None:
@@ -151,3 +193,24 @@ async def test_a_cancel_after_the_end_disturbs_nobody() -> None:
         await speech.cancel()
 
         assert service.cancels == 0
+
+
+async def test_a_cancel_is_not_waited_for_any_longer_when_sound_was_held_back() -> None:
+    wire = Wire()
+    speech = await held_back(wire, ClientPatience(cancel_ns=30 * MS))
+
+    await speech.cancel()
+
+    await eventually(lambda: wire.freed == [False])
+
+
+async def test_a_text_that_pauses_is_ended_while_sound_is_held_back() -> None:
+    wire = Wire()
+    speech = await held_back(wire, ClientPatience(silence_ns=30 * MS, stall_ns=30 * MS))
+
+    await eventually(lambda: wire.has_asked_to(FinishTask("task")))
+
+    # From here on the service is silent because nobody reads it; it is given up when somebody does.
+    assert wire.freed == []
+    with pytest.raises(SynthesisError, match="Timeout: no sound for"):
+        await heard_from(speech)
