@@ -139,7 +139,7 @@ class DtmfReceiver:
             self._release()
 
     def restart(self) -> None:
-        """Another source sends from now on: its timestamps count from elsewhere, and no key of the old is down."""
+        """Another source sends from now on, with timestamps from elsewhere and no key down."""
         self._release()
         self._timestamp = None
 
