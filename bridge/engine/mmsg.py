@@ -16,7 +16,7 @@ from typing import Any
 import cffi
 import numpy as np
 
-from bridge.engine.sockets import FOREVER_NS
+from bridge.engine.sockets import FOREVER_NS, forget_backlog
 from bridge.plane.packets import Arrivals, Departures
 
 __all__ = ["BatchSockets", "die_with_parent", "is_supported"]
@@ -143,6 +143,7 @@ class BatchSockets:
         self._rtp_fd[row] = fds[0] if fds else -1
         for fd, name in zip(fds, (row, ~row), strict=False):
             os.set_blocking(fd, False)
+            forget_backlog(fd)
             self._row_by_fd[fd] = name
             self._legs.register(fd, select.EPOLLIN)
 

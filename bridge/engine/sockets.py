@@ -1,5 +1,6 @@
 """How the loop reaches the network: one contract, and its portable form on plain sockets."""
 
+import os
 import selectors
 import socket
 import time
@@ -11,7 +12,7 @@ import numpy as np
 from bridge.engine.ports import peer_address
 from bridge.plane.packets import Arrivals, Departures
 
-__all__ = ["FOREVER_NS", "LegSockets", "PlainSockets"]
+__all__ = ["FOREVER_NS", "LegSockets", "PlainSockets", "forget_backlog"]
 
 FOREVER_NS = int(np.iinfo(np.int64).max)
 """A deadline that never comes; also what `Plane.due_ns` holds for a row without a slot."""
@@ -19,6 +20,23 @@ FOREVER_NS = int(np.iinfo(np.int64).max)
 _DATAGRAM_BYTES = 1500
 _RTCP_DRAIN = 16
 """RTCP packets taken from one socket per turn; a flood of them must not hold up voice."""
+_BACKLOG = 1024
+"""More than the usual receive buffer holds; a flood of packets must not hold up the other calls for longer."""
+
+
+def forget_backlog(fd: int) -> None:
+    """Drop what waits in a socket without blocking.
+
+    What came before the row was opened, such as the ringing tone of a call that we placed, is seconds old:
+    heard now, it would be heard under what comes next.
+    """
+    for _ in range(_BACKLOG):
+        try:
+            os.read(fd, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            continue  # An ICMP message about an earlier packet (RFC 1122 §4.1.3.3): more may follow.
 
 
 class LegSockets(Protocol):
@@ -38,7 +56,7 @@ class LegSockets(Protocol):
         ...
 
     def add(self, row: int, fds: Sequence[int]) -> None:
-        """Take over a row's descriptors: RTP, then RTCP if there is one."""
+        """Take over a row's descriptors, RTP, then RTCP if there is one, without what waits in them."""
         ...
 
     def remove(self, row: int) -> None:
@@ -90,6 +108,7 @@ class PlainSockets:
         for fd, (kept, data) in zip(fds, ((self._rtp, row), (self._rtcp, ~row)), strict=False):
             kept[row] = sock = socket.socket(fileno=fd)
             sock.setblocking(False)
+            forget_backlog(fd)
             self._selector.register(sock, selectors.EVENT_READ, data)
 
     def remove(self, row: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.engine.mmsg import BatchSockets, is_supported
 from bridge.engine.ports import peer_key
-from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
+from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets, forget_backlog
 from bridge.plane.packets import Arrivals, Departures
 
 MS = 1_000_000
@@ -35,6 +35,16 @@ class Bench:
         mine = [bound() for _ in range(2 if rtcp else 1)]
         self.kept += mine
         self.sockets.add(row, [os.dup(sock.fileno()) for sock in mine])
+        return mine[0].getsockname()  # type: ignore[no-any-return]
+
+    def add_after(self, *early: bytes) -> tuple[str, int]:
+        """Hand over a row's sockets when packets wait in both of them."""
+        mine = [bound(), bound()]
+        self.kept += mine
+        for sock in mine:
+            for packet in early:
+                self.peer.sendto(packet, sock.getsockname())
+        self.sockets.add(0, [os.dup(sock.fileno()) for sock in mine])
         return mine[0].getsockname()  # type: ignore[no-any-return]
 
     def packets(self) -> list[tuple[int, bytes, int]]:
@@ -192,6 +202,27 @@ def test_a_removed_row_is_silent_although_its_port_is_still_bound(bench: Bench) 
     started_ns = time.monotonic_ns()
     assert bench.sockets.wait(started_ns + 30 * MS, for_packets=True) is False
     assert time.monotonic_ns() - started_ns >= 30 * MS
+
+
+def test_what_came_before_the_row_was_opened_is_never_heard(bench: Bench) -> None:
+    address = bench.add_after(*[b"ringing"] * 50, b"", b"ringing")
+
+    assert bench.packets() == []
+    assert bench.sockets.rtcp_packets == 0
+    bench.peer.sendto(b"answered", address)
+    assert [data for _, data, _ in bench.packets()] == [b"answered"]
+
+
+def test_forgetting_ends_even_in_a_flood_and_survives_a_broken_descriptor() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"x" * 2000)
+
+    forget_backlog(reading)
+
+    assert len(os.read(reading, 4000)) == 2000 - 1024
+    for fd in (reading, writing):
+        os.close(fd)
+    forget_backlog(reading)
 
 
 def test_a_row_that_is_given_again_hears_its_new_port(bench: Bench) -> None:
