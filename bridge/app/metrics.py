@@ -193,9 +193,10 @@ class _MediaSeries:
         before = self.totals.setdefault(leg, {})
         for name, total in counters.items():
             series = self._series(name)
-            # A row that is taken over by a new media process starts at zero again.
-            grown = total - before.get(name, 0) if total >= before.get(name, 0) else total
-            if series is not None:
+            # A leg's totals never start again: it ends with its media process. But a packet that was
+            # counted as lost and comes late after all takes one off `rx_lost`; a counter cannot follow.
+            grown = total - before.get(name, 0)
+            if series is not None and grown > 0:
                 before[name] = total
                 series.inc(grown)
 
