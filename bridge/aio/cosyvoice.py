@@ -31,6 +31,9 @@ _S = 1_000_000_000
 _BACKOFF_S = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Between dials for spares that fail. A speech that has no connection is not made to wait for it."""
 
+_PROVEN_NS = 1 * _S
+"""A connection without a task that lives for less says nothing good about the service."""
+
 _COUNTERS = (
     "dialled",
     "dial_failures",
@@ -177,6 +180,7 @@ class CosyVoice:
     def _freed(self, connection: Connection, reusable: bool) -> None:
         self._links.busy.discard(connection)
         if reusable and connection.is_open:
+            self._links.proved()
             self._stand_by(connection)
         elif connection.is_usable:
             self.counters["replaced"] += 1
@@ -230,7 +234,8 @@ class CosyVoice:
             raise
         finally:
             self._links.dialling -= 1
-        self._links.succeeded()
+        # The pauses between dials start anew only when the connection has proved to be of use.
+        self._links.failure = None
         self.counters["dialled"] += 1
         self._stand_by(connection)
         self._tend()
@@ -243,11 +248,15 @@ class CosyVoice:
         was_ours = connection in self._links.idle or connection in self._links.busy
         self._links.idle.discard(connection)
         self._links.busy.discard(connection)
+        lived_ns = self._clock.now_ns() - connection.opened_ns
+        if connection.tasks_carried or lived_ns >= _PROVEN_NS:
+            self._links.proved()
+        elif was_ours and not self._links.closed:
+            # Accepted and dropped at once, or a service that ends: dialling again at once would be a storm.
+            message = f"a new connection to {self._address.url} was lost: {connection.end.message}"
+            self._back_off(Failed("Closed", message, retryable=True))
         if was_ours and not self._links.closed:
             self.counters["lost"] += 1
-            if not connection.tasks_carried and self._clock.now_ns() - connection.opened_ns < _S:
-                # Accepted and dropped at once: dialling again at once would be a storm.
-                self._back_off(Failed("Closed", "the service drops connections as they open", retryable=True))
         self._tend()
 
     def _dial_failed(self, failure: Failed) -> None:
@@ -259,7 +268,8 @@ class CosyVoice:
 
     def _back_off(self, failure: Failed) -> None:
         links = self._links
-        if links.failure is None or links.failure.message != failure.message:
+        if links.complaint != failure.message:
+            links.complaint = failure.message
             _log.warning("tts: %s", failure.message)
         delay_s = _BACKOFF_S[min(links.failures, len(_BACKOFF_S) - 1)]
         links.failed(failure)
@@ -304,6 +314,9 @@ class _Links:
         self.failure: Failed | None = None
         """Why the last dial failed; None after one that did not."""
         self.failures = 0
+        """In a row: dials that failed, and connections that were lost before they were of use."""
+        self.complaint = ""
+        """What the log was last told of them."""
         self.backing_off: asyncio.TimerHandle | None = None
         self.changed = asyncio.Event()
 
@@ -319,8 +332,12 @@ class _Links:
         self.failure = _CLOSING
         self.tell()
 
-    def succeeded(self) -> None:
-        self.failure, self.failures = None, 0
+    def proved(self) -> None:
+        """The service is good: the next failure is the first, and dials need not wait."""
+        self.failures, self.complaint = 0, ""
+        if self.backing_off is not None:
+            self.backing_off.cancel()
+            self.backing_off = None
 
     def failed(self, failure: Failed) -> None:
         self.failure = failure

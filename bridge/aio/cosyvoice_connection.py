@@ -139,6 +139,8 @@ class Connection:
         self.tasks_carried: int = 0
         self.is_usable: bool = True
         """False once it is being closed: no task may start on it."""
+        self.end: Failed = Failed("Closed", "the service closed the connection", retryable=True)
+        """How it ended, once `read` has returned."""
         self._socket = socket
         self._clock = clock
 
@@ -152,7 +154,6 @@ class Connection:
 
     async def read(self) -> None:
         """Hand everything over until the socket ends; a task that is still running is told."""
-        failure = Failed("Closed", "the service closed the connection", retryable=True)
         try:
             while True:
                 message = await self._socket.recv()
@@ -167,12 +168,12 @@ class Connection:
                 if not bearer.room.is_set():
                     await bearer.room.wait()
         except ConnectionClosed as error:
-            failure = Failed("Closed", _closed(error), retryable=True)
+            self.end = Failed("Closed", _closed(error), retryable=True)
         finally:
             self.is_usable = False
             if (bearer := self.bearer) is not None:
                 self.bearer = None
-                bearer.lost(failure)
+                bearer.lost(self.end)
 
     async def check(self, *, within_s: float) -> bool:
         """Ping and await the pong; True also while back-pressure keeps us from reading it."""

@@ -162,7 +162,7 @@ class PooledSpeech:
 
         A deadline that moves back with every frame costs nothing: the timer fires early once and is set anew.
         """
-        # Held back, the service owes no sound; it still owes the end of a cancelled task, and we that of a pause.
+        # Held back, the service owes no sound; but a cancel is still to be answered, a pause to be ended.
         is_held_back = not self.room.is_set() and self._task.state is ClientState.FINISHING
         deadline_ns = None if is_held_back else self._task.deadline_ns
         if deadline_ns is None:

@@ -278,11 +278,39 @@ async def test_a_connection_that_gives_no_sign_of_life_is_replaced() -> None:
         deaf.transport.abort()
 
 
-async def test_a_service_that_drops_what_it_accepts_is_not_stormed() -> None:
+async def test_a_service_that_drops_what_it_accepts_is_dialled_ever_more_seldom_and_named_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.get_running_loop()
+    begin_s = loop.time()
     async with running(Behaviour(drop_at_open=True)) as service, pool(service) as tts:
-        await eventually(lambda: tts.counters["lost"] >= 2)
+        await eventually(lambda: tts.counters["lost"] >= 3)
 
-        assert service.connections <= 3
+        # 0.1 s before the second dial and 0.3 s before the third.
+        assert loop.time() - begin_s >= 0.4
+        assert service.connections <= 4
+        warnings = [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
+        lost = "the service closed the connection with 1000"
+        assert warnings == [f"tts: a new connection to {service.url} was lost: {lost}"]
+
+
+async def test_a_connection_that_was_of_use_ends_the_pauses_between_dials(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    behaviour = Behaviour(status=503)
+    async with running(behaviour) as service, pool(service) as tts:
+        await eventually(lambda: tts.counters["dial_failures"] == 3)
+        behaviour.status = 0
+        await say(tts, "Hello.")
+        behaviour.status = 503
+        begin_s = asyncio.get_running_loop().time()
+        for socket in service.sockets:
+            socket.transport.abort()
+
+        await eventually(lambda: tts.counters["dial_failures"] == 5)
+
+        assert asyncio.get_running_loop().time() - begin_s < 0.9
+        assert caplog.text.count("answered 503") == 2
 
 
 async def test_closing_ends_every_speech_and_every_connection() -> None:
