@@ -21,7 +21,7 @@ _DATAGRAM_BYTES = 1500
 _RTCP_DRAIN = 16
 """RTCP packets taken from one socket per turn; a flood of them must not hold up voice."""
 _BACKLOG = 1024
-"""More than the usual receive buffer holds; a flood of packets must not hold up the other calls for longer."""
+"""More than the usual receive buffer holds; a flood of packets must not hold up the other calls."""
 
 
 def forget_backlog(fd: int) -> None:
