@@ -234,15 +234,21 @@ class CosyVoice:
             raise
         finally:
             self._links.dialling -= 1
+        try:
+            if not self._links.closed:
+                self._opened(connection)
+                await connection.read()
+        finally:
+            self._parted(connection)
+            # Nobody reads it any more. It is closed already, unless the client closes in this very moment.
+            connection.abort()
+
+    def _opened(self, connection: Connection) -> None:
         # The pauses between dials start anew only when the connection has proved to be of use.
         self._links.failure = None
         self.counters["dialled"] += 1
         self._stand_by(connection)
         self._tend()
-        try:
-            await connection.read()
-        finally:
-            self._parted(connection)
 
     def _parted(self, connection: Connection) -> None:
         was_ours = connection in self._links.idle or connection in self._links.busy

@@ -195,6 +195,11 @@ class Connection:
         self.is_usable = False
         await self._socket.close()
 
+    def abort(self) -> None:
+        """Close at once and without a word; harmless when it is closed."""
+        self.is_usable = False
+        self._socket.transport.abort()
+
     def _receive_text(self, bearer: Bearer, message: str) -> None:
         try:
             event = decode_event(message)

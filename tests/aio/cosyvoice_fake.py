@@ -79,6 +79,8 @@ class Behaviour:
 
     status: int = 0
     """Refuse the handshake with this status."""
+    hold_handshake: asyncio.Event | None = None
+    """Answer no handshake before this is set."""
     drop_after_frames: int = 0
     """Break the socket in mid-word."""
     drop_at_open: bool = False
@@ -109,8 +111,10 @@ class FakeService:
     sent_bytes: int = 0
     sockets: set[ServerConnection] = field(default_factory=set)
 
-    def refuse(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def refuse(self, connection: ServerConnection, request: Request) -> Response | None:
         self.headers.append(dict(request.headers.raw_items()))
+        if (hold := self.behaviour.hold_handshake) is not None:
+            await hold.wait()
         if self.behaviour.status:
             return connection.respond(HTTPStatus(self.behaviour.status), "no\n")
         return None

@@ -331,6 +331,29 @@ async def test_closing_ends_every_speech_and_every_connection() -> None:
             await say(tts, "Hello.")
 
 
+async def test_a_connection_that_opens_while_the_client_closes_is_closed_too() -> None:
+    behaviour = Behaviour()
+    async with running(behaviour) as service:
+        async with pool(service) as tts:
+            await tts.ready()
+            (deaf,) = service.sockets
+            behaviour.hold_handshake = asyncio.Event()
+            tts.speak(VOICE, FORMAT)
+            waiting = tts.speak(VOICE, FORMAT)
+            await eventually(lambda: len(service.headers) >= 2)
+            # Deaf to the closing handshake: the client is still closing when the other one opens.
+            deaf.transport.pause_reading()
+            closing = asyncio.create_task(tts.close())
+            with pytest.raises(SynthesisError, match="the client is closing"):
+                await heard_from(waiting)
+            behaviour.hold_handshake.set()
+
+            await closing
+
+        await eventually(lambda: service.connections >= 2 and service.sockets <= {deaf})
+        deaf.transport.abort()
+
+
 async def test_who_cancels_before_there_is_a_connection_takes_none() -> None:
     async with running() as service, pool(service, spares=0) as tts:
         speech = tts.speak(VOICE, FORMAT)
