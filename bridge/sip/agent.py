@@ -1,5 +1,6 @@
 """The SIP endpoint as one machine: datagrams and commands in, datagrams and events out (RFC 3261 §8)."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
@@ -37,6 +38,9 @@ class AgentSettings:
     max_calls_per_source: int = 256
     max_calls: int = 1024
     """More are answered 503."""
+    spare_transactions: int = 4096
+    """With more than these, beside four for each call, requests outside calls are answered without state:
+    forged sources are as many as their sender likes, and each transaction is kept for 32 s."""
 
 
 class Agent:
@@ -57,6 +61,7 @@ class Agent:
         self._guard = Guard(settings.allow, max_requests_per_s=settings.max_requests_per_s)
         self._layer = TransactionLayer(timers=timers)
         self._roster = Roster()
+        self._secret = ids.token(16).encode()
         self._outputs: list[Output] = []
 
     @property
@@ -145,7 +150,7 @@ class Agent:
         except wire.BadRequestError as error:
             self.counters["malformed"] += 1
             if is_allowed:
-                answer = error.answer(source=item.source, to_tag=self._ids.token(8))
+                answer = error.answer(source=item.source, to_tag=self._tag_for(item.data))
                 self._outputs.append(Send(answer, error.via.reply_address(item.source)))
             return
         except RemoteProtocolError:
@@ -193,7 +198,8 @@ class Agent:
         if (refusal := refusal_of_new(request)) is not None:
             return refusal
         is_full = request.method == "INVITE" and (
-            len(self._roster) >= self._settings.max_calls
+            self._is_crowded
+            or len(self._roster) >= self._settings.max_calls
             or self._roster.calls_with(item.source[0]) >= self._settings.max_calls_per_source
         )
         if is_full:
@@ -251,11 +257,22 @@ class Agent:
         status, extra = refusal
         if status >= 300:
             self.counters[f"refused_{status}"] += 1
+        tag = to_tag or self._tag_for(item.data)
+        response = respond(request, status, source=item.source, to_tag=tag, extra=extra)
+        if self._is_crowded:
+            self.counters["stateless"] += 1
+            self._outputs.append(Send(bytes(response), request.via.reply_address(item.source)))
+            return
         key = self._layer.open(request, source=item.source, now_ns=now_ns)
-        tag = to_tag or self._ids.token(8)
-        self._layer.respond(
-            key, respond(request, status, source=item.source, to_tag=tag, extra=extra), now_ns=now_ns
-        )
+        self._layer.respond(key, response, now_ns=now_ns)
+
+    @property
+    def _is_crowded(self) -> bool:
+        return len(self._layer) >= 4 * self._settings.max_calls + self._settings.spare_transactions
+
+    def _tag_for(self, data: bytes) -> str:
+        """Our tag in an answer without state: a repeated request gets the same one (§8.2.7)."""
+        return hashlib.blake2s(data, key=self._secret, digest_size=8).hexdigest()
 
     def _around(self, local_ip: str) -> Surroundings:
         place = LocalPlace(local_ip, self._settings.port, self._settings.user_agent)

@@ -125,6 +125,59 @@ def test_too_many_calls_altogether_are_refused() -> None:
     assert desk.lines() == ["503 INVITE"]
 
 
+def test_requests_beyond_all_bounds_are_answered_without_remembering_them() -> None:
+    desk = desk_with(max_calls=1, spare_transactions=0)
+    for number in range(4):
+        desk.hear(
+            raw("OPTIONS", branch=f"z9hG4bK{number}", call_id=f"c{number}"), (f"192.0.2.{number}", 5060)
+        )
+    desk.look()
+
+    for _ in range(2):
+        desk.hear(raw("OPTIONS", branch="z9hG4bKo", call_id="o"))
+    first, second = desk.sent()
+    desk.hear(raw("INVITE", branch="z9hG4bKi", call_id="i", body=OFFER))
+    refused = desk.response()
+    desk.hear(raw("ACK", branch="z9hG4bKi", call_id="i", to_tag=refused.to.tag))
+
+    assert isinstance(first, Response)
+    assert (first.status, refused.status, refused.headers.get("Retry-After")) == (200, 503, "10")
+    assert first.to.tag == second.to.tag != refused.to.tag
+    assert (desk.agent.transactions, desk.agent.counters["stateless"]) == (4, 3)
+    desk.wait(32_000)
+    desk.look()
+    assert called(desk, branch="z9hG4bKlater", call_id="later")
+    assert desk.agent.counters["stateless"] == 3
+
+
+def test_a_call_that_stands_is_served_however_many_requests_there_are() -> None:
+    desk = desk_with(max_calls=1, spare_transactions=0)
+    call = standing(desk)
+    desk.hear(raw("INVITE", branch="z9hG4bKre", to_tag=call, number=2, body=OFFER))
+    for number in range(4):
+        desk.hear(
+            raw("OPTIONS", branch=f"z9hG4bK{number}", call_id=f"c{number}"), (f"192.0.2.{number}", 5060)
+        )
+    desk.look()
+
+    desk.hear(raw("CANCEL", branch="z9hG4bKre", to_tag=call, number=2))
+    assert sorted(desk.lines()) == ["200 CANCEL", "487 INVITE"]
+    desk.hear(raw("BYE", branch="z9hG4bKb", to_tag=call, number=3))
+
+    assert desk.lines() == ["200 BYE"]
+    assert desk.agent.calls == 0
+
+
+def test_a_malformed_request_that_is_repeated_gets_the_same_answer() -> None:
+    desk = Desk()
+
+    for _ in range(2):
+        desk.hear(raw("OPTIONS", extra=("no header",)))
+
+    first, second = desk.sent()
+    assert bytes(first) == bytes(second)
+
+
 def test_malformed_datagrams_cost_one_counter_each() -> None:
     desk = Desk()
 
