@@ -3,18 +3,21 @@
 import errno
 import os
 import pwd
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from bridge.errors import SetupError
 
-__all__ = ["Holder", "Kind", "port_taken", "who_holds"]
+__all__ = ["Holder", "Kind", "Wanted", "port_taken", "refuse_taken", "who_holds"]
 
 Kind = Literal["udp", "tcp"]
 
 _LISTENING = "0A"
 _PROC = Path("/proc")
+_OUR_CHILD = "-m bridge.app.voice_process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,47 @@ class Holder:
         return f"{self.name} (process {self.pid} of user {self.user})"
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An address that a setting asks for."""
+
+    setting: str
+    listen: tuple[str, int]
+    kind: Kind
+
+
+def refuse_taken(wanted: Sequence[Wanted]) -> None:
+    """Try all addresses before anything is started, so that one line names everything that is in the way.
+
+    Raises:
+        SetupError: If one of them cannot be bound.
+    """
+    faults = [(want, error) for want in wanted if (error := _try(want)) is not None]
+    if not faults:
+        return
+    holders = {str(who_holds(want.listen[1], want.kind)) for want, _ in faults}
+    if len(faults) == 1 or len(holders) > 1 or any(e.errno != errno.EADDRINUSE for _, e in faults):
+        want, error = faults[0]
+        raise port_taken(want.listen, want.kind, setting=want.setting, cause=error)
+    places = ", ".join(f"{want.setting} {want.listen[0]}:{want.listen[1]}" for want, _ in faults)
+    others = " ".join(
+        f"--set {want.setting}={want.listen[0]}:{_another(want.listen[1])}" for want, _ in faults
+    )
+    raise SetupError(f"{places} are taken by {holders.pop()}; stop that, or choose others: {others}")
+
+
+def _try(want: Wanted) -> OSError | None:
+    kind = socket.SOCK_DGRAM if want.kind == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if want.kind == "tcp":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(want.listen)
+        except OSError as error:
+            return error
+    return None
+
+
 def who_holds(port: int, kind: Kind, *, proc: Path = _PROC) -> Holder | None:
     """Find the process that has `port` open; None if there is none or the platform does not tell."""
     sockets = _sockets_at(port, kind, proc)
@@ -40,7 +84,9 @@ def who_holds(port: int, kind: Kind, *, proc: Path = _PROC) -> Holder | None:
         return None
     for pid in _pids(proc):
         if _holds(proc / str(pid), set(sockets)):
-            return Holder(pid, _program(proc / str(pid)), _user(next(iter(sockets.values()))))
+            responsible = _responsible(pid, proc)
+            program = _program(proc / str(responsible))
+            return Holder(responsible, program, _user(next(iter(sockets.values()))))
     return Holder(None, "", _user(next(iter(sockets.values()))))
 
 
@@ -102,6 +148,19 @@ def _holds(process: Path, inodes: set[str]) -> bool:
         return any(_target(handle) in wanted for handle in (process / "fd").iterdir())
     except OSError:  # gone, or not ours to look at
         return False
+
+
+def _responsible(pid: int, proc: Path) -> int:
+    """Name the parent of a child that would only be started again."""
+    if not _program(proc / str(pid)).endswith(_OUR_CHILD):
+        return pid
+    try:
+        after_name = (
+            (proc / str(pid) / "stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2]
+        )
+        return int(after_name.split()[1])
+    except (OSError, ValueError, IndexError):
+        return pid
 
 
 def _target(handle: Path) -> str:

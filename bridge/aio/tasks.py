@@ -23,7 +23,7 @@ class Tasks:
     Args:
         name: Prefix of every task's name, e.g. ``"sip"``.
         on_failure: Called on the loop with the task's name and its exception.
-        patience_s: How long `close` waits for tasks that do not end when they are cancelled; None is for ever.
+        patience_s: How long `close` waits for tasks that do not end when cancelled; None is for ever.
     """
 
     def __init__(

@@ -1,5 +1,7 @@
 """What each part of the bridge is told, out of the settings."""
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +47,8 @@ def route_table(config: Config, agent: Agent | None) -> list[Route]:
     ]
     if agent is not None:
         return [replace(routes[-1], to="*", agent=agent)]
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # agents stand beside the settings, as with python -m
     for route in routes:
         _ = route.run
     return routes

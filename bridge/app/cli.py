@@ -118,9 +118,6 @@ def call(
     """
     settings = _read(config, [*_FRESH_PORTS, *(sets or ()), f"routes.0.agent={agent}"]).config
     configure_log(settings.log.level, settings.log.format)
-    from bridge.app.dial import admit
-
-    admit(uri, settings.sip)
     from bridge.app.server import call as place_call
 
     raise typer.Exit(place_call(settings, uri))

@@ -5,7 +5,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from argparse import ArgumentParser
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 
 from bridge.aio.cosyvoice import CosyVoice
 from bridge.aio.http import HttpServer
+from bridge.aio.ports_taken import Wanted, refuse_taken
 from bridge.aio.sip import SipEndpoint
 from bridge.aio.tasks import Tasks
 from bridge.app.assembly import (
@@ -27,6 +29,7 @@ from bridge.app.assembly import (
     voice_settings,
 )
 from bridge.app.config import Config, embedded_url, load
+from bridge.app.dial import admit
 from bridge.app.log import configure
 from bridge.app.meter import Meter
 from bridge.app.metrics import Metrics
@@ -83,19 +86,24 @@ def run(config: Config) -> int:
     return asyncio.run(serve(config))
 
 
-def serve_agent(agent: Agent, *, file: Path | None = None, sets: Sequence[str] = ()) -> int:
+def serve_agent(agent: Agent, *, arguments: Sequence[str] | None = None) -> int:
     """Answer every call with `agent` until a signal; the shortest way from a coroutine to a phone.
+
+    The command line takes ``--config FILE`` and ``--set section.key=value`` as `cosybridge serve` does.
 
     Args:
         agent: The coroutine function that serves a call.
-        file: Settings file; None reads ``./bridge.toml`` if it is there.
-        sets: Single settings, ``section.key=value``; the environment counts as well.
+        arguments: Words of the command line; None reads this process's own.
 
     Raises:
         ConfigError: If a setting is wrong.
         SetupError: If a port is taken or a child does not come up.
     """
-    config = load(file, sets=sets)
+    parser = ArgumentParser(description="Answer phone calls with this agent until Ctrl-C.")
+    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
+    parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    given = parser.parse_args(arguments)
+    config = load(given.config, sets=given.set)
     configure(config.log.level, config.log.format)
     return asyncio.run(serve(config, agent=agent))
 
@@ -117,24 +125,38 @@ async def serve(config: Config, *, agent: Agent | None = None) -> int:
         EngineError: If the media process does not come up.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
+    starting = asyncio.current_task()
 
     def on_signal() -> None:
+        if starting is not None:
+            starting.cancel()
         (hurry if stop.is_set() else stop).set()
 
+    _on_signals(on_signal)
+    try:
+        async with open_bridge(config, agent=agent) as bridge, Tasks("serve") as tasks:
+            starting = None
+            announcing = tasks.start(_announce(bridge), name="announce")
+            await stop.wait()
+            announcing.cancel()  # a call to ourselves is not worth waiting for
+            await bridge.drain(config.call.drain_s, hurry=hurry)
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+    return 0
+
+
+def _on_signals(handler: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    async with open_bridge(config, agent=agent) as bridge, Tasks("serve") as tasks:
-        tasks.start(_announce(bridge), name="announce")
-        await stop.wait()
-        await bridge.drain(config.call.drain_s, hurry=hurry)
-    return 0
+        loop.add_signal_handler(number, handler)
 
 
 @asynccontextmanager
 async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIterator[Bridge]:
     """Start every part in the order of need and stop them in the reverse order."""
     clock, dice, metrics = SystemClock(), SystemDice(), Metrics()
+    _refuse_taken_ports(config)
     async with AsyncExitStack() as stack:
         voice, engine = await _start_children(config, stack, metrics)
         embedded, synthesizer = await _start_clients(config, voice, stack)
@@ -165,12 +187,24 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
         http = await HttpServer.start(http_settings(config), web, dice=dice)
         stack.push_async_callback(http.close)
         bridge.page_url = http.url
+        if config.http.token is not None:  # whoever chose it knows it; a journal need not
+            bridge.page_url = http.url.replace(http.token, "(your http.token)")
         try:
             await synthesizer.ready()
         except SynthesisError as error:
             # The line stays up: the service may come back, and refusing calls is the agent's to decide.
             _log.error("no voice: %s", error)
         yield bridge
+
+
+def _refuse_taken_ports(config: Config) -> None:
+    wanted = [
+        Wanted("sip.listen", config.sip.listen, "udp"),
+        Wanted("http.listen", config.http.listen, "tcp"),
+    ]
+    if config.tts_server.enabled:
+        wanted.append(Wanted("tts_server.listen", config.tts_server.listen, "tcp"))
+    refuse_taken(wanted)
 
 
 async def _start_children(
@@ -285,8 +319,26 @@ def _route_address() -> str:
 
 
 async def _call(config: Config, uri: str) -> int:
-    async with open_bridge(config) as bridge:
-        trace = await bridge.exchange.dial(bridge.endpoint, uri, route_table(config, None)[0])
+    destination = admit(uri, config.sip)
+    route = route_table(config, None)[0]
+    async with open_bridge(config) as bridge, Tasks("call") as tasks:
+        calling = tasks.start(
+            bridge.exchange.dial(bridge.endpoint, uri, route, destination=destination), name=uri
+        )
+
+        def on_signal() -> None:
+            if len(bridge.exchange):
+                bridge.exchange.end_all("bridge stopped")
+            else:
+                calling.cancel()
+
+        _on_signals(on_signal)
+        _say(f"calling {uri} …")
+        try:
+            trace = await calling
+        except asyncio.CancelledError:
+            _say("call given up")
+            return 1
     spoken, cut = len(trace.utterances), len(trace.barge_ins)
     _say(f"call ended: {trace.reason}; {spoken} utterances, {cut} of them interrupted")
     return 0

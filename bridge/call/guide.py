@@ -3,6 +3,7 @@
 import re
 
 from bridge.call.agent import Call
+from bridge.call.turns import Said
 
 __all__ = ["guide"]
 
@@ -26,25 +27,32 @@ _SENTENCE = re.compile(r"[^.!?]*[.!?]\s*")
 
 async def guide(call: Call) -> None:
     """Greet, give the tour, read digits back, say goodbye after 20 s without a digit."""
-    await call.say(call.greeting or GREETING, interruptible="dtmf")
+    said = await call.say(call.greeting or GREETING)
+    if said.interrupted:
+        await _listen(call, said)
     rest = TOUR
     while rest:
         said = await call.say(rest)
         rest = said.unheard
         if said.interrupted:
-            await _read_back(call, timeout_s=_KEY_HELD_S if said.cause == "dtmf" else 0)
-            await call.quiet(lasting_ms=500)
-            await call.say(_recap(said.heard), interruptible="none")
+            await _listen(call, said)
+            await call.say(_recap(said.heard))
     while await _read_back(call, timeout_s=_LISTEN_S):
         pass
-    await call.say(GOODBYE, interruptible="none")
+    await call.say(GOODBYE)
+
+
+async def _listen(call: Call, said: Said) -> None:
+    """Let the caller finish, be it a sentence or a key."""
+    await _read_back(call, timeout_s=_KEY_HELD_S if said.cause == "dtmf" else 0)
+    await call.quiet(lasting_ms=500)
 
 
 async def _read_back(call: Call, *, timeout_s: float) -> bool:
     digits = await call.digits(max_digits=1, timeout_s=timeout_s, terminator="")
     if digits:
         name = {"*": "star", "#": "hash"}.get(digits, digits)
-        await call.say(f"You pressed {name}.", interruptible="dtmf")
+        await call.say(f"You pressed {name}.")
     return bool(digits)
 
 

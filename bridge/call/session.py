@@ -94,8 +94,7 @@ class Session:
         self.route: Route = route
         self.to_user: str = to_user
         self.remote_uri: str = remote_uri
-        self.is_held: bool = False
-        """Set by a re-INVITE that holds us; held calls may be silent for as long as they like."""
+        self._is_held = False
         self.hearing: Hearing = Hearing(clock)
         self.speaker: Speaker = Speaker(
             leg,
@@ -125,9 +124,9 @@ class Session:
 
     def hold(self, is_held: bool) -> None:
         """Take note of what a description says: whether the peer may be silent for as long as it likes."""
-        if self.is_held and not is_held:
+        if self._is_held and not is_held:
             self._live_since_ns = self._clock.now_ns()
-        self.is_held = is_held
+        self._is_held = is_held
 
     def media(self) -> dict[str, float]:
         """The leg's counters as they are now."""
@@ -153,6 +152,7 @@ class Session:
         self.trace.state, self.trace.answered_ns = "up", self._clock.now_ns()
         self._live_since_ns = self.trace.answered_ns
         self._observer.call_started(self.trace)
+        _log.info("call %s: %s, up", self.trace.id, self.trace.direction)
         try:
             async with Tasks(f"call {self.trace.id}", patience_s=_LEAVE_S) as tasks:
                 if self._settings.recordings is not None:
@@ -177,6 +177,7 @@ class Session:
         self.trace.state, self.trace.reason = "ended", self._ending.result()
         self.trace.ended_ns = self._clock.now_ns()
         self._observer.call_ended(self.trace)
+        _log.info("call %s: ended: %s", self.trace.id, self.trace.reason)
 
     async def _run_agent(self) -> None:
         try:
@@ -202,7 +203,7 @@ class Session:
             over_ns = started_ns + int(self._settings.max_duration_s * 1e9)
             if now_ns >= over_ns:
                 return self.end("maximum duration reached")
-            if self.is_held:
+            if self._is_held:
                 self._live_since_ns = now_ns
             last_ns = max(self._live_since_ns, self._leg.status.last_rx_ns)
             silent_ns = last_ns + int(self._settings.inactivity_s * 1e9)

@@ -32,6 +32,7 @@ from bridge.plane.events import (
 )
 from bridge.plane.ring import PlayoutWriter
 from bridge.ports import Clock, Speech, Synthesizer, Voice
+from bridge.speech.heard import Heard
 
 __all__ = ["INTERRUPTIBLE", "Said", "Speaker", "SpeakingLeg"]
 
@@ -141,11 +142,26 @@ class Speaker:
             except SynthesisError as error:
                 turn.record.failure = error.code
                 raise
+            except asyncio.CancelledError:
+                # Hung up, or given up by the agent: what was played so far is what was heard.
+                _split(turn, script.text, max(turn.record.start_sample, self._leg.writer.played))
+                raise
             finally:
                 turn.record.text = script.text
                 await script.close()
                 await self._leave_floor(turn)
-            return _account(turn, script.text, flushed)
+            if flushed is None:
+                turn.record.heard = script.text
+                return Said(heard=script.text, unheard="", interrupted=False)
+            outcome = _split(turn, script.text, flushed.position)
+            turn.record.interrupted = True
+            return Said(
+                outcome.heard,
+                outcome.unheard,
+                interrupted=True,
+                estimated=outcome.estimated,
+                cause=flushed.cause,
+            )
 
     async def play(self, pcm: NDArray[np.int16], *, interruptible: str = "any") -> float:
         """Play recorded sound at the leg's rate; return the seconds of it that were heard.
@@ -159,7 +175,7 @@ class Speaker:
                 flushed = await self._race(turn, turn.put(pcm))
             finally:
                 await self._leave_floor(turn)
-            end = flushed.position if flushed else turn.record.end_sample
+            end = flushed.position if flushed else turn.written
             turn.record.interrupted, turn.record.end_sample = flushed is not None, end
             return (end - turn.record.start_sample) / self._workshop.rate
 
@@ -243,7 +259,7 @@ class Speaker:
         writer.close_utterance(turn.epoch)
         ends: set[asyncio.Future[Any]] = {turn.idle, turn.flushed}
         while turn.is_pending and not self._is_closed:
-            left_s = (turn.record.end_sample - writer.played) / self._workshop.rate
+            left_s = (turn.written - writer.played) / self._workshop.rate
             # The event normally ends this wait; the timeout covers a report lost to a full pipe.
             await asyncio.wait(ends, timeout=left_s + 0.1, return_when=asyncio.FIRST_COMPLETED)
             if turn.flushed.done() or turn.idle.done():
@@ -261,7 +277,10 @@ class Speaker:
             self._duck = None
         elif flushed.cause == "speech" and (voice := self._caller_voice) is not None:
             # Judged without a duck, while ducks rested: the flush itself is what silenced us.
-            record.t0, record.t1, record.t2 = voice.onset_ns, voice.at_ns, flushed.at_ns
+            # A voice that was there before us is judged from our own first sound on.
+            since_ns = turn.record.first_audio_ns or 0
+            record.t0, record.t1 = max(voice.onset_ns, since_ns), max(voice.at_ns, since_ns)
+            record.t2 = flushed.at_ns
         record.t3, record.t4 = flushed.verdict_ns, flushed.at_ns
         record.t5 = await turn.cancel()
         record.t6 = self.bind().bound_ns or None
@@ -286,7 +305,7 @@ class Speaker:
         turn = self._turn
         if turn is None or turn.idle.done() or not turn.is_written:
             return  # an earlier turn's end, or a gap that the service is about to fill
-        if event.position >= turn.record.end_sample:
+        if event.position >= turn.written:
             turn.idle.set_result(None)
 
     def _note_audible(self, event: SpeechStarted) -> None:
@@ -310,20 +329,12 @@ class Speaker:
         return self._trace.barge_ins[-1] if self._trace.barge_ins else None
 
 
-def _account(turn: Utterance, text: str, flushed: Flushed | None) -> Said:
-    """Say what became of the utterance, and keep it in its record."""
+def _split(turn: Utterance, text: str, position: int) -> Heard:
+    """Keep in the utterance's record what was heard of it before the sample `position`."""
     record = turn.record
-    if flushed is None:
-        record.heard = text
-        return Said(heard=text, unheard="", interrupted=False)
-    outcome = turn.heard(text, flushed.position)
-    record.end_sample = flushed.position
-    record.interrupted, record.estimated = True, outcome.estimated
+    position = min(position, turn.written)
+    outcome = turn.heard(text, position)
+    record.end_sample = position
+    record.estimated = outcome.estimated
     record.heard, record.unheard = outcome.heard, outcome.unheard
-    return Said(
-        outcome.heard,
-        outcome.unheard,
-        interrupted=True,
-        estimated=outcome.estimated,
-        cause=flushed.cause,
-    )
+    return outcome

@@ -76,6 +76,8 @@ class Utterance:
         """Done when its last sample was sent."""
         self.is_written: bool = False
         """Whether all of its sound is in the ring."""
+        self.written: int = record.start_sample
+        """Index after the last sample written."""
         self._workshop = workshop
         self._parts: list[_Part] = []
 
@@ -83,7 +85,7 @@ class Utterance:
     def is_pending(self) -> bool:
         """Whether samples of it wait in the ring to be played."""
         writer = self._workshop.writer
-        return writer.is_current(self.epoch) and writer.played < self.record.end_sample
+        return writer.is_current(self.epoch) and writer.played < self.written
 
     @property
     def bound_ns(self) -> int | None:
@@ -128,7 +130,7 @@ class Utterance:
             if self._workshop.is_closed():
                 raise CallEnded("nobody is on the line")
             accepted = writer.write(samples, epoch=self.epoch)
-            self.record.end_sample = writer.write_index
+            self.written = self.record.end_sample = writer.write_index
             samples = samples[accepted:]
             if samples.size:
                 if writer.epoch != self.epoch:
@@ -144,7 +146,7 @@ class Utterance:
             self._words(),
             played_ms=(position - start) * 1000 // rate,
             finished=False,
-            total_ms=(self.record.end_sample - start) * 1000 // rate if self.is_written else None,
+            total_ms=(self.written - start) * 1000 // rate if self.is_written else None,
         )
 
     async def _begin_part(self, offset: int) -> _Part:
@@ -181,7 +183,7 @@ class Utterance:
 
     def _delivered(self, script: Script, part: _Part) -> int:
         """Count the characters of a failed part that are already in the ring."""
-        played_ms = (self.record.end_sample - part.start_sample) * 1000 // self._workshop.rate
+        played_ms = (self.written - part.start_sample) * 1000 // self._workshop.rate
         text = script.text[part.text_offset : part.text_offset + part.sent]
         if not played_ms:
             return 0

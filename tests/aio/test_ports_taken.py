@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.aio.ports_taken import Holder, port_taken, who_holds
+from bridge.aio.ports_taken import Holder, Wanted, port_taken, refuse_taken, who_holds
+from bridge.errors import SetupError
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -108,3 +109,49 @@ def test_every_refusal_is_one_sentence(number: int, sentence: str) -> None:
     cause = OSError(number, "no more files")
 
     assert str(port_taken(("192.0.2.1", 60000), "udp", setting="sip.listen", cause=cause)) == sentence
+
+
+def test_a_child_of_a_bridge_answers_for_its_parent(tmp_path: Path) -> None:
+    proc = machine(
+        tmp_path,
+        tcp=row(8090, "0A", 5),
+        holders={70: (5, "python -m bridge.app.voice_process"), 60: (6, "cosybridge serve")},
+    )
+    (proc / "70" / "stat").write_text("70 (py (thon)) S 60 70 70 0")
+
+    holder = who_holds(8090, "tcp", proc=proc)
+
+    assert holder is not None
+    assert (holder.pid, holder.name) == (60, "cosybridge")
+
+
+def test_everything_that_is_in_the_way_is_named_at_once() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone,
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as page,
+    ):
+        for taken in (phone, page):
+            taken.bind(("127.0.0.1", 0))
+        page.listen()
+        wanted = [
+            Wanted("sip.listen", phone.getsockname(), "udp"),
+            Wanted("http.listen", page.getsockname(), "tcp"),
+            Wanted("tts_server.listen", ("127.0.0.1", 0), "tcp"),
+        ]
+
+        with pytest.raises(
+            SetupError, match=r"sip\.listen .*, http\.listen .* are taken by .*; stop that"
+        ) as caught:
+            refuse_taken(wanted)
+
+    assert f"process {os.getpid()}" in str(caught.value)
+    assert "tts_server" not in str(caught.value)
+    refuse_taken(wanted)
+
+
+def test_one_port_that_is_in_the_way_is_told_as_ever() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        phone.bind(("127.0.0.1", 0))
+
+        with pytest.raises(SetupError, match=r"is taken by .*--set sip\.listen="):
+            refuse_taken([Wanted("sip.listen", phone.getsockname(), "udp")])

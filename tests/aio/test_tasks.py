@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -69,3 +70,24 @@ async def test_a_task_may_close_its_own_group() -> None:
 
     assert other.cancelled()
     assert not closer.cancelled()
+
+
+async def test_a_task_that_does_not_end_is_left_behind_after_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    release = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not release.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await release.wait()
+
+    tasks = Tasks("call", patience_s=0)
+    task = tasks.start(stubborn(), name="agent")
+    await asyncio.sleep(0)
+
+    await tasks.close()
+
+    assert "call:agent does not end when it is cancelled" in caplog.text
+    release.set()
+    await asyncio.wait({task})

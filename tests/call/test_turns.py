@@ -233,9 +233,13 @@ async def test_a_sentence_that_the_agent_abandons_is_not_heard_to_its_end() -> N
     stage = Stage()
 
     saying = await stage.saying()
+    stage.leg.columns.played[0] = 2 * SAMPLES_PER_WORD
     saying.cancel()
     await stage.turns()
     assert int(stage.leg.columns.epoch[0]) == 1
+    record = stage.trace.utterances[0]
+    assert (record.heard, record.unheard) == ("one two ", "three four five.")
+    assert record.end_sample == 2 * SAMPLES_PER_WORD
     assert not saying.done()
     stage.speaker.on_event(stage.leg.flushed(stage.clock.advance(2), cause="command"))
     with pytest.raises(asyncio.CancelledError):
