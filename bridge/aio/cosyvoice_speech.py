@@ -188,8 +188,10 @@ class PooledSpeech:
             raise _error(failure)
         if self._was_cancelled:
             return
-        message = "the task was ended because its text paused"
-        raise SynthesisError(message, code="Timeout", retryable=True)
+        if self._task.was_silent:
+            message = "the task was ended because its text paused"
+            raise SynthesisError(message, code="Timeout", retryable=True)
+        raise SynthesisError("the service ended the task before its text", code="Closed", retryable=True)
 
 
 def _error(failure: Failed) -> SynthesisError:

@@ -74,6 +74,8 @@ class ClientTask:
         self.state: ClientState = ClientState.WAITING
         self.strays: int = 0
         """Events of other tasks and sound outside a running task: dropped and counted."""
+        self.was_silent: bool = False
+        """The task was ended by us, since its text paused for too long."""
         self._run = run
         self._patience = patience or ClientPatience()
         self._timeline = WordTimeline(rate)
@@ -260,6 +262,7 @@ class ClientTask:
 
     def _silent(self, *, now_ns: int) -> None:
         """No text for long: end the task ourselves, so that the connection outlives it."""
+        self.was_silent = True
         if self._timeline.text:
             self._step(ClientStep.COMPLETE)
             self._since_ns = now_ns

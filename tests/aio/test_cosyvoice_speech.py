@@ -11,7 +11,7 @@ from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.cosyvoice.formats import TaskParameters
-from bridge.cosyvoice.message import FinishTask, RunTask, TaskStarted, decode_action
+from bridge.cosyvoice.message import FinishTask, RunTask, TaskFinished, TaskStarted, decode_action
 from bridge.cosyvoice.task import ClientPatience, ClientTask
 from bridge.errors import LocalProtocolError, SynthesisError
 from bridge.ports import Speech, WordTime
@@ -38,8 +38,8 @@ class Wire:
         return decode_action(self.texts[-1]) == finish
 
 
-async def held_back(wire: Wire, patience: ClientPatience) -> PooledSpeech:
-    """A speech with more sound than its listener wants."""
+async def begun(wire: Wire, patience: ClientPatience | None = None) -> PooledSpeech:
+    """A speech whose service has its first text."""
     run = RunTask("task", VOICE.model, TaskParameters(VOICE.name, "pcm", 8000).to_wire())
     speech = PooledSpeech(
         ClientTask(run, rate=8000, patience=patience),
@@ -51,6 +51,12 @@ async def held_back(wire: Wire, patience: ClientPatience) -> PooledSpeech:
     speech.bind(cast("Connection", wire))
     speech.receive(TaskStarted("task"))
     await speech.send_text("Hello. ")
+    return speech
+
+
+async def held_back(wire: Wire, patience: ClientPatience) -> PooledSpeech:
+    """A speech with more sound than its listener wants."""
+    speech = await begun(wire, patience)
     speech.receive(bytes(1600))
     assert not speech.room.is_set()
     return speech
@@ -134,6 +140,17 @@ async def test_a_text_that_pauses_too_long_is_ended_and_says_so() -> None:
         ) as caught:
             await speech.send_text(" again.")
         assert caught.value.retryable
+
+
+async def test_a_service_that_ends_a_task_by_itself_is_not_called_our_pause() -> None:
+    wire = Wire()
+    speech = await begun(wire)
+    speech.receive(TaskFinished("task"))
+
+    with pytest.raises(SynthesisError, match="Closed: the service ended the task before its text"):
+        await speech.send_text("more")
+
+    assert wire.freed == [True]
 
 
 async def test_a_task_that_gets_no_text_gives_its_connection_back() -> None:

@@ -231,9 +231,11 @@ def test_a_text_that_pauses_is_ended_before_the_service_fails_it() -> None:
     task.receive(b"\x01\x02", now_ns=2 * S)
     task.resumed(now_ns=3 * S)
     task.drain()
+    assert not task.was_silent
 
     task.handle_timeout(now_ns=21 * S)
 
+    assert task.was_silent
     assert task.drain() == [FinishTask("t")]
     assert not task.send_text("more", now_ns=22 * S)
     task.finish(now_ns=22 * S)
