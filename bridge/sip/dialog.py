@@ -1,12 +1,22 @@
 """What two user agents know of each other during a call (RFC 3261 §12)."""
 
+import ipaddress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bridge.errors import RemoteProtocolError
 from bridge.sip.grammar import NameAddr, Uri
 from bridge.sip.message import Headers, Request, Response
 
-__all__ = ["Dialog", "LocalPlace"]
+__all__ = ["Dialog", "LocalPlace", "Whereabouts"]
+
+_BEHIND_NAT = tuple(
+    map(
+        ipaddress.IPv4Network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+    )
+)
+"""Networks that are as many as there are NATs; an address in one of them says nothing outside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,15 @@ class LocalPlace:
         return f"SIP/2.0/UDP {self.ip}:{self.port};rport;branch={branch}"
 
 
+class Whereabouts(NamedTuple):
+    """How a peer can be reached."""
+
+    target: Uri
+    """Its Contact: where requests are addressed to."""
+    fallback: tuple[str, int] | None
+    """Where to send when the Contact lies behind a NAT and no proxy is in the path."""
+
+
 @dataclass(slots=True)
 class Dialog:
     """State that every request within the call is built from, and checked against."""
@@ -38,13 +57,10 @@ class Dialog:
     """The peer's address with tag, as it wrote it."""
     local_tag: str
     remote_tag: str
-    target: Uri
-    """The peer's Contact: where requests are addressed to."""
+    peer: Whereabouts
     route_set: tuple[str, ...]
     """Proxies that want to stay in the path, ours first."""
     place: LocalPlace
-    fallback: tuple[str, int] | None = None
-    """Where to send when the peer's Contact lies behind a NAT and no proxy is in the path."""
     local_seq: int = 0
     """Number of our last request; 0 before the first."""
     remote_seq: int = field(default=-1)
@@ -59,46 +75,58 @@ class Dialog:
         Raises:
             RemoteProtocolError: If the INVITE has no usable Contact, or a broken Record-Route.
         """
-        target = _target(invite)
-        is_behind_nat = source[0] != invite.via.host == target.host
         return cls(
             call_id=invite.call_id,
             local=f"{invite.headers.get('To')};tag={local_tag}",
             remote=invite.headers.get("From") or "",
             local_tag=local_tag,
             remote_tag=invite.from_.tag,
-            target=target,
+            peer=_whereabouts(invite, _target(invite), source=source),
             route_set=_routes(invite),
             place=place,
-            fallback=source if is_behind_nat else None,
             remote_seq=invite.cseq.number,
         )
 
     @classmethod
-    def of_caller(cls, invite: Request, response: Response, *, place: LocalPlace) -> "Dialog":
+    def of_caller(
+        cls,
+        invite: Request,
+        response: Response,
+        *,
+        place: LocalPlace,
+        source: tuple[str, int] | None = None,
+    ) -> "Dialog":
         """Set up the side that called, from the 2xx (§12.1.2).
 
         Raises:
             RemoteProtocolError: If the response has no usable Contact, or a broken Record-Route.
         """
+        target = _target(response)
+        # A response has no Via of its sender: its private Contact alone shows the NAT.
+        is_behind_nat = source is not None and _is_hidden(target.host, source[0])
         return cls(
             call_id=invite.call_id,
             local=invite.headers.get("From") or "",
             remote=response.headers.get("To") or "",
             local_tag=invite.from_.tag,
             remote_tag=response.to.tag,
-            target=_target(response),
+            peer=Whereabouts(target, source if is_behind_nat else None),
             route_set=_routes(response)[::-1],
             place=place,
             local_seq=invite.cseq.number,
         )
 
     @property
+    def target(self) -> Uri:
+        """The peer's Contact."""
+        return self.peer.target
+
+    @property
     def destination(self) -> tuple[str, int]:
         """Host and port that the next request is sent to (§8.1.2)."""
         if self.route_set:
             return NameAddr.parse(self.route_set[0]).uri.destination
-        return self.fallback or self.target.destination
+        return self.peer.fallback or self.target.destination
 
     def has(self, request: Request) -> bool:
         """Whether the request belongs to this dialog; its To tag is taken as ours (§12.2.2)."""
@@ -111,14 +139,14 @@ class Dialog:
         self.remote_seq = request.cseq.number
         return True
 
-    def refresh(self, message: Request | Response) -> None:
-        """Follow the peer to a new Contact, if it names one (§12.2.1.2, §12.2.2).
+    def whereabouts(self, request: Request, *, source: tuple[str, int]) -> Whereabouts:
+        """Where the peer will be if this re-INVITE is accepted (§12.2.2); `peer` follows it then.
 
         Raises:
-            RemoteProtocolError: If it is malformed.
+            RemoteProtocolError: If its Contact is malformed.
         """
-        if message.contact is not None:
-            self.target = _target(message)
+        target = self.target if request.contact is None else _target(request)
+        return _whereabouts(request, target, source=source)
 
     def request(self, method: str, *, branch: str) -> Request:
         """Build the next request to the peer."""
@@ -152,6 +180,20 @@ def _target(message: Request | Response) -> Uri:
     if contact is None or contact.uri.scheme not in ("sip", "sips"):
         raise RemoteProtocolError("no SIP Contact to send requests to", rule="RFC 3261 §12.1")
     return contact.uri
+
+
+def _whereabouts(request: Request, target: Uri, *, source: tuple[str, int]) -> Whereabouts:
+    is_behind_nat = source[0] != request.via.host == target.host
+    return Whereabouts(target, source if is_behind_nat else None)
+
+
+def _is_hidden(host: str, source_ip: str) -> bool:
+    """Whether `host` is an address of a network that `source_ip` is not in, nor anybody else."""
+    try:
+        address, source = ipaddress.IPv4Address(host), ipaddress.IPv4Address(source_ip)
+    except ValueError:
+        return False
+    return any(address in network and source not in network for network in _BEHIND_NAT)
 
 
 def _routes(message: Request | Response) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from bridge.errors import RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.sip.answers import UnackedAnswers
-from bridge.sip.dialog import Dialog, LocalPlace
+from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
 from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, respond
@@ -134,6 +134,8 @@ class Surroundings:
 class _PendingOffer:
     request: Request
     source: tuple[str, int]
+    peer: Whereabouts
+    """Where to find the peer once this is accepted; until then it is where it was."""
 
 
 def new_branch(ids: IdSource) -> str:
@@ -218,7 +220,8 @@ class Session(ABC):
 
     def accept_offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
         """Answer a re-INVITE; nothing happens if the call has ended meanwhile."""
-        if (pending := self._offers.pop(ticket, None)) is not None:
+        if (pending := self._offers.pop(ticket, None)) is not None and self.dialog is not None:
+            self.dialog.peer = pending.peer
             self._succeed(pending.request, ticket, sdp, source=pending.source, now_ns=now_ns)
 
     def refuse_offer(self, ticket: str, status: int, *, now_ns: int) -> None:
@@ -229,13 +232,18 @@ class Session(ABC):
     def _reinvited(
         self, dialog: Dialog, request: Request, key: str, *, source: tuple[str, int], now_ns: int
     ) -> None:
-        if (refusal := self._refusal_of_reinvite(dialog, request)) is not None:
+        if (refusal := self._refusal_of_reinvite(request)) is not None:
             self._refuse(request, key, refusal, source=source, now_ns=now_ns)
             return
-        self._offers[key] = _PendingOffer(request, source)
+        try:
+            peer = dialog.whereabouts(request, source=source)
+        except RemoteProtocolError:
+            self._refuse(request, key, (400, []), source=source, now_ns=now_ns)
+            return
+        self._offers[key] = _PendingOffer(request, source, peer)
         self._outputs.append(Offered(self.call, key, request.body))
 
-    def _refusal_of_reinvite(self, dialog: Dialog, request: Request) -> Refusal | None:
+    def _refusal_of_reinvite(self, request: Request) -> Refusal | None:
         if self.state in (State.ENDING, State.CLOSING):
             return 481, []
         if self.state is State.INVITED or self._offers:
@@ -243,10 +251,6 @@ class Session(ABC):
             return 500, [("Retry-After", "2")]
         if self._answers.awaits_answer:
             return 491, []
-        try:
-            dialog.refresh(request)
-        except RemoteProtocolError:
-            return 400, []
         return refusal_of_content(request)
 
     def _acknowledged(self, request: Request, *, now_ns: int) -> None:

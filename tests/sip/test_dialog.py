@@ -90,10 +90,52 @@ def test_a_contact_elsewhere_is_believed_though_the_sender_is_behind_a_nat() -> 
 def test_a_peer_that_moves_is_followed() -> None:
     dialog = callee()
 
-    dialog.refresh(request("INVITE", number=2, contact="<sip:lena@192.0.2.4:1234>"))
-    dialog.refresh(request("INVITE", number=3, contact=None))
+    dialog.peer = dialog.whereabouts(
+        request("INVITE", number=2, contact="<sip:lena@192.0.2.4:1234>"), source=PHONE
+    )
+    dialog.peer = dialog.whereabouts(request("INVITE", number=3, contact=None), source=PHONE)
 
     assert dialog.destination == ("192.0.2.4", 1234)
+
+
+def test_a_peer_whose_nat_opens_another_port_is_followed_there() -> None:
+    behind = request("INVITE", via="SIP/2.0/UDP 10.0.0.7:5060", contact="<sip:lena@10.0.0.7>")
+    dialog = Dialog.of_callee(behind, local_tag="bot", place=PLACE, source=("192.0.2.2", 33333))
+
+    dialog.peer = dialog.whereabouts(behind, source=("192.0.2.3", 44444))
+
+    assert dialog.destination == ("192.0.2.3", 44444)
+    assert dialog.target.host == "10.0.0.7"
+
+
+@pytest.mark.parametrize(
+    ("contact", "source", "destination"),
+    [
+        ("<sip:x@192.168.7.7:5070>", ("198.51.100.1", 9), ("198.51.100.1", 9)),
+        ("<sip:x@192.168.7.7:5070>", ("10.0.0.9", 9), ("10.0.0.9", 9)),
+        ("<sip:x@10.0.0.50:5070>", ("10.0.0.9", 9), ("10.0.0.50", 5070)),
+        ("<sip:x@203.0.113.7:5070>", ("10.0.0.9", 9), ("203.0.113.7", 5070)),
+        ("<sip:x@phone.example.com:5070>", ("10.0.0.9", 9), ("phone.example.com", 5070)),
+        ("<sip:x@192.168.7.7:5070>", None, ("192.168.7.7", 5070)),
+    ],
+)
+def test_a_callee_behind_a_nat_is_reached_where_its_answer_came_from(
+    contact: str, source: tuple[str, int] | None, destination: tuple[str, int]
+) -> None:
+    invite = request("INVITE")
+
+    dialog = Dialog.of_caller(invite, reply(invite, 200, contact=contact), place=PLACE, source=source)
+
+    assert dialog.destination == destination
+
+
+def test_a_recorded_route_goes_before_what_a_nat_shows() -> None:
+    invite = request("INVITE", extra=TWO_PROXIES)
+    success = reply(invite, 200, contact="<sip:x@192.168.7.7>")
+
+    dialog = Dialog.of_caller(invite, success, place=PLACE, source=("198.51.100.1", 9))
+
+    assert dialog.destination == ("192.0.2.21", 5060)
 
 
 def test_requests_of_the_peer_must_come_in_order() -> None:

@@ -1,6 +1,17 @@
 import pytest
 
-from bridge.sip.events import AcceptOffer, Answer, Answered, Ended, Gone, Hangup, Offered, RefuseOffer
+from bridge.sip.events import (
+    AcceptOffer,
+    Answer,
+    Answered,
+    Arrived,
+    Ended,
+    Gone,
+    Hangup,
+    Offered,
+    RefuseOffer,
+)
+from bridge.sip.layer import Send
 from bridge.sip.message import Response
 from bridge.sip.session import TRANSITIONS, State
 from tests.sip.desk import BRIDGE_SDP, Desk, called, connected, standing
@@ -99,6 +110,35 @@ def test_a_reinvite_moves_the_peer_to_its_new_contact() -> None:
     desk.do(Hangup(call))
 
     assert desk.request().uri == "sip:lena@192.0.2.77:5099"
+
+
+def test_a_refused_reinvite_leaves_the_peer_where_it_was() -> None:
+    desk = Desk()
+    call = standing(desk)
+    desk.hear(reinvite(call, contact="<sip:lena@192.0.2.77:5099>"))
+    desk.do(RefuseOffer(call, desk.the(Offered).ticket))
+    desk.look()
+
+    desk.do(Hangup(call))
+
+    assert desk.request().uri == "sip:lena@192.0.2.2:5060"
+
+
+def test_a_bye_goes_where_the_peers_nat_was_seen_last() -> None:
+    desk = Desk()
+    via, contact = "SIP/2.0/UDP 10.0.0.7:5060", "<sip:lena@10.0.0.7>"
+    desk.hear(raw("INVITE", body=OFFER, via=via, contact=contact), ("192.0.2.2", 1111))
+    call = desk.the(Arrived).call
+    desk.do(Answer(call, BRIDGE_SDP))
+    desk.hear(raw("ACK", branch="z9hG4bKack", to_tag=call), ("192.0.2.2", 1111))
+    again = raw("INVITE", branch="z9hG4bKre", to_tag=call, number=2, body=HOLD, via=via, contact=contact)
+    desk.hear(again, ("192.0.2.3", 2222))
+    desk.do(AcceptOffer(call, desk.the(Offered).ticket, BRIDGE_SDP))
+    desk.look()
+
+    desk.do(Hangup(call))
+
+    assert desk.the(Send).destination == ("192.0.2.3", 2222)
 
 
 def test_a_reinvite_reaches_a_call_that_we_placed() -> None:
