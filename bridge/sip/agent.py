@@ -3,12 +3,13 @@
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from bridge.errors import RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.sip import events, wire
 from bridge.sip.callee import CalleeSession
-from bridge.sip.caller import CallerSession, decline_success
+from bridge.sip.caller import CallerSession, UnwantedAnswers
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.events import Arrived, Command, Datagram, Output
 from bridge.sip.grammar import Uri
@@ -61,6 +62,7 @@ class Agent:
         self._guard = Guard(settings.allow, max_requests_per_s=settings.max_requests_per_s)
         self._layer = TransactionLayer(timers=timers)
         self._roster = Roster()
+        self._unwanted = UnwantedAnswers(self._layer, ids)
         self._secret = ids.token(16).encode()
         self._outputs: list[Output] = []
 
@@ -158,7 +160,7 @@ class Agent:
             return
         if message is None:
             self.counters["keepalives"] += 1
-        elif self._layer.absorb(message, now_ns=now_ns):
+        elif self._layer.absorb(message, source=item.source, now_ns=now_ns):
             self.counters["absorbed"] += 1
         elif isinstance(message, Response) or not (is_allowed or self._roster.find(message.to.tag)):
             self.counters["strays"] += 1
@@ -290,19 +292,18 @@ class Agent:
     def _conclude(self, outcome: Outcome, *, now_ns: int) -> None:
         session = self._roster.find(outcome.owner)
         message = outcome.message
-        if session is None:
-            if (
-                isinstance(message, Response)
-                and message.cseq.method == "INVITE"
-                and message.status // 100 == 2
-            ):
-                self._outputs += decline_success(
-                    outcome.request, message, layer=self._layer, ids=self._ids, now_ns=now_ns
-                )
-            return
-        if isinstance(message, Request):
+        dialog = None if session is None else session.dialog
+        if _is_call_answered(message) and (
+            session is None or (dialog and dialog.remote_tag != message.to.tag)
+        ):
+            self._outputs += self._unwanted.decline(outcome, message, now_ns=now_ns)
+        elif isinstance(message, Request) and session is not None:
             # Some phones send the ACK of a 2xx with the branch of the INVITE, as RFC 2543 had it.
             session.receive(message, "", source=("", 0), now_ns=now_ns)
-        else:
+        elif session is not None:
             session.conclude(outcome, now_ns=now_ns)
-        self._outputs += self._roster.collect(session.call)
+        self._outputs += self._roster.collect(outcome.owner)
+
+
+def _is_call_answered(message: Request | Response | None) -> TypeGuard[Response]:
+    return isinstance(message, Response) and message.cseq.method == "INVITE" and message.status // 100 == 2

@@ -1,5 +1,7 @@
 """A call that we place: our side of the INVITE transaction (RFC 3261 §13.2, §9.1)."""
 
+from collections import OrderedDict
+
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
@@ -9,7 +11,9 @@ from bridge.sip.message import Headers, Request, Response
 from bridge.sip.methods import ALLOW, SDP_TYPE
 from bridge.sip.session import Event, Session, State, Surroundings, new_branch
 
-__all__ = ["CallerSession", "decline_success"]
+__all__ = ["CallerSession", "UnwantedAnswers"]
+
+_REMEMBERED = 1024
 
 
 class CallerSession(Session):
@@ -71,23 +75,19 @@ class CallerSession(Session):
             elif response.status > 100:
                 self._outputs.append(Progressed(self.call, response.status, response.body))
         elif response.status < 300:
-            self._succeeded(response, now_ns=now_ns)
+            self._succeeded(response, source=outcome.source, now_ns=now_ns)
         else:
             self._report(f"{response.status} {response.reason}".strip(), status=response.status)
             self._move(Event.FAILURE, now_ns=now_ns)
 
-    def _succeeded(self, response: Response, *, now_ns: int) -> None:
-        if self._ack is not None and self.dialog is not None:
-            if response.to.tag == self.dialog.remote_tag:
-                # Our ACK was lost: every repeated 2xx gets one (§13.2.2.4).
-                self._outputs.append(self._ack)
-                return
-            # Another branch of a forked call answered too late.
-            layer, ids = self._around.layer, self._around.ids
-            self._outputs += decline_success(self._invite, response, layer=layer, ids=ids, now_ns=now_ns)
+    def _succeeded(self, response: Response, *, source: tuple[str, int] | None, now_ns: int) -> None:
+        if self._ack is not None:
+            # Our ACK was lost: every repeated 2xx gets one (§13.2.2.4).
+            self._outputs.append(self._ack)
             return
+        place = self._around.place
         try:
-            dialog = Dialog.of_caller(self._invite, response, place=self._around.place)
+            dialog = Dialog.of_caller(self._invite, response, place=place, source=source)
         except RemoteProtocolError as error:
             # Without a Contact there is nobody to send an ACK or a BYE to.
             self._report(str(error))
@@ -115,22 +115,38 @@ class CallerSession(Session):
         self._cancel_by_ns = now_ns + layer.timers.give_up_ns
 
 
-def decline_success(
-    invite: Request, response: Response, *, layer: TransactionLayer, ids: IdSource, now_ns: int
-) -> list[Send]:
-    """Acknowledge a 2xx that nobody wants any more, and hang up at once (§13.2.2.4).
+class UnwantedAnswers:
+    """Every 2xx that nobody wants any more: from a second branch of a fork, or after the call is over.
 
-    Returns the ACK; the BYE goes through the layer, owned by nobody.
+    Each gets its ACK, and the dialog that it made one BYE (§13.2.2.4).
+
+    Args:
+        layer: What the BYEs go through, owned by nobody.
+        ids: For branches.
     """
-    place = LocalPlace(invite.via.host, invite.via.port or 0)
-    try:
-        dialog = Dialog.of_caller(invite, response, place=place)
-    except RemoteProtocolError:
-        return []
-    ack = Send(bytes(dialog.ack(invite.cseq.number, branch=new_branch(ids))), dialog.destination)
-    bye = dialog.request("BYE", branch=new_branch(ids))
-    layer.request(bye, destination=dialog.destination, owner="", now_ns=now_ns)
-    return [ack]
+
+    def __init__(self, layer: TransactionLayer, ids: IdSource) -> None:
+        self._layer = layer
+        self._ids = ids
+        self._acks: OrderedDict[tuple[str, str], Send] = OrderedDict()
+
+    def decline(self, outcome: Outcome, response: Response, *, now_ns: int) -> list[Send]:
+        """Acknowledge it and, the first time, hang up; returns the ACK."""
+        name = outcome.key, response.to.tag
+        if name not in self._acks:
+            invite = outcome.request
+            place = LocalPlace(invite.via.host, invite.via.port or 0)
+            try:
+                dialog = Dialog.of_caller(invite, response, place=place, source=outcome.source)
+            except RemoteProtocolError:
+                return []
+            ack = dialog.ack(invite.cseq.number, branch=new_branch(self._ids))
+            self._acks[name] = Send(bytes(ack), dialog.destination)
+            bye = dialog.request("BYE", branch=new_branch(self._ids))
+            self._layer.request(bye, destination=dialog.destination, owner="", now_ns=now_ns)
+            if len(self._acks) > _REMEMBERED:
+                self._acks.popitem(last=False)
+        return [self._acks[name]]
 
 
 def _invite(command: Place, around: Surroundings) -> Request:

@@ -30,6 +30,8 @@ class Outcome:
     """What the transaction is about."""
     message: Request | Response | None
     """None: nobody answered, or nobody acknowledged."""
+    source: tuple[str, int] | None = None
+    """Where the message came from."""
 
     @property
     def is_final(self) -> bool:
@@ -86,13 +88,15 @@ class TransactionLayer:
         self._settle(key)
         return key
 
-    def absorb(self, message: Request | Response, *, now_ns: int) -> bool:
+    def absorb(
+        self, message: Request | Response, *, source: tuple[str, int] | None = None, now_ns: int
+    ) -> bool:
         """Feed a message to the transaction it belongs to; False if there is none."""
         key = transaction_key(message, is_server=isinstance(message, Request))
         if (entry := self._entries.get(key)) is None:
             return False
         entry.transaction.receive(message, now_ns=now_ns)
-        self._settle(key)
+        self._settle(key, source=source)
         return True
 
     def is_merged(self, request: Request) -> bool:
@@ -134,14 +138,14 @@ class TransactionLayer:
         outputs, self._outputs = self._outputs, []
         return outputs
 
-    def _settle(self, key: str) -> None:
+    def _settle(self, key: str, *, source: tuple[str, int] | None = None) -> None:
         entry = self._entries[key]
         for output in entry.transaction.drain():
             if isinstance(output, Transmit):
                 self._outputs.append(Send(output.data, entry.destination))
             else:
                 message = None if isinstance(output, Expired) else output.message
-                self._outputs.append(Outcome(key, entry.owner, entry.transaction.request, message))
+                self._outputs.append(Outcome(key, entry.owner, entry.transaction.request, message, source))
         self._agenda.set(key, entry.transaction.deadline_ns)
         if entry.transaction.state is State.TERMINATED:
             del self._entries[key]

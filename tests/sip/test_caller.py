@@ -1,10 +1,12 @@
 import pytest
 
 from bridge.errors import LocalProtocolError
+from bridge.sip.agent import AgentSettings
 from bridge.sip.events import Ended, Established, Gone, Hangup, Progressed
+from bridge.sip.layer import Send
 from bridge.sip.message import Request
 from tests.sip.desk import BRIDGE_SDP, Desk, connected, placed
-from tests.sip.messages import OFFER, raw, reply
+from tests.sip.messages import OFFER, PHONE, raw, reply
 
 CONTACT = "<sip:lena@192.0.2.2:5062>"
 
@@ -90,6 +92,47 @@ def test_a_second_phone_that_answers_is_thanked_and_hung_up_on() -> None:
     desk.hear(reply(bye, 200, to_tag="fork"))
     assert desk.look() == []
     assert desk.agent.calls == 1
+
+
+def test_a_second_phone_that_repeats_its_answer_gets_an_ack_each_time_and_one_bye() -> None:
+    desk = Desk()
+    invite = connected(desk)
+    fork = reply(invite, 200, to_tag="fork", contact="<sip:other@192.0.2.8>", body=OFFER)
+
+    for _ in range(3):
+        desk.hear(fork)
+    assert sorted(desk.lines()) == ["ACK", "ACK", "ACK", "BYE"]
+    desk.do(Hangup("us"))
+    desk.hear(reply(desk.request(), 200, to_tag="lena"))
+    desk.look()
+
+    desk.hear(fork)
+
+    assert desk.lines() == ["ACK"]
+
+
+def test_only_the_latest_unwanted_answers_are_remembered() -> None:
+    desk = Desk(AgentSettings(allow=("192.0.2.0/24",), max_requests_per_s=10_000))
+    invite = connected(desk)
+    for number in range(1025):
+        desk.hear(reply(invite, 200, to_tag=f"fork{number}", contact="<sip:other@192.0.2.8>"))
+    desk.look()
+
+    for number in (0, 1024):
+        desk.hear(reply(invite, 200, to_tag=f"fork{number}", contact="<sip:other@192.0.2.8>"))
+
+    assert sorted(desk.lines()) == ["ACK", "ACK", "BYE"]
+
+
+def test_a_callee_behind_a_nat_gets_its_ack_and_bye_where_its_answer_came_from() -> None:
+    desk = Desk()
+    invite = placed(desk)
+    desk.hear(reply(invite, 200, to_tag="lena", contact="<sip:lena@192.168.7.7>", body=OFFER), PHONE)
+    acked = [output for output in desk.look() if isinstance(output, Send)]
+
+    desk.do(Hangup("us"))
+
+    assert [send.destination for send in (*acked, desk.the(Send))] == [PHONE, PHONE]
 
 
 def test_a_second_phone_without_a_contact_can_only_be_ignored() -> None:
