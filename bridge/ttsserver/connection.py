@@ -130,7 +130,7 @@ class Connection:
         match output:
             case Audio(data):
                 self._house.counters["frames"] += 1
-                self._outbox.put(Message(self._announcement, data))
+                self._put(Message(self._announcement, data))
                 self._announcement = ""
             case Close(code, reason):
                 self._outbox.put(HangUp(code, reason))
@@ -157,7 +157,13 @@ class Connection:
                 counters["tasks_failed"] += 1
             case _:
                 pass
-        self._outbox.put(Message(encode_event(event)))
+        self._put(Message(encode_event(event)))
+
+    def _put(self, message: Message) -> None:
+        self._outbox.put(message)
+        if self._outbox.is_flooded and not self._socket.transport.is_closing():
+            self._house.counters["flooded"] += 1
+            self._socket.transport.abort()
 
     def _begin(self, begin: Begin) -> None:
         asked = begin.parameters.extra.get("x_fault", [])

@@ -33,6 +33,10 @@ class Pause:
 
 Item = Message | HangUp | Pause
 
+_MOST_ITEMS = 1_000
+_MOST_CHARACTERS = 4_000_000
+"""Of texts: a client can have its own long words repeated to it."""
+
 
 class Outbox:
     """A queue with one reader. Putting never waits; who makes sound asks for `room` first.
@@ -44,6 +48,7 @@ class Outbox:
     def __init__(self, limit: int = 8) -> None:
         self._limit = limit
         self._items: deque[Item] = deque()
+        self._characters = 0
         self._filled = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
@@ -51,8 +56,14 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._items)
 
+    @property
+    def is_flooded(self) -> bool:
+        """More waits than an honest client ever leaves unread: sound asks for room, but events do not."""
+        return len(self._items) > _MOST_ITEMS or self._characters > _MOST_CHARACTERS
+
     def put(self, item: Item) -> None:
         self._items.append(item)
+        self._characters += _characters(item)
         self._filled.set()
         if len(self._items) >= self._limit:
             self._has_room.clear()
@@ -60,6 +71,7 @@ class Outbox:
     def drop_sound(self) -> None:
         """Forget the frames that a cancelled task has not sent yet; everything else stays."""
         self._items = deque(item for item in self._items if not _is_of_sound(item))
+        self._characters = sum(map(_characters, self._items))
         self._note_room()
 
     async def room(self) -> None:
@@ -72,12 +84,17 @@ class Outbox:
             self._filled.clear()
             await self._filled.wait()
         item = self._items.popleft()
+        self._characters -= _characters(item)
         self._note_room()
         return item
 
     def _note_room(self) -> None:
         if len(self._items) < self._limit:
             self._has_room.set()
+
+
+def _characters(item: Item) -> int:
+    return len(item.text) if isinstance(item, Message) else 0
 
 
 def _is_of_sound(item: Item) -> bool:

@@ -45,3 +45,30 @@ async def test_dropping_sound_spares_the_events_and_makes_room() -> None:
     assert len(outbox) == 2
     assert [await outbox.take(), await outbox.take()] == [Message("begin"), Message("end")]
     await outbox.room()
+
+
+async def test_a_thousand_items_may_wait_and_no_more() -> None:
+    outbox = Outbox()
+    for _ in range(1000):
+        outbox.put(Message("started"))
+    assert not outbox.is_flooded
+
+    outbox.put(HangUp(1000, ""))
+
+    assert outbox.is_flooded
+    await outbox.take()
+    assert not outbox.is_flooded
+
+
+async def test_long_texts_flood_it_sooner() -> None:
+    outbox = Outbox()
+    for _ in range(4):
+        outbox.put(Message("x" * 1_000_000))
+    outbox.put(Message("y", b"sound"))
+    assert outbox.is_flooded
+
+    outbox.drop_sound()
+
+    assert not outbox.is_flooded
+    outbox.put(Message("z"))
+    assert outbox.is_flooded

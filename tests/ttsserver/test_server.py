@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from websockets.asyncio.client import connect
@@ -366,6 +367,19 @@ async def test_a_client_that_takes_nothing_is_dropped_in_the_end() -> None:
             await until_true(lambda: server.counters.get("stalled") == 1)
             dead.socket.transport.abort()
         await until_true(lambda: server.counters["connections_open"] == 0)
+
+
+async def test_a_client_that_asks_and_asks_and_never_reads_is_dropped(server: TtsServer) -> None:
+    async with client_of(server, max_queue=1, sock=narrow_socket(server)) as flood:
+        with suppress(ConnectionClosed):
+            for number in range(1000):
+                task_id = f"{number} " + "x" * 100_000
+                await flood.run(task_id)
+                await flood.cancel(task_id)
+        assert server.counters["flooded"] == 1
+    await until_true(lambda: server.counters["connections_open"] == 0)
+    async with client_of(server) as next_client:
+        assert (await next_client.say("a", "Hello.")).order[-1] == "task-finished"
 
 
 async def test_a_client_that_leaves_in_mid_word_leaves_nothing_behind(server: TtsServer) -> None:
