@@ -24,6 +24,8 @@ __all__ = ["MediaProcess", "MediaSettings"]
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _STOP_S = 2.0
 """Time that a child has to end by itself."""
+_SHORTAGE_S = 0.02
+"""Pause when the system is short of memory or of room for descriptors on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,18 @@ class MediaProcess:
         return self._popen.pid
 
     def send(self, command: Command, fds: Sequence[int] = ()) -> None:
-        """Hand one command over; returns at once, and does nothing once the child is gone."""
+        """Hand one command over; returns at once, and does nothing once the child is gone.
+
+        Raises:
+            OSError: If `fds` cannot be handed over; the child does not hear of the command.
+        """
         if not self.is_alive:
             return
         if not self._link.send(command, fds):
             # It has not read for thousands of commands: it hangs, and a hung one is as good as dead.
             self._popen.kill()
             return
-        if self._link.waiting:
-            self._loop.add_writer(self._link.sock.fileno(), self._flush)
+        self._flush_when_writable()
 
     async def stop(self) -> None:
         """End the child in good order, or else by force; returns when it is gone."""
@@ -127,9 +132,18 @@ class MediaProcess:
         for message in messages:
             self._on_message(message)
 
+    def _flush_when_writable(self) -> None:
+        if self.is_alive and self._link.waiting:
+            self._loop.add_writer(self._link.sock.fileno(), self._flush)
+
     def _flush(self) -> None:
+        before = self._link.waiting
         if self._link.flush():
             self._loop.remove_writer(self._link.sock.fileno())
+        elif self._link.waiting == before:
+            # Writable, and yet nothing went: trying again at once would only spin.
+            self._loop.remove_writer(self._link.sock.fileno())
+            self._loop.call_later(_SHORTAGE_S, self._flush_when_writable)
 
 
 def _spawn(settings: MediaSettings, link_fd: int, memory_fd: int) -> subprocess.Popen[bytes]:

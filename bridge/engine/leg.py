@@ -108,6 +108,7 @@ class MediaLeg:
         self._life = life
         self._on_close = on_close
         self._deliver: Callable[[LegEvent], None] | None = None
+        self._is_over = False
         self._is_closed = False
         self._opened = asyncio.Event()
         self.ports: BoundPorts = ports
@@ -153,7 +154,8 @@ class MediaLeg:
         """Start to carry the call; events come to `deliver`, on the event loop.
 
         Raises:
-            EngineError: If the media process died since the reservation: reserve another leg.
+            EngineError: If the media process died since the reservation, or the system is out of descriptors:
+                reserve another leg.
             LocalProtocolError: If the leg is open or closed already.
         """
         if self._deliver is not None or self._is_closed:
@@ -170,9 +172,12 @@ class MediaLeg:
             receiving=receiving,
             interruptible=interruptible,
         )
-        self._deliver = deliver
         fds = [sock.fileno() for sock in self.ports.sockets()]
-        self._life.send(OpenRow(self.row, len(fds), spec), fds)
+        try:
+            self._life.send(OpenRow(self.row, len(fds), spec), fds)
+        except OSError as error:
+            raise EngineError(f"cannot hand a media port over: {error.strerror}") from error
+        self._deliver = deliver
 
     async def opened(self) -> None:
         """Wait until the rings accept speech: a fraction of a millisecond after `open`.
@@ -249,13 +254,13 @@ class MediaLeg:
         self._on_close(self)
 
     def receive(self, event: LegEvent | RowOpened) -> None:
-        """Pass an event on to the owner of the call; called by the engine."""
+        """Pass an event on to the owner of the call; called by the engine. Nothing follows a failure."""
         if isinstance(event, RowOpened | RowFailed | EngineDied):
             self._opened.set()
-        if isinstance(event, RowOpened):
+        if isinstance(event, RowOpened) or self._deliver is None or self._is_over:
             return
-        if self._deliver is not None:
-            self._deliver(event)
+        self._is_over = isinstance(event, RowFailed | EngineDied)
+        self._deliver(event)
 
     def _require_opened(self) -> None:
         if self._deliver is None and not self._is_closed:

@@ -2,6 +2,7 @@
 
 import array
 import contextlib
+import errno
 import os
 import socket
 from collections import deque
@@ -15,6 +16,9 @@ _READ_BYTES = 65536
 _READS = 64
 """Reads per call at most: whoever floods us must not keep us from the packets."""
 _MAX_FDS = 8
+_SHORTAGE = frozenset({errno.EAGAIN, errno.EINTR, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS})
+"""No room in the pipe, no memory, or too many descriptors on their way: all of them pass."""
+_PARTED = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
 
 
 class Link:
@@ -22,7 +26,8 @@ class Link:
 
     Args:
         sock: One end of an ``AF_UNIX`` stream pair; owned from now on.
-        limit: Messages that may wait while the other side does not read.
+        limit: Messages that may wait while the other side does not read. Whoever sends vital ones, which
+            wait beyond it, bounds them.
     """
 
     def __init__(self, sock: socket.socket, *, limit: int = 4096) -> None:
@@ -38,26 +43,31 @@ class Link:
         """Messages that the other side has not made room for; call `flush` again later."""
         return len(self._waiting)
 
-    def send(self, message: Message, fds: Sequence[int] = ()) -> bool:
+    def send(self, message: Message, fds: Sequence[int] = (), *, is_vital: bool = False) -> bool:
         """Write one message, now or as soon as there is room; false if too many wait already.
 
         The descriptors are duplicated if they have to wait, so the caller may close them at once.
+
+        Raises:
+            OSError: If a descriptor is none of ours or cannot be duplicated; nothing was sent.
         """
         data = encode(message)
         if self._waiting:
-            if len(self._waiting) >= self._limit:
+            if len(self._waiting) >= self._limit and not is_vital:
                 return False
-            self._waiting.append((data, tuple(os.dup(fd) for fd in fds)))
+            self._waiting.append((data, _duplicates(fds)))
             return True
         sent = self._write(data, fds)
         if sent < len(data):
             # Descriptors travel with the first byte.
-            late = tuple(os.dup(fd) for fd in fds) if sent == 0 else ()
-            self._waiting.append((data[sent:], late))
+            self._waiting.append((data[sent:], _duplicates(fds) if sent == 0 else ()))
         return True
 
     def flush(self) -> bool:
-        """Write what waits; true when nothing is left."""
+        """Write what waits; true when nothing is left.
+
+        False although the pipe has room means that the system is short of something else: try again later.
+        """
         while self._waiting:
             data, fds = self._waiting.popleft()
             sent = self._write(data, fds)
@@ -112,8 +122,20 @@ class Link:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
             return self.sock.sendmsg([data], rights)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError:
-            # The other side is gone: reading will say so, and nobody is left to care about this message.
-            return len(data)
+        except OSError as error:
+            if error.errno in _SHORTAGE:
+                return 0
+            if error.errno in _PARTED:
+                # Reading will say so, and nobody is left to care about this message.
+                return len(data)
+            raise
+
+
+def _duplicates(fds: Sequence[int]) -> tuple[int, ...]:
+    with contextlib.ExitStack() as opened:
+        copies = []
+        for fd in fds:
+            copies.append(os.dup(fd))
+            opened.callback(os.close, copies[-1])
+        opened.pop_all()
+    return tuple(copies)

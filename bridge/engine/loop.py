@@ -17,6 +17,7 @@ from bridge.engine.commands import (
     GiveVerdict,
     Message,
     OpenRow,
+    Report,
     RowClosed,
     RowOpened,
     SetInterruptible,
@@ -25,6 +26,7 @@ from bridge.engine.commands import (
 )
 from bridge.engine.guard import RowGuard
 from bridge.engine.link import Link
+from bridge.engine.reports import Reports
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
 from bridge.plane.events import PlaneEvent, RowFailed
@@ -104,7 +106,7 @@ class MediaLoop:
         self._rows = _Rows()
         self._guard = RowGuard()
         self._commands: deque[Message] = deque()
-        self._events_dropped = 0
+        self._reports = Reports(link)
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
         sockets.watch(link.sock)
 
@@ -182,8 +184,7 @@ class MediaLoop:
             for departures in self._guard.build(build, due, plane.due_ns):
                 sockets.send(departures)
         for row, error in self._guard.drain().items():
-            sockets.remove(row)
-            plane.close(row)
+            self._take_out(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
         for event in plane.drain():
             self._post(event)
@@ -195,12 +196,18 @@ class MediaLoop:
             cpu_ns=time.process_time_ns(),
             rtcp_packets=self._sockets.rtcp_packets,
             socket_errors=self._sockets.errors,
-            events_dropped=self._events_dropped,
+            events_dropped=self._reports.dropped,
         )
 
-    def _post(self, message: Message) -> None:
-        if not self._link.send(message):
-            self._events_dropped += 1
+    def _post(self, report: Report) -> None:
+        if (row := self._reports.post(report)) is not None:
+            self._take_out(row)
+            _say(row, "taken out of service: nobody reads what it reports")
+
+    def _take_out(self, row: int) -> None:
+        """Serve it no more; it is free again when the control plane closes it."""
+        self._sockets.remove(row)
+        self._plane.close(row)
 
     def _obey(self) -> bool:
         now_ns = self._clock.now_ns()
@@ -231,8 +238,7 @@ class MediaLoop:
                 plane.update(row, spec, now_ns=now_ns)
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
                 self._rows.remove(row)
-                self._sockets.remove(row)
-                plane.close(row)
+                self._take_out(row)
                 self._post(RowClosed(row, generation))
             case SetInterruptible(row=row, generation=generation, bits=bits) if self._rows.holds(
                 row, generation
@@ -266,9 +272,13 @@ class MediaLoop:
     def _fail(self, row: int, message: str, now_ns: int) -> None:
         """One leg broke: its owner is told, the other legs go on."""
         message = " ".join(message.split())
-        print(f"media: row {row}: {message}", file=sys.stderr)  # noqa: T201  this process's log is its standard error
+        _say(row, message)
         if (generation := self._rows.generation(row)) is not None:
             self._post(RowFailed(row=row, generation=generation, at_ns=now_ns, message=message))
+
+
+def _say(row: int, message: str) -> None:
+    print(f"media: row {row}: {message}", file=sys.stderr)  # noqa: T201  this process's log is its standard error
 
 
 class _Rows:

@@ -1,6 +1,8 @@
+import errno
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -97,6 +99,60 @@ def test_the_end_of_the_other_side_comes_after_its_last_words(pair: tuple[Link, 
     with pytest.raises(EOFError):
         right.receive()
     assert right.send(Stop()) is True
+
+
+class ShortSocket(socket.socket):
+    """A socket on a system that is short of something for the first messages."""
+
+    def __init__(self, sock: socket.socket, *failures: int) -> None:
+        super().__init__(fileno=sock.detach())
+        self._failures = list(failures)
+
+    def sendmsg(self, *arguments: Any) -> int:  # noqa: ANN401
+        if self._failures:
+            raise OSError(self._failures.pop(0), "short")
+        return super().sendmsg(*arguments)
+
+
+@pytest.mark.parametrize("shortage", [errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM])
+def test_a_shortage_of_the_system_delays_a_message_and_loses_none(shortage: int) -> None:
+    ours, theirs = socket.socketpair()
+    left, right = Link(ShortSocket(ours, shortage, shortage)), Link(theirs)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        assert left.send(OpenRow(3, 1, spec(1)), [sock.fileno()])
+
+    assert left.flush() is False
+    assert right.receive() == []
+    assert left.flush() is True
+
+    assert right.receive() == [OpenRow(3, 1, spec(1))]
+    for link in (left, right):
+        link.close()
+
+
+def test_a_descriptor_that_is_none_is_the_senders_fault_and_nothing_is_sent(pair: tuple[Link, Link]) -> None:
+    left, right = pair
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        left.send(OpenRow(3, 1, spec(1)), [999_999])
+    while not left.waiting:
+        left.send(FlushRow(0, 0))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        left.send(OpenRow(3, 2, spec(1)), [left.sock.fileno(), 999_999])
+
+    assert OpenRow not in {type(message) for message in right.receive()}
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_vital_message_waits_beyond_the_limit(pair: tuple[Link, Link]) -> None:
+    left, _ = pair
+    while left.send(FlushRow(0, 0)):
+        pass
+
+    assert left.send(CloseRow(0, 0), is_vital=True) is True
+
+    assert left.waiting == 1001
 
 
 def test_half_a_message_waits_for_its_other_half(pair: tuple[Link, Link]) -> None:

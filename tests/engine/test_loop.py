@@ -22,10 +22,11 @@ from bridge.engine.link import Link
 from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
 from bridge.engine.mmsg import BatchSockets, is_supported
 from bridge.engine.ports import peer_key
+from bridge.engine.reports import MOST_OWED
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
 from bridge.errors import RemoteProtocolError
-from bridge.plane.events import Flushed, RowFailed
+from bridge.plane.events import Digit, Flushed, RowFailed, VoiceStarted
 from bridge.plane.packets import Arrivals
 from tests.engine.fake_plane import FakePlane, spec
 
@@ -71,6 +72,14 @@ class Bench:
         while self.loop.backlog:
             assert self.loop.turn()
         return self.control.receive()
+
+    def read(self) -> list[Message]:
+        """Everything that was reported, while the loop goes on."""
+        read: list[Message] = self.control.receive()
+        while self._link.waiting:
+            assert self.loop.turn()
+            read += self.control.receive()
+        return read
 
     def run_for(self, duration_ns: int) -> None:
         until_ns = time.monotonic_ns() + duration_ns
@@ -237,20 +246,46 @@ def test_a_leg_whose_sockets_did_not_arrive_fails_alone(bench: Bench) -> None:
     assert [type(report) for report in reports] == [RowFailed]
 
 
-def test_events_nobody_reads_are_dropped_and_counted_while_media_goes_on(bench: Bench) -> None:
+def test_gauges_nobody_reads_are_dropped_and_counted_while_media_goes_on(bench: Bench) -> None:
     bench.open(0, generation=1)
     bench.obey()
-    for _ in range(1500):
-        bench.plane.events.append(RowFailed(0, 1, 0, "x" * 200))
+    bench.plane.events += [VoiceStarted(0, 1, 0, onset_ns=0)] * 1500
     while len(bench.plane.built_ns.get(0, ())) < 3:
         assert bench.loop.turn()
 
     assert bench.memory.gauges().events_dropped > 0
-    read = 0
-    while got := bench.control.receive():
-        read += sum(isinstance(event, RowFailed) for event in got)
-        bench.run_for(1 * MS)
-    assert read + bench.memory.gauges().events_dropped == 1500
+    assert len(bench.read()) + bench.memory.gauges().events_dropped == 1500
+
+
+def test_the_end_of_a_row_is_told_although_nobody_reads(bench: Bench) -> None:
+    bench.open(0, generation=1)
+    bench.obey()
+    bench.plane.events += [VoiceStarted(0, 1, 0, onset_ns=0)] * 1500
+    while not bench.memory.gauges().events_dropped:
+        assert bench.loop.turn()
+
+    bench.control.send(CloseRow(0, 1))
+    while bench.loop.rows:
+        assert bench.loop.turn()
+
+    assert bench.read()[-1] == RowClosed(0, 1)
+
+
+def test_a_row_whose_reports_nobody_reads_ends_and_can_still_be_closed(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench.open(0, generation=1)
+    bench.open(1, generation=2)
+    bench.obey()
+    bench.plane.events += [VoiceStarted(0, 1, 0, onset_ns=0)] * 1500
+    bench.plane.events += [Digit(0, 1, 0, digit="1", duration_ms=100)] * 100
+    while len(bench.plane.built_ns.get(1, ())) < 3:
+        assert bench.loop.turn()
+
+    assert set(bench.plane.specs) == {1}
+    assert "nobody reads" in capfd.readouterr().err
+    assert [type(report) for report in bench.read()].count(Digit) == MOST_OWED
+    assert bench.obey(CloseRow(0, 1)) == [RowClosed(0, 1)]
 
 
 def test_the_loop_ends_with_the_control_plane(bench: Bench) -> None:
