@@ -14,6 +14,7 @@ from bridge.engine.ports import PortRange, raise_file_limit
 from bridge.engine.shared import EngineGauges
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
+from bridge.plane.events import RowFailed
 from bridge.ports import Clock, IdSource
 
 __all__ = ["EngineGauges", "LegStatus", "MediaEngine", "MediaLeg", "MediaSettings"]
@@ -183,8 +184,13 @@ class MediaEngine:
         try:
             leg.receive(event)
         except Exception as error:
-            # One call's bug must not cost the other calls their events.
-            _log.error("a call failed on %s: %s", type(event).__name__, error, exc_info=error)
+            # One call's bug must not cost the other calls their events; but it has missed one itself.
+            kind = type(event).__name__
+            _log.error("a call failed on %s and ends: %s", kind, error, exc_info=error)
+            if not isinstance(event, RowFailed | EngineDied):
+                message = f"its owner failed on {kind}: {type(error).__name__}"
+                now_ns = self._clock.now_ns()
+                self._deliver(leg, RowFailed(leg.row, leg.generation, now_ns, message=message))
 
     def _mourn(self) -> None:
         """The media process is gone: say so, begin again, then tell everyone."""

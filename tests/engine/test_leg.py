@@ -1,3 +1,4 @@
+import errno
 from collections import deque
 from collections.abc import Iterator
 from typing import cast
@@ -37,8 +38,11 @@ class QuietLife:
         self.free_rows: deque[int] = deque()
         self.is_alive = True
         self.told: list[Command] = []
+        self.shortage: OSError | None = None
 
     def send(self, command: Command, fds: list[int] | None = None) -> None:
+        if self.shortage is not None:
+            raise self.shortage
         self.told.append(command)
 
 
@@ -163,6 +167,27 @@ def test_a_leg_of_a_dead_process_cannot_open(bench: Bench) -> None:
     bench.leg.close()
     assert bench.life.told == []
     assert not bench.life.free_rows
+
+
+def test_nothing_follows_a_failure(bench: Bench) -> None:
+    bench.open()
+    failed = RowFailed(2, 77, 0, "broken")
+
+    for event in (failed, Digit(2, 77, 1, digit="1", duration_ms=100), EngineDied(2, 77, 2)):
+        bench.leg.receive(event)
+
+    assert bench.events == [failed]
+
+
+def test_a_leg_whose_ports_cannot_be_handed_over_gives_its_row_back(bench: Bench) -> None:
+    bench.life.shortage = OSError(errno.EMFILE, "Too many open files")
+
+    with pytest.raises(EngineError, match="cannot hand a media port over: Too many open files"):
+        bench.open()
+    bench.leg.close()
+
+    assert list(bench.life.free_rows) == [2]
+    assert bench.closed == [bench.leg]
 
 
 def test_a_reservation_that_was_never_used_gives_its_row_back_at_once(bench: Bench) -> None:

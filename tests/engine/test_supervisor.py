@@ -21,7 +21,7 @@ from bridge.clock import SystemClock
 from bridge.engine.commands import EngineDied, LegEvent
 from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.errors import EngineError, LocalProtocolError
-from bridge.plane.events import Flushed, Latched, PlayoutIdle, SpeechStarted
+from bridge.plane.events import Flushed, Latched, PlayoutIdle, RowFailed, SpeechStarted
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
 from bridge.plane.spec import PlaneSettings
 from tests.fakes import SeededIds
@@ -363,12 +363,14 @@ async def test_an_exhausted_port_range_is_refused_in_a_sentence() -> None:
         engine.reserve()
 
 
-async def test_a_failing_call_does_not_cost_the_others_their_events(
+async def test_a_failing_call_ends_and_does_not_cost_the_others_their_events(
     engine: MediaEngine, phone: Phone, caplog: pytest.LogCaptureFixture
 ) -> None:
     sound = Call(engine, phone)
+    told: asyncio.Queue[LegEvent] = asyncio.Queue()
 
     def fail(event: LegEvent) -> None:
+        told.put_nowait(event)
         raise RuntimeError("an agent's bug")
 
     third = engine.reserve()
@@ -389,6 +391,12 @@ async def test_a_failing_call_does_not_cost_the_others_their_events(
 
     assert (await sound.event(Flushed)).cause == "command"
     assert "an agent's bug" in caplog.text
+    # It has missed what it was told, so its call is over; nothing comes after that.
+    assert [type(told.get_nowait()) for _ in range(2)] == [Flushed, RowFailed]
+    third.flush()
+    sound.leg.flush()
+    await sound.event(Flushed)
+    assert told.empty()
 
 
 async def test_a_process_that_hangs_is_replaced(phone: Phone) -> None:
