@@ -254,14 +254,14 @@ class _Line:
             for playing in self._playing:
                 onset = playing.begin_sample + playing.clip.onset_sample
                 if begin <= onset < end:
-                    playing.onset.set_result(spoken_ns(sent_ns, onset - begin))
+                    _keep(playing.onset, spoken_ns(sent_ns, onset - begin))
             over = [p for p in self._playing if p.begin_sample + len(p.clip.pcm) <= end]
             self._playing = [p for p in self._playing if p.begin_sample + len(p.clip.pcm) > end]
             released = self._keys.popleft() if self._keys and not self._keys[0].ends_left else None
         for playing in over:
-            playing.end.set_result(sent_ns)
+            _keep(playing.end, sent_ns)
         if released is not None:
-            released.done.set_result(sent_ns)
+            _keep(released.done, sent_ns)
 
     def abandon(self) -> None:
         """Cancel whatever was not said."""
@@ -284,6 +284,12 @@ class _Line:
         pcm = np.clip(mixed, -32768, 32767).astype(np.int16)
         encode = encode_ulaw if self._payload_type == 0 else encode_alaw
         return encode(pcm).tobytes()
+
+
+def _keep(promise: Future[int], result_ns: int) -> None:
+    """Hand over a result, unless who waited for it has given up: that must not end the phone's thread."""
+    if promise.set_running_or_notify_cancel():
+        promise.set_result(result_ns)
 
 
 def _key_packet(key: _Key, timestamp: int) -> tuple[int, int, bytes]:

@@ -150,6 +150,17 @@ def test_closing_cancels_what_was_not_said(far_end: socket.socket) -> None:
     assert playing.end.cancelled()
 
 
+def test_the_phone_speaks_on_when_nobody_waits_any_more(phone: RtpPhone, far_end: socket.socket) -> None:
+    phone.start(far_end.getsockname(), payload_type=0, event_payload_type=101)
+    playing = phone.say(loud(3200, onset=1600))
+    pressed = phone.press("5", tone_ms=200)
+
+    assert all(promise.cancel() for promise in (playing.onset, playing.end, pressed))
+
+    assert phone.say(loud(1600)).end.result(timeout=2) > 0
+    assert phone.press("6", tone_ms=20).result(timeout=2) > 0
+
+
 def _levels(payload: bytes) -> list[int]:
     from bridge.plane.g711 import decode_ulaw
 
