@@ -85,11 +85,6 @@ class PortRange:
         self._free.rotate(-skip)
         self._taken: set[int] = set()
 
-    @property
-    def pairs(self) -> int:
-        """How many calls the range can carry."""
-        return len(self._free) + len(self._taken)
-
     def bind(self) -> BoundPorts:
         """Bind the pair that has rested longest; ports of other programs are passed over.
 

@@ -68,16 +68,6 @@ class EngineGauges:
                 return min(bound_ns, self.lateness_max_ns)
         return self.lateness_max_ns
 
-    @property
-    def lateness_p50_ns(self) -> int:
-        """Half of the ticks came within this."""
-        return self.lateness_ns(0.5)
-
-    @property
-    def lateness_p99_ns(self) -> int:
-        """All but one in a hundred came within this."""
-        return self.lateness_ns(0.99)
-
 
 class GaugeColumns:
     """The media process's side of the gauges.

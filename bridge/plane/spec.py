@@ -40,8 +40,6 @@ class RowSpec:
     receiving: bool
     interruptible: int
     """Bits: 1 speech, 2 dtmf."""
-    ptime_ms: int = 20
-    """What the peer asked for; we always send 20 ms (RFC 3551 §4.2 lets a receiver take any)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:

@@ -120,7 +120,7 @@ def test_every_row_sends_every_20_ms_and_exactly_on_time(bench: Bench, rows: int
     assert set(bench.plane.late_ns) == {0}
     assert all(len(built_ns) == 50 for built_ns in bench.plane.built_ns.values())
     assert len(bench.plane.built_ns) == rows
-    assert bench.memory.gauges().lateness_p50_ns <= 1000
+    assert bench.memory.gauges().lateness_ns(0.5) <= 1000
 
 
 @pytest.mark.parametrize("rows", [4, EVENT_DRIVEN_ROWS + 4, FINE_TICK_ROWS + 6])

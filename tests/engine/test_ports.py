@@ -95,7 +95,6 @@ def test_an_exhausted_range_says_who_holds_the_ports_and_recovers(block: int) ->
 
     second = ports.bind()
     assert second.port == block + 2
-    assert ports.pairs == 2
     ports.release(pair)
     ports.release(second)
 
@@ -103,10 +102,9 @@ def test_an_exhausted_range_says_who_holds_the_ports_and_recovers(block: int) ->
 def test_an_address_of_another_machine_is_refused_once_and_clearly(block: int) -> None:
     ports = PortRange(block, block + 5, bind_ip="203.0.113.7")
 
-    with pytest.raises(EngineError, match=r"cannot bind a media port on 203\.0\.113\.7"):
-        ports.bind()
-
-    assert ports.pairs == 3
+    for _ in range(5):  # More often than there are pairs: none is used up.
+        with pytest.raises(EngineError, match=r"cannot bind a media port on 203\.0\.113\.7"):
+            ports.bind()
 
 
 def test_a_range_without_a_pair_is_refused() -> None:
