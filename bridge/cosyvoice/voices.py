@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["MODELS", "VOICES", "is_documented", "matches"]
+__all__ = ["MODELS", "VOICES", "matches"]
 
 MODELS: Mapping[str, str] = MappingProxyType(
     {
@@ -52,10 +52,6 @@ def _by_voice() -> dict[str, frozenset[str]]:
 
 VOICES: Mapping[str, frozenset[str]] = MappingProxyType(_by_voice())
 """Every documented system voice, and the generations it speaks with."""
-
-
-def is_documented(voice: str) -> bool:
-    return voice in VOICES
 
 
 def matches(model: str, voice: str) -> bool:

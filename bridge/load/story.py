@@ -32,11 +32,6 @@ class BargeInStory:
     marks: Mapping[str, int | None]
     cause: str
 
-    @property
-    def was_flushed(self) -> bool:
-        """Whether the caller got the floor; a cough only ducks."""
-        return self.marks["t4"] is not None
-
 
 @dataclass(frozen=True, slots=True)
 class CallStory:
@@ -45,6 +40,8 @@ class CallStory:
     breaches: tuple[str, ...]
     counters: Mapping[str, float]
     """The leg's counters, e.g. `tx_packets`."""
+    ended_ns: int | None = None
+    """When those counters were read for the last time."""
 
     @classmethod
     def read(cls, told: Mapping[str, object]) -> Self:
@@ -60,6 +57,7 @@ class CallStory:
                 barge_ins=tuple(_barge_in(item) for item in _maps(told["barge_ins"])),
                 breaches=tuple(str(item) for item in _list(told["breaches"])),
                 counters={str(k): float(v) for k, v in _map(media).items() if isinstance(v, int | float)},
+                ended_ns=_instant(told.get("ended_ns")),
             )
         except (KeyError, TypeError) as error:
             raise RemoteProtocolError(
