@@ -170,12 +170,11 @@ class Session:
     async def _leave(self, sip: SipLeg) -> None:
         self.end("bridge failed")  # only if nothing else was said
         await self.speaker.close()
-        self.trace.media = self.media()
+        self.trace.media, self.trace.ended_ns = self.media(), self._clock.now_ns()
         self._leg.close()
         if not sip.ended.done():
             await sip.hangup(self._ending.result())
         self.trace.state, self.trace.reason = "ended", self._ending.result()
-        self.trace.ended_ns = self._clock.now_ns()
         self._observer.call_ended(self.trace)
         _log.info("call %s: ended: %s", self.trace.id, self.trace.reason)
 

@@ -90,7 +90,8 @@ def judge(evidence: Evidence) -> Report:
         heard_text=cut.heard if cut else "",
         unheard_text=cut.unheard if cut else "",
         packets_sent=int(story.counters.get("tx_packets", 0)),
-        packets_received=arrivals.packets,
+        # What left after the bridge had read its counter is in neither figure.
+        packets_received=heard.received_by(story.ended_ns),
         late_packets=arrivals.late,
         faults=tuple(faults),
         sentences=tuple(sentences),
@@ -134,7 +135,7 @@ def _outcome(said: UtteranceStory, match: Match, heard: Heard, *, is_last: bool)
     if match.is_whole:
         return "damaged" if said.interrupted and said.unheard else "whole"
     reached_the_end = match.begin_sample < 0 or match.end_sample >= len(heard.codes) - _END_SLACK_SAMPLES
-    if is_last and not said.heard and reached_the_end:
+    if is_last and reached_the_end and not said.interrupted:
         return "hung up"
     if match.begin_sample < 0:
         return "missing" if said.heard or not said.interrupted else "cut"

@@ -154,6 +154,12 @@ class Heard:
             lateness_ns=lateness,
         )
 
+    def received_by(self, instant_ns: int | None) -> int:
+        """Packets that had arrived at an instant; all of them for None."""
+        if instant_ns is None:
+            return len(self._packets)
+        return int(np.count_nonzero(self._arrivals_ns <= instant_ns))
+
     def lateness_ns(self) -> NDArray[np.int64]:
         """How long after due each packet arrived; due is the grid of the quickest packet."""
         if not self._packets:

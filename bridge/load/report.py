@@ -142,7 +142,8 @@ def _table(report: Report) -> RenderableType:
         else:
             said.add_row(sentence.outcome, Text(sentence.text))
     packets = (
-        f"packets: {report.packets_sent} sent, {report.packets_received} received, {report.late_packets} late"
+        f"packets from the bridge: {report.packets_sent} sent, {report.packets_received} received,"
+        f" {report.late_packets} more than 20 ms after they were due"
     )
     verdict = Text("a good call", style="bold green")
     if not report.ok:

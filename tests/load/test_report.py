@@ -45,7 +45,7 @@ def test_the_table_names_every_stage_and_the_verdict() -> None:
     text = printed(judge(evidence()))
 
     assert "a good call" in text
-    for shown in ("52.0", "160.0", "300.0", "a long", " tour", "292 sent, 292 received, 0 late"):
+    for shown in ("52.0", "160.0", "300.0", "a long", " tour", "292 sent, 292 received, 0 more than 20 ms"):
         assert shown in text
 
 
