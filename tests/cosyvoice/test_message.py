@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.cosyvoice.message import (
@@ -86,6 +86,7 @@ def test_an_action_survives_the_wire(action: RunTask | ContinueTask | FinishTask
     | st.builds(TaskFinished, IDS, st.text(), st.integers(0, 10**6))
     | st.builds(TaskFailed, IDS, st.text(), st.text())
 )
+@example(ResultGenerated("t", ""))
 def test_an_event_survives_the_wire(event: Event) -> None:
     assert decode_event(encode_event(event)) == event
 
