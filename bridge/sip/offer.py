@@ -1,6 +1,7 @@
 """Offer and answer for one G.711 stream with telephone events (RFC 3264, RFC 4733 §2.4)."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bridge.errors import NegotiationError, RemoteProtocolError
@@ -12,7 +13,15 @@ _CODECS = {"PCMU": 0, "PCMA": 1}
 _NAMES = ("PCMU", "PCMA")
 _STATIC = {0: RtpMap("PCMU", 8000), 8: RtpMap("PCMA", 8000)}
 """Payload types that need no rtpmap (RFC 3551 §6)."""
+_EVENTS = RtpMap("telephone-event", 8000)
 _OFFERED_DTMF = 101
+_DIRECTIONS = {
+    (True, True): "sendrecv",
+    (True, False): "sendonly",
+    (False, True): "recvonly",
+    (False, False): "inactive",
+}
+"""By whether we send, and whether we receive."""
 _MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
@@ -55,49 +64,29 @@ def answer(offer: bytes, local: LocalMedia) -> tuple[bytes, Negotiated]:
         RemoteProtocolError: If the offer is not SDP.
         NegotiationError: If it has nothing for us: answer 488.
     """
-    theirs = SessionDescription.parse(offer)
-    chosen: Negotiated | None = None
-    ours: list[Media] = []
-    for media in theirs.media:
-        found = _choose(theirs, media) if chosen is None else None
-        if found is None:
-            # A refused stream keeps its place and its format list (RFC 3264 §6).
-            ours.append(Media(media.kind, 0, media.protocol, media.formats))
-        else:
-            chosen = found
-            ours.append(_answered(theirs, media, chosen, local))
-    if chosen is None:
-        raise NegotiationError("the offer has no RTP/AVP audio with PCMU or PCMA")
-    return bytes(_describe(local, tuple(ours), timing=theirs.timing)), chosen
+    description, chosen = _answer(SessionDescription.parse(offer), local)
+    return bytes(description), chosen
 
 
 def make_offer(local: LocalMedia, *, direction: str = "sendrecv") -> bytes:
-    """Offer PCMU, PCMA and telephone events."""
-    formats = ("0", "8", str(_OFFERED_DTMF))
-    attributes: tuple[tuple[str, str | None], ...] = (
-        ("rtpmap", "0 PCMU/8000"),
-        ("rtpmap", "8 PCMA/8000"),
-        ("rtpmap", f"{_OFFERED_DTMF} telephone-event/8000"),
-        ("fmtp", f"{_OFFERED_DTMF} 0-15"),
-        ("ptime", "20"),
-        (direction, None),
-    )
-    return bytes(_describe(local, (Media("audio", local.port, "RTP/AVP", formats, None, attributes),)))
+    """Offer PCMU, PCMA and telephone events, as the first word of a call."""
+    return bytes(_describe(local, (_offered(local, _numbering(None, {}), direction=direction),)))
 
 
-def accept(answered: bytes, *, direction: str = "sendrecv") -> Negotiated:
-    """Read the peer's answer to `make_offer`.
+def accept(answered: bytes, *, direction: str = "sendrecv", index: int = 0) -> Negotiated:
+    """Read the peer's answer to an offer of ours.
 
     Args:
         answered: The answer.
         direction: What our offer said.
+        index: Which of its streams was the audio.
 
     Raises:
         RemoteProtocolError: If it is not SDP.
         NegotiationError: If the peer refused the stream or chose what we did not offer.
     """
     theirs = SessionDescription.parse(answered)
-    chosen = _choose(theirs, theirs.media[0]) if theirs.media else None
+    chosen = _choose(theirs, theirs.media[index]) if index < len(theirs.media) else None
     if chosen is None:
         raise NegotiationError("the answer refuses the audio that we offered")
     return replace(
@@ -119,7 +108,7 @@ def is_behind_nat(sdp: bytes, *, source_ip: str) -> bool:
 
 
 class Negotiator:
-    """Our end of a call's descriptions: keeps the session id, counts the versions (RFC 3264 §8).
+    """Our end of a call's descriptions: keeps the session id, the streams and their numbers (RFC 3264 §8).
 
     Args:
         ip: Address that the peer can send media to.
@@ -131,27 +120,63 @@ class Negotiator:
         self._local = LocalMedia(ip, port, session_id, version=0)
         self._last = b""
         self._direction = "sendrecv"
+        self._streams: tuple[Media, ...] = (Media("audio", 0, "RTP/AVP", ("0",)),)
+        """Those that the call has by now: a later offer may close one, and never drops one."""
+        self._index = 0
+        """Which of them is the audio."""
+        self._known: dict[int, RtpMap] = {}
+        """What the peer has called each payload type; no number changes its meaning within a call."""
         self.negotiated: Negotiated | None = None
 
     def offer(self, *, direction: str = "sendrecv") -> bytes:
         """Describe ourselves first; `accept` takes the answer."""
         self._direction = direction
-        if make_offer(self._local, direction=direction) != self._last:
-            self._local = replace(self._local, version=self._local.version + 1)
-        self._last = make_offer(self._local, direction=direction)
-        return self._last
+        numbers = _numbering(self.negotiated, self._known)
+        audio = _offered(self._local, numbers, direction=direction)
+        streams = (*self._streams[: self._index], audio, *self._streams[self._index + 1 :])
+        return self._say(_describe(self._local, streams))
 
     def accept(self, answered: bytes) -> Negotiated:
         """Take the answer to the last `offer`; raises as the function `accept` does."""
-        self.negotiated = accept(answered, direction=self._direction)
+        self.negotiated = accept(answered, direction=self._direction, index=self._index)
+        self._learn(SessionDescription.parse(answered))
         return self.negotiated
 
     def answer(self, offer: bytes) -> bytes:
         """Answer the first or a later offer; raises as the function `answer` does, nothing changed."""
-        if answer(offer, self._local)[0] != self._last:
+        theirs = SessionDescription.parse(offer)
+        description, self.negotiated = _answer(theirs, self._local)
+        self._streams = description.media
+        self._index = next(index for index, media in enumerate(self._streams) if media.port)
+        self._learn(theirs)
+        return self._say(description)
+
+    def _learn(self, theirs: SessionDescription) -> None:
+        self._known |= theirs.media[self._index].rtp_maps()
+
+    def _say(self, description: SessionDescription) -> bytes:
+        """Write it down, under a new version if it differs from what was said last (§8)."""
+        if bytes(description) != self._last:
             self._local = replace(self._local, version=self._local.version + 1)
-        self._last, self.negotiated = answer(offer, self._local)
+            origin = replace(description.origin, version=self._local.version)
+            self._last = bytes(replace(description, origin=origin))
         return self._last
+
+
+def _answer(theirs: SessionDescription, local: LocalMedia) -> tuple[SessionDescription, Negotiated]:
+    chosen: Negotiated | None = None
+    ours: list[Media] = []
+    for media in theirs.media:
+        found = _choose(theirs, media) if chosen is None else None
+        if found is None:
+            # A refused stream keeps its place and its format list (RFC 3264 §6).
+            ours.append(Media(media.kind, 0, media.protocol, media.formats))
+        else:
+            chosen = found
+            ours.append(_answered(media, chosen, local))
+    if chosen is None:
+        raise NegotiationError("the offer has no RTP/AVP audio with PCMU or PCMA to one IPv4 address")
+    return _describe(local, tuple(ours), timing=theirs.timing), chosen
 
 
 def _choose(theirs: SessionDescription, media: Media) -> Negotiated | None:
@@ -164,8 +189,10 @@ def _choose(theirs: SessionDescription, media: Media) -> Negotiated | None:
     speech = [(number, _CODECS[found.encoding.upper()]) for number, found in known if _is_speech(found)]
     if not speech:
         return None
+    address = theirs.address_of(media) or ""
+    if not _is_reachable(address):
+        return None
     events = [number for number, found in known if _is_events(found)]
-    address = _ipv4(theirs.address_of(media))
     direction = _MIRROR[theirs.direction_of(media)]
     # RFC 2543 had no directions: the address 0.0.0.0 is how it says hold (RFC 3264 §8.4).
     is_mute = address == "0.0.0.0"
@@ -190,27 +217,56 @@ def _is_events(found: RtpMap) -> bool:
     return found.encoding.lower() == "telephone-event" and found.clock_rate == 8000
 
 
-def _ipv4(address: str | None) -> str:
+def _is_reachable(address: str) -> bool:
+    """Whether it is the IPv4 address of one host, or 0.0.0.0, which says hold."""
     try:
-        return str(ipaddress.IPv4Address(address or ""))
+        place = ipaddress.IPv4Address(address)
     except ValueError:
-        raise NegotiationError(f"media to {address!r}: only IPv4 addresses are carried") from None
+        return False
+    # 0.x is this host, 240.0.0.0/4 holds the broadcast: nobody's media is to be aimed there.
+    return address == "0.0.0.0" or not (place.is_multicast or place.is_reserved or place.packed[0] == 0)
 
 
-def _answered(theirs: SessionDescription, media: Media, chosen: Negotiated, local: LocalMedia) -> Media:
+def _answered(media: Media, chosen: Negotiated, local: LocalMedia) -> Media:
     """Our half of the stream: the offerer's numbers, in the offerer's order (RFC 3264 §6.1)."""
     taken = {chosen.payload_type, chosen.dtmf_payload_type}
-    formats = tuple(dict.fromkeys(text for text in media.formats if text.isdigit() and int(text) in taken))
+    formats = dict.fromkeys(int(text) for text in media.formats if text.isdigit() and int(text) in taken)
+    speech = RtpMap(_NAMES[chosen.codec], 8000)
+    numbers = {number: speech if number == chosen.payload_type else _EVENTS for number in formats}
+    return _offered(local, numbers, direction=_DIRECTIONS[chosen.sending, chosen.receiving])
+
+
+def _numbering(agreed: Negotiated | None, known: Mapping[int, RtpMap]) -> dict[int, RtpMap]:
+    """What to offer under which number: what was agreed first, then what has no number yet."""
+    numbers: dict[int, RtpMap] = {}
+    if agreed is not None:
+        numbers[agreed.payload_type] = RtpMap(_NAMES[agreed.codec], 8000)
+    for number, found in _STATIC.items():
+        is_taken = not _is_same(known.get(number, found), found)
+        if found not in numbers.values() and not is_taken:
+            numbers[number] = found
+    events = agreed.dtmf_payload_type if agreed is not None else -1
+    if events < 0:
+        wanted = (_OFFERED_DTMF, *range(127, 95, -1))
+        free = (n for n in wanted if n not in numbers and (n not in known or _is_events(known[n])))
+        events = next(free, -1)
+    if events >= 0:
+        numbers[events] = _EVENTS
+    return numbers
+
+
+def _is_same(one: RtpMap, other: RtpMap) -> bool:
+    return replace(one, encoding=one.encoding.upper()) == other
+
+
+def _offered(local: LocalMedia, numbers: Mapping[int, RtpMap], *, direction: str) -> Media:
     attributes: list[tuple[str, str | None]] = []
-    for text in formats:
-        if int(text) == chosen.payload_type:
-            attributes.append(("rtpmap", f"{text} {_NAMES[chosen.codec]}/8000"))
-        else:
-            attributes += [("rtpmap", f"{text} telephone-event/8000"), ("fmtp", f"{text} 0-15")]
-    direction = _MIRROR[theirs.direction_of(media)]
-    if direction == "sendrecv" and chosen.held:
-        direction = "recvonly"
+    for number, found in numbers.items():
+        attributes.append(("rtpmap", f"{number} {found.encoding}/{found.clock_rate}"))
+        if found == _EVENTS:
+            attributes.append(("fmtp", f"{number} 0-15"))
     attributes += [("ptime", "20"), (direction, None)]
+    formats = tuple(str(number) for number in numbers)
     return Media("audio", local.port, "RTP/AVP", formats, None, tuple(attributes))
 
 

@@ -83,7 +83,7 @@ def test_every_further_stream_is_refused_in_its_place() -> None:
         ("a=inactive", "c=IN IP4 192.0.2.2", "inactive", False, False),
         ("a=x", "c=IN IP4 0.0.0.0", "recvonly", False, True),
         ("a=inactive", "c=IN IP4 0.0.0.0", "inactive", False, False),
-        ("a=recvonly", "c=IN IP4 0.0.0.0", "sendonly", False, False),
+        ("a=recvonly", "c=IN IP4 0.0.0.0", "inactive", False, False),
     ],
 )
 def test_hold_is_answered_by_its_mirror(
@@ -106,11 +106,24 @@ def test_hold_is_answered_by_its_mirror(
         ["m=audio 4000 RTP/AVP x 300"],
         ["m=audio 4000 RTP/AVP 0", "c=IN IP6 2001:db8::1"],
         ["m=audio 4000 RTP/AVP 0", "c=IN IP4 phone.example.com"],
+        ["m=audio 4000 RTP/AVP 0", "c=IN IP4 224.0.0.1/127"],
+        ["m=audio 4000 RTP/AVP 0", "c=IN IP4 255.255.255.255"],
+        ["m=audio 4000 RTP/AVP 0", "c=IN IP4 0.0.0.1"],
     ],
 )
 def test_an_offer_with_nothing_for_us_is_declined(lines: list[str]) -> None:
     with pytest.raises(NegotiationError):
         answer(offered(*lines), US)
+
+
+@pytest.mark.parametrize("elsewhere", ["IP6 2001:db8::1", "IP4 phone.example.com", "IP4 239.1.1.1/3"])
+def test_a_stream_that_we_cannot_reach_leaves_the_next_one_to_us(elsewhere: str) -> None:
+    first = "m=audio 4000 RTP/AVP 0", f"c=IN {elsewhere}"
+
+    sdp, agreed = answer(offered(*first, "m=audio 4002 RTP/AVP 0"), US)
+
+    assert agreed.remote == ("192.0.2.2", 4002)
+    assert [media.port for media in SessionDescription.parse(sdp).media] == [0, 16384]
 
 
 def test_events_on_another_clock_are_not_for_us() -> None:
@@ -183,6 +196,57 @@ def test_a_negotiator_remembers_what_was_agreed_last() -> None:
     assert not agreed.receiving
 
 
+def test_a_later_offer_keeps_the_streams_and_their_numbers() -> None:
+    ours = Negotiator(ip="192.0.2.9", port=16384, session_id=5)
+    ours.answer(
+        offered(
+            "m=video 5000 RTP/AVP 99",
+            "m=audio 4000 RTP/AVP 97 101 96",
+            "a=rtpmap:97 PCMA/8000",
+            "a=rtpmap:101 opus/48000/2",
+            "a=rtpmap:96 telephone-event/8000",
+            "m=audio 4002 RTP/AVP 0",
+        )
+    )
+
+    again = ours.offer().decode().split("\r\n")
+
+    assert again[5:] == [
+        "m=video 0 RTP/AVP 99",
+        "m=audio 16384 RTP/AVP 97 0 96",
+        "a=rtpmap:97 PCMA/8000",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:96 telephone-event/8000",
+        "a=fmtp:96 0-15",
+        "a=ptime:20",
+        "a=sendrecv",
+        "m=audio 0 RTP/AVP 0",
+        "",
+    ]
+    agreed = ours.accept(offered("m=video 0 RTP/AVP 99", "m=audio 4444 RTP/AVP 0", "m=audio 0 RTP/AVP 0"))
+    assert (agreed.remote, agreed.codec) == (("192.0.2.2", 4444), 0)
+    with pytest.raises(NegotiationError, match="refuses"):
+        ours.accept(offered("m=video 0 RTP/AVP 99"))
+
+
+@pytest.mark.parametrize(
+    ("maps", "formats"),
+    [
+        ((), ("0", "8", "101")),
+        (("8 speex/8000",), ("0", "101")),
+        (("8 pcma/8000", "101 opus/48000/2"), ("0", "8", "127")),
+        (("101 telephone-event/48000",), ("0", "8", "127")),
+        (("101 opus/48000/2", "127 Telephone-Event/8000"), ("0", "8", "127")),
+        (tuple(f"{number} opus/48000/2" for number in range(96, 128)), ("0", "8")),
+    ],
+)
+def test_no_number_changes_its_meaning_within_a_call(maps: tuple[str, ...], formats: tuple[str, ...]) -> None:
+    ours = Negotiator(ip="192.0.2.9", port=16384, session_id=5)
+    ours.answer(offered("m=audio 4000 RTP/AVP 0", *(f"a=rtpmap:{text}" for text in maps)))
+
+    assert SessionDescription.parse(ours.offer()).media[0].formats == formats
+
+
 def test_a_private_address_behind_a_public_one_shows_a_nat() -> None:
     private = offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 192.168.1.2")
 
@@ -230,7 +294,9 @@ def test_an_answer_lists_only_what_was_offered_and_in_its_order(
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_answered_or_refused(data: bytes) -> None:
+    ours = Negotiator(ip="192.0.2.9", port=16384, session_id=5)
     try:
-        answer(b"v=0\r\no=- 1 1 IN IP4 h\r\n" + data, US)
+        first = ours.answer(b"v=0\r\no=- 1 1 IN IP4 h\r\n" + data)
     except (RemoteProtocolError, NegotiationError):
         return
+    assert ours.offer().count(b"m=") == first.count(b"m=")
