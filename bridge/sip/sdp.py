@@ -30,6 +30,9 @@ class Origin:
     address: str
 
 
+_UNREADABLE = Origin("-", 0, 0, "0.0.0.0")
+
+
 @dataclass(frozen=True, slots=True)
 class RtpMap:
     """What a payload type means (§6.6)."""
@@ -199,10 +202,9 @@ def _replace(media: Media, *, connection: str | None = None, attributes: Attribu
 
 
 def _origin(value: str) -> Origin:
+    """Read it if it can be read: nothing in a call depends on it, so no call is lost by it."""
     match = _ORIGIN.fullmatch(value)
-    if match is None:
-        raise RemoteProtocolError(f"not an SDP origin: {value[:80]!r}", rule="RFC 8866 §5.2")
-    return Origin(match[1], int(match[2]), int(match[3]), match[4])
+    return Origin(match[1], int(match[2]), int(match[3]), match[4]) if match is not None else _UNREADABLE
 
 
 def _media(value: str) -> Media:

@@ -70,6 +70,14 @@ def test_a_description_is_written_as_the_standard_orders_it() -> None:
     )
 
 
+@pytest.mark.parametrize("origin", ["- 1.5 1 IN IP4 h", "SIP Phone 1 1 IN IP4 h", "- x 1 IN IP4 h", "-"])
+def test_an_origin_that_cannot_be_read_costs_no_call(origin: str) -> None:
+    session = SessionDescription.parse(f"v=0\no={origin}\nm=audio 1 x 0\n".encode())
+
+    assert len(session.media) == 1
+    assert SessionDescription.parse(bytes(session)) == session
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -77,7 +85,6 @@ def test_a_description_is_written_as_the_standard_orders_it() -> None:
         b"o=- 1 1 IN IP4 h\n",
         b"v=0\n",
         b"v=0\nhello\n",
-        b"v=0\no=- x 1 IN IP4 h\n",
         b"v=0\no=- 1 1 IN IP4 h\nc=IN IP5 h\n",
         b"v=0\no=- 1 1 IN IP4 h\nm=audio RTP/AVP 0\n",
         b"v=0\no=- 1 1 IN IP4 h\nm=audio 65536 RTP/AVP 0\n",
