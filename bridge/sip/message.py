@@ -194,6 +194,10 @@ def respond(
     headers.add("Via", str(request.via.seen_from(source)))
     for hop in request.hops[1:]:
         headers.add("Via", hop)
+    if status == 100:
+        # What the sender measures the round trip with (§8.2.6.1).
+        for stamp in request.headers.all("Timestamp"):
+            headers.add("Timestamp", stamp)
     if 100 < status < 300:
         for route in request.headers.all("Record-Route"):
             headers.add("Record-Route", route)

@@ -59,6 +59,13 @@ def test_a_response_mirrors_what_the_standard_wants() -> None:
     ]
 
 
+def test_trying_repeats_the_timestamp_and_nothing_else_does() -> None:
+    asked = request("INVITE", extra=("Timestamp: 54.1",))
+
+    assert respond(asked, 100, source=PHONE).headers.all("Timestamp") == ["54.1"]
+    assert respond(asked, 180, source=PHONE).headers.all("Timestamp") == []
+
+
 def test_a_tag_that_the_request_has_is_kept() -> None:
     answer = respond(request(to_tag="old"), 481, source=PHONE, to_tag="new")
 
