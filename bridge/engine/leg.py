@@ -7,6 +7,7 @@ from typing import Any
 from bridge.engine.child import MediaProcess
 from bridge.engine.commands import (
     CloseRow,
+    Command,
     EngineDied,
     FlushRow,
     GiveVerdict,
@@ -18,7 +19,7 @@ from bridge.engine.commands import (
 )
 from bridge.engine.ports import BoundPorts, peer_address, peer_key
 from bridge.errors import EngineError, LocalProtocolError
-from bridge.plane.columns import Columns
+from bridge.plane.columns import Columns, nowhere
 from bridge.plane.events import RowFailed
 from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
@@ -85,8 +86,9 @@ class LegStatus:
         return values if self.is_live else dict(self._last)
 
     def freeze(self) -> None:
-        """Keep the present reading: the row is about to be given up."""
+        """Keep the present reading: the row is about to be given up, and perhaps its memory."""
         self._last = self.snapshot()
+        self._columns, self._row = nowhere(), 0
 
 
 class MediaLeg:
@@ -105,11 +107,10 @@ class MediaLeg:
         dice: IdSource,
         on_close: Callable[["MediaLeg"], None],
     ) -> None:
-        self._life = life
+        self._life: MediaProcess | None = life
         self._on_close = on_close
         self._deliver: Callable[[LegEvent], None] | None = None
         self._is_over = False
-        self._is_closed = False
         self._opened = asyncio.Event()
         self.ports: BoundPorts = ports
         self.local_port: int = ports.port
@@ -128,14 +129,16 @@ class MediaLeg:
     @property
     def is_open(self) -> bool:
         """Between `open` and `close`, while the media process lives."""
-        return self._deliver is not None and not self._is_closed and self._life.is_alive
+        return self._deliver is not None and self._life is not None and self._life.is_alive
 
     def is_carried_by(self, life: MediaProcess) -> bool:
         """Whether this leg lives and dies with that process."""
         return self._life is life
 
     def capture(self) -> CaptureReader:
-        """A reader of both directions' sound; each reader has a position of its own."""
+        """A reader of both directions' sound; each reader has a position of its own. Empty after `close`."""
+        if self._life is None:
+            return CaptureReader(nowhere(), 0, self.generation)
         return CaptureReader(self._life.memory.columns, self.row, self.generation)
 
     def open(
@@ -158,7 +161,7 @@ class MediaLeg:
                 reserve another leg.
             LocalProtocolError: If the leg is open or closed already.
         """
-        if self._deliver is not None or self._is_closed:
+        if self._deliver is not None or self._life is None:
             raise LocalProtocolError("a media leg opens once")
         if not self._life.is_alive:
             raise EngineError("the media process died after this leg was reserved")
@@ -206,7 +209,6 @@ class MediaLeg:
         Raises:
             LocalProtocolError: If the leg was never opened.
         """
-        self._require_opened()
         spec = self._spec(
             codec=codec,
             payload_type=payload_type,
@@ -217,40 +219,34 @@ class MediaLeg:
             receiving=receiving,
             interruptible=interruptible,
         )
-        if self.is_open:
-            self._life.send(UpdateRow(self.row, spec))
+        self._tell(UpdateRow(self.row, spec))
 
     def set_interruptible(self, bits: int) -> None:
         """Choose what takes the floor from us: 1 speech, 2 digits, 3 any, 0 nothing."""
-        self._require_opened()
-        if self.is_open:
-            self._life.send(SetInterruptible(self.row, self.generation, bits))
+        self._tell(SetInterruptible(self.row, self.generation, bits))
 
     def flush(self) -> None:
         """Forget what was not played; a `Flushed` event names the sample reached and the new epoch."""
-        self._require_opened()
-        if self.is_open:
-            self._life.send(FlushRow(self.row, self.generation))
+        self._tell(FlushRow(self.row, self.generation))
 
     def verdict(self, *, epoch: int, is_speech: bool) -> None:
         """Decide a duck; without effect if the row has flushed or resumed meanwhile."""
-        self._require_opened()
-        if self.is_open:
-            self._life.send(GiveVerdict(self.row, self.generation, epoch, is_speech))
+        self._tell(GiveVerdict(self.row, self.generation, epoch, is_speech))
 
     def close(self) -> None:
         """Give port and row back; safe twice. No event is delivered afterwards."""
-        if self._is_closed:
+        if self._life is None:
             return
-        was_opened = self._deliver is not None
+        # Whoever keeps a closed leg must not keep the memory of a dead process mapped with it.
+        life, self._life = self._life, None
+        was_opened, self._deliver = self._deliver is not None, None
         self.status.freeze()
-        self._is_closed = True
-        self._deliver = None
+        self.writer.detach()
         self._opened.set()
         if was_opened:
-            self._life.send(CloseRow(self.row, self.generation))
-        elif self._life.is_alive:
-            self._life.free_rows.append(self.row)  # The media process never heard of this leg.
+            life.send(CloseRow(self.row, self.generation))
+        elif life.is_alive:
+            life.free_rows.append(self.row)  # The media process never heard of this leg.
         self._on_close(self)
 
     def receive(self, event: LegEvent | RowOpened) -> None:
@@ -262,9 +258,12 @@ class MediaLeg:
         self._is_over = isinstance(event, RowFailed | EngineDied)
         self._deliver(event)
 
-    def _require_opened(self) -> None:
-        if self._deliver is None and not self._is_closed:
+    def _tell(self, command: Command) -> None:
+        if self._life is None:
+            return
+        if self._deliver is None:
             raise LocalProtocolError("the media leg was not opened")
+        self._life.send(command)
 
     def _spec(self, *, remote: tuple[str, int] | None, latch_ip: str | None, **negotiated: Any) -> RowSpec:  # noqa: ANN401
         return RowSpec(

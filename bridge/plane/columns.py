@@ -5,6 +5,7 @@ One row per leg. A column has exactly one writer, named below; the other side on
 """
 
 from collections.abc import Iterator
+from functools import cache
 from mmap import mmap
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "FRAME_SAMPLES",
     "PLAY_SAMPLES",
     "Columns",
+    "nowhere",
 ]
 
 FRAME_SAMPLES = 160
@@ -185,3 +187,9 @@ class Columns:
     def counters(self, row: int) -> dict[str, int]:
         """Present values of the counters of one row, by name."""
         return {name: int(getattr(self, name)[row]) for name in COUNTERS}
+
+
+@cache
+def nowhere() -> Columns:
+    """One row in memory of our own that no leg ever has: for whoever has let go of the shared one."""
+    return Columns(bytearray(Columns.size_bytes(1)), 1)

@@ -7,7 +7,7 @@ checks the row's generation before and after it copies. x86 and the interpreter 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, PLAY_SAMPLES, Columns
+from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, PLAY_SAMPLES, Columns, nowhere
 
 __all__ = ["CaptureReader", "PlayoutWriter", "stamp_of"]
 
@@ -33,6 +33,10 @@ class PlayoutWriter:
         self._generation = generation
         # An utterance opened a moment before the plane has opened the row is open from its first sample on.
         self._open_epoch: int | None = None
+
+    def detach(self) -> None:
+        """Let go of the shared memory, as if the leg were over: it may be unmapped before this goes."""
+        self._columns, self._row = nowhere(), 0
 
     @property
     def is_open(self) -> bool:

@@ -1,4 +1,5 @@
 import errno
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import cast
@@ -188,6 +189,21 @@ def test_a_leg_whose_ports_cannot_be_handed_over_gives_its_row_back(bench: Bench
 
     assert list(bench.life.free_rows) == [2]
     assert bench.closed == [bench.leg]
+
+
+def test_a_closed_leg_keeps_no_memory_of_its_process(bench: Bench) -> None:
+    bench.open()
+    bench.carry()
+    memory = weakref.ref(bench.life.memory.columns)
+    writer, status = bench.leg.writer, bench.leg.status
+
+    bench.leg.close()
+    del bench.life
+
+    assert memory() is None
+    assert not writer.is_open
+    assert "rx_packets" in status.snapshot()
+    assert bench.leg.capture().read(160).shape == (2, 0)
 
 
 def test_a_reservation_that_was_never_used_gives_its_row_back_at_once(bench: Bench) -> None:

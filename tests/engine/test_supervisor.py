@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
-import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -24,78 +23,12 @@ from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.events import Flushed, Latched, PlayoutIdle, RowFailed, SpeechStarted
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
 from bridge.plane.spec import PlaneSettings
+from tests.engine.phone import Call, Phone, memories, play, speech, until
 from tests.fakes import SeededIds
 
 pytestmark = pytest.mark.e2e
 
 SETTINGS = MediaSettings(ports=(40_000, 40_199), bind_ip="127.0.0.1", capacity=8, realtime=False)
-SILENCE = encode_ulaw(np.zeros(160, np.int16)).tobytes()
-E = TypeVar("E", bound=LegEvent)
-
-
-class Phone:
-    """A plain socket that speaks RTP and keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.sock.setblocking(False)
-        self.address: tuple[str, int] = self.sock.getsockname()
-        self._sequence = 100
-
-    def speak(self, payload: bytes, to: int) -> None:
-        self._sequence += 1
-        header = struct.pack(">BBHII", 0x80, 0, self._sequence, self._sequence * 160, 0xFEED)
-        self.sock.sendto(header + payload, ("127.0.0.1", to))
-
-    async def hear(self, packets: int) -> list[bytes]:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
-            return [await loop.sock_recv(self.sock, 2000) for _ in range(packets)]
-
-    async def hear_until(self, is_last: Callable[[bytes], bool]) -> list[bytes]:
-        heard: list[bytes] = []
-        while not heard or not is_last(heard[-1]):
-            heard += await self.hear(1)
-        return heard
-
-
-class Call:
-    """A leg that is open, and everything it was told."""
-
-    def __init__(self, engine: MediaEngine, phone: Phone, *, sending: bool = True) -> None:
-        self.phone = phone
-        self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
-        self.leg: MediaLeg = engine.reserve()
-        self.leg.open(
-            codec=0,
-            payload_type=0,
-            dtmf_payload_type=101,
-            remote=phone.address,
-            latch_ip=None,
-            sending=sending,
-            receiving=True,
-            interruptible=3,
-            deliver=self.events.put_nowait,
-        )
-
-    def update(self, *, sending: bool) -> None:
-        self.leg.update(
-            codec=0,
-            payload_type=0,
-            dtmf_payload_type=101,
-            remote=self.phone.address,
-            latch_ip=None,
-            sending=sending,
-            receiving=True,
-            interruptible=3,
-        )
-
-    async def event(self, kind: type[E]) -> E:
-        async with asyncio.timeout(5):
-            while not isinstance(event := await self.events.get(), kind):
-                pass
-        return event
 
 
 @pytest_asyncio.fixture
@@ -110,33 +43,6 @@ async def phone() -> AsyncIterator[Phone]:
     made = Phone()
     yield made
     made.sock.close()
-
-
-def speech(samples: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    """Sound whose every frame is different and nowhere silent."""
-    return (np.arange(samples) * 37 % 20_000 + 4_000).astype(np.int16)
-
-
-def is_silent(packet: bytes) -> bool:
-    return packet[12:] == SILENCE
-
-
-async def until(claim: Callable[[], bool]) -> None:
-    while not claim():  # noqa: ASYNC110  what other processes do sets no event of ours
-        await asyncio.sleep(0.002)
-
-
-async def play(call: Call, pcm: np.ndarray[tuple[int], np.dtype[np.int16]]) -> list[bytes]:
-    """Play one whole utterance and return the packets from its first to its last."""
-    writer = call.leg.writer
-    epoch = writer.epoch
-    writer.open_utterance(epoch)
-    assert writer.write(pcm, epoch=epoch) == len(pcm)
-    writer.close_utterance(epoch)
-    await call.event(PlayoutIdle)
-    heard = await call.phone.hear_until(lambda packet: not is_silent(packet))
-    heard += await call.phone.hear_until(is_silent)
-    return [packet for packet in heard if not is_silent(packet)]
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["batched", "plain"])
@@ -303,6 +209,27 @@ async def test_no_descriptor_is_left_behind_by_calls_or_deaths(phone: Phone) -> 
     await engine.close()
     del engine
     assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+async def test_the_memory_of_a_dead_process_is_unmapped_when_its_legs_are_closed(
+    engine: MediaEngine, phone: Phone
+) -> None:
+    call = Call(engine, phone)
+    await call.leg.opened()
+    capture = call.leg.capture()
+    mapped = memories()
+    gc.disable()  # A call is a cycle of objects: it may stay for long.
+    try:
+        os.kill(engine.pid, signal.SIGKILL)
+        await call.event(EngineDied)
+        call.leg.close()
+        del capture
+        async with asyncio.timeout(5):
+            await until(lambda: memories() <= mapped)
+    finally:
+        gc.enable()
+
+    assert call.leg.status.snapshot()["tx_packets"] >= 0
 
 
 async def test_a_leg_that_is_over_gives_back_row_and_port(engine: MediaEngine, phone: Phone) -> None:

@@ -194,3 +194,17 @@ def test_a_row_given_away_during_the_copy_returns_nothing() -> None:
     reader = CaptureReader(columns, ROW, GENERATION)
 
     assert reader.read(160).shape == (2, 0)
+
+
+def test_a_writer_that_let_go_of_the_memory_is_as_good_as_closed() -> None:
+    columns = Columns(bytearray(Columns.size_bytes(2)), 2)
+    columns.generation[1] = 7
+    writer = PlayoutWriter(columns, 1, 7)
+    assert writer.write(np.ones(160, np.int16), epoch=0) == 160
+
+    writer.detach()
+
+    assert not writer.is_open
+    assert (writer.epoch, writer.played, writer.write_index, writer.free()) == (0, 0, 0, 0)
+    assert writer.write(np.ones(160, np.int16), epoch=0) == 0
+    assert columns.play_write[1] == 160
