@@ -37,7 +37,10 @@ class SipSettings:
     """How long `IncomingCall.answer` lets it ring first."""
     user_agent: str = "cosybridge"
     max_requests_per_s: int = 200
-    """Datagrams of one source; more are dropped and counted."""
+    """Datagrams of one source, answers and ACKs included; more are dropped and counted.
+
+    A call is three to five of them, without losses: 200 let a gateway begin some 40 calls a second.
+    """
     max_calls_per_source: int = 256
     max_calls: int = 1024
     close_within_s: float = 1.0
@@ -89,7 +92,10 @@ class SipEndpoint:
         """
         endpoint = cls(settings, dice=dice, on_call=on_call)
         wire = await SipWire.bind(
-            settings.listen, advertised_ip=settings.advertised_ip, receive=endpoint._received
+            settings.listen,
+            advertised_ip=settings.advertised_ip,
+            receive=endpoint._received,
+            clock=clock,
         )
         agent_settings = AgentSettings(
             port=wire.listen[1],

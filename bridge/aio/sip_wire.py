@@ -7,14 +7,20 @@ from contextlib import suppress
 from typing import Self, cast
 
 from bridge.aio.ports_taken import port_taken
-from bridge.aio.sip_route import LocalAddresses, is_ipv4, resolve
+from bridge.aio.sip_route import LocalAddresses, Remembered, is_ipv4, resolve
 from bridge.aio.tasks import Tasks
 from bridge.errors import SetupError
+from bridge.ports import Clock
 from bridge.sip.layer import Send
 
 __all__ = ["MAX_DATAGRAM_BYTES", "SipWire"]
 
 MAX_DATAGRAM_BYTES = 65535
+
+_MAX_LOOKUPS = 4
+"""Names asked for at once: each blocks a thread that reading files needs too."""
+_MAX_WAITING = 64
+"""Datagrams that wait for one name."""
 
 Receive = Callable[[bytes, tuple[str, int]], None]
 """Gets each datagram and where it came from."""
@@ -27,18 +33,24 @@ class SipWire(asyncio.DatagramProtocol):
 
     Args:
         receive: Called on the loop with each datagram. Must not block.
+        clock: For the age of addresses.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, clock: Clock) -> None:
         self.send_errors: int = 0
         """Datagrams that the kernel refused, or whose host name leads nowhere."""
+        self._names = Remembered(clock, size=256)
+        self._waiting: dict[str, list[Send]] = {}
+        """By host name, while it is looked up."""
         self._receive = receive
         self._lookups = Tasks("sip look-up")
         self._transport: asyncio.DatagramTransport
         self._addresses: LocalAddresses
 
     @classmethod
-    async def bind(cls, listen: tuple[str, int], *, advertised_ip: str | None, receive: Receive) -> Self:
+    async def bind(
+        cls, listen: tuple[str, int], *, advertised_ip: str | None, receive: Receive, clock: Clock
+    ) -> Self:
         """Bind the socket.
 
         Raises:
@@ -48,12 +60,12 @@ class SipWire(asyncio.DatagramProtocol):
         host, port = listen
         try:
             transport, wire = await loop.create_datagram_endpoint(
-                lambda: cls(receive), local_addr=(host, port)
+                lambda: cls(receive, clock), local_addr=(host, port)
             )
         except OSError as error:
             raise port_taken((host, port), "udp", setting="sip.listen", cause=error) from None
         wire._transport = transport
-        wire._addresses = LocalAddresses(bound_ip=host, advertised_ip=advertised_ip)
+        wire._addresses = LocalAddresses(bound_ip=host, advertised_ip=advertised_ip, clock=clock)
         # asyncio would allocate 256 KiB for every datagram; other loops have no such knob.
         with suppress(AttributeError):
             transport.max_size = MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
@@ -74,23 +86,35 @@ class SipWire(asyncio.DatagramProtocol):
 
     def send(self, send: Send) -> None:
         """Send one datagram; a host name is looked up first, in the background."""
-        if is_ipv4(send.destination[0]):
-            self._transport.sendto(send.data, send.destination)
+        host, port = send.destination
+        ip = host if is_ipv4(host) else self._names.get(host)
+        waiting = self._waiting.get(host)
+        if ip is not None:
+            self._transport.sendto(send.data, (ip, port))
+        elif waiting is not None and len(waiting) < _MAX_WAITING:
+            waiting.append(send)
+        elif waiting is None and len(self._waiting) < _MAX_LOOKUPS:
+            self._waiting[host] = [send]
+            self._lookups.start(self._look_up(host), name=host)
         else:
-            self._lookups.start(self._send_by_name(send), name=send.destination[0])
+            self.error_received(SetupError(f"too much waits for names to send to {host}"))
 
     async def close(self) -> None:
         """Abandon look-ups and free the port."""
         await self._lookups.close()
         self._transport.close()
 
-    async def _send_by_name(self, send: Send) -> None:
+    async def _look_up(self, host: str) -> None:
+        """Find a host, then send what waits for it, in order."""
         try:
-            destination = await resolve(*send.destination)
+            ip, _ = await resolve(host, self._waiting[host][0].destination[1])
         except SetupError as error:
-            self.error_received(error)
+            for _ in self._waiting.pop(host):
+                self.error_received(error)
             return
-        self._transport.sendto(send.data, destination)
+        self._names.put(host, ip)
+        for send in self._waiting.pop(host):
+            self._transport.sendto(send.data, (ip, send.destination[1]))
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._receive(data, addr[:2])
