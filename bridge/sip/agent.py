@@ -35,7 +35,7 @@ class AgentSettings:
     """Networks whose requests are served; others are dropped and counted."""
     user_agent: str = "cosybridge"
     max_requests_per_s: int = 200
-    """Datagrams of one source; more are dropped and counted."""
+    """Datagrams of one source, answers and ACKs included; more are dropped and counted."""
     max_calls_per_source: int = 256
     max_calls: int = 1024
     """More are answered 503."""
