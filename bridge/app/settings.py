@@ -77,7 +77,7 @@ class SipSection(_Section):
     max_calls: int = Field(default=256, ge=1, le=100_000)
     """Calls that one source address may have at a time."""
     max_requests_per_s: int = Field(default=200, ge=1, le=100_000)
-    """Requests that one source address may send in a second."""
+    """Datagrams that one source address may send in a second; more are dropped and counted."""
     user_agent: str = Field(
         default="cosybridge", min_length=1, max_length=80, pattern=r"^[!-~]([ -~]*[!-~])?$"
     )
