@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -118,23 +119,56 @@ async def test_many_calls_over_a_line_that_loses_every_fifth_datagram(peer: str,
         await endpoint.close()
 
 
+class LossyLine(asyncio.DatagramProtocol):
+    """Stands between us and a phone and loses every fifth datagram, either way.
+
+    sipp's own ``-lost`` never repeats what it chose to lose, so that no caller could get through.
+    """
+
+    def __init__(self, phone: tuple[str, int]) -> None:
+        self._phone = phone
+        self._caller: tuple[str, int] | None = None
+        self._seen = 0
+        self._transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._seen += 1
+        if addr != self._phone:
+            self._caller = addr
+        target = self._phone if addr != self._phone else self._caller
+        if self._seen % 5 and target is not None:
+            self._transport.sendto(data, target)
+
+
 async def test_calls_of_ours_over_a_line_that_loses_every_fifth_datagram(peer: str, tmp_path: Path) -> None:
     endpoint = await start(Serving())
     loop = asyncio.get_running_loop()
     probe, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
     port = int(probe.get_extra_info("sockname")[1])
     probe.close()
-    lossy = ("-sn", "uas", "-m", "6", "-p", str(port), "-lost", "20")
-    answering = asyncio.create_task(sipp(peer, endpoint.listen[1], tmp_path, *lossy))
+    line, _ = await loop.create_datagram_endpoint(
+        lambda: LossyLine(("127.0.0.1", port)), local_addr=("127.0.0.1", 0)
+    )
+    answering = asyncio.create_task(
+        sipp(peer, endpoint.listen[1], tmp_path, "-sn", "uas", "-m", "6", "-p", str(port))
+    )
     try:
 
         async def talk(number: int) -> None:
             ours = Negotiator(ip="127.0.0.1", port=40000 + 2 * number, session_id=number)
-            call = await endpoint.call(f"sip:service@127.0.0.1:{port}", sdp=ours.offer())
+            call = await endpoint.call(
+                f"sip:service@127.0.0.1:{port}",
+                sdp=ours.offer(),
+                destination=line.get_extra_info("sockname")[:2],
+            )
             assert ours.accept(call.remote_sdp).codec == 0
             await call.hangup()
 
         await asyncio.gather(*(talk(number) for number in range(6)))
         await answering
     finally:
+        line.close()
         await endpoint.close()
