@@ -17,7 +17,7 @@ from bridge.clock import SystemClock
 from bridge.engine.commands import Ready
 from bridge.engine.link import Link
 from bridge.engine.loop import MediaLoop
-from bridge.engine.mmsg import BatchSockets, die_with_parent, is_supported
+from bridge.engine.mmsg import BatchSockets, die_with_parent, is_supported, lock_memory
 from bridge.engine.ports import raise_file_limit
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import LegSockets, PlainSockets
@@ -84,6 +84,7 @@ def _take_priority() -> bool:
                 'echo "$USER - rtprio 10" | sudo tee /etc/security/limits.d/cosybridge.conf; log in again'
             )
         return False
+    lock_memory()  # best effort: who may run at this priority may nearly always lock as well
     with contextlib.suppress(OSError):
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) > 1:

@@ -57,5 +57,22 @@ def test_a_process_dies_with_its_parent() -> None:
     parent.stdout.close()
 
 
+@pytest.mark.e2e
+def test_a_process_that_locks_its_memory_says_so_and_the_kernel_agrees() -> None:
+    locked = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from bridge.engine.mmsg import lock_memory; print(lock_memory());"
+            "print(next(line for line in open('/proc/self/status') if line.startswith('VmLck')))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert (int(locked[2]) > 0) is (locked[0] == "True")
+
+
 def _open_fds() -> list[str]:
     return os.listdir("/proc/self/fd")
