@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes
 SETTINGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test check fix bench fuzz peers lock licences clean python
+.PHONY: help serve demo test again check fix bench fuzz peers lock licences clean python
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -38,6 +38,9 @@ test: $(TEST_READY) ## Every test that can run here
 	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory peers; fi
 	@$(BIN)/python -m pytest -m "not bench" tests
 
+again: $(TEST_READY) ## Only the tests that failed the last time
+	@$(BIN)/python -m pytest -m "not bench" --last-failed --last-failed-no-failures none tests
+
 fix: $(TEST_READY) ## Let ruff repair what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -63,7 +66,7 @@ licences: $(TEST_READY) ## List the licence of every installed package
 	[print(f'{x.name:28}{x.version:20}{x.metadata.get(\"License-Expression\") or (x.metadata.get(\"License\") or \"see its files\").splitlines()[0][:60]}') for x in sorted(d(), key=lambda x: x.name.lower())]"
 
 clean: ## Remove what the targets made
-	rm -rf .venv out build *.egg-info .coverage .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .venv out build *.egg-info .coverage .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
 
 python:
 	@if [ -z "$(PYTHON)" ]; then echo "sudo apt install python3.11 python3.11-venv    # cosybridge needs Python 3.11 or newer"; exit 1; fi

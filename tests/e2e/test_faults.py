@@ -111,8 +111,8 @@ async def test_garbage_on_the_page_and_the_voice_closes_that_connection_alone(
             writer.write_eof()
             async with asyncio.timeout(5):
                 await reader.read()
-        except ConnectionError:
-            pass  # cut off without a word is an answer, too
+        except OSError:
+            pass  # cut off without a word is an answer, too, even before we have said our last
         finally:
             writer.close()
 
