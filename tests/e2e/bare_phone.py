@@ -81,6 +81,11 @@ class BarePhone:
     def ack(self) -> None:
         self.send(self._request("ACK", "", to=self._to))
 
+    def hear(self, *, timeout_s: float = 5) -> bytes:
+        """Wait for the next RTP packet: the first one shows that the bridge carries the call."""
+        self.rtp.settimeout(timeout_s)
+        return self.rtp.recv(2048)
+
     def speak(self, packets: int = 1, *, level: int = 0) -> None:
         """Send frames of 20 ms at once: silence, or a loud buzz."""
         code = bytes([0x80 if level else 0xFF, 0x00 if level else 0xFF] * 80)

@@ -138,6 +138,7 @@ async def test_garbage_from_the_peer_itself_does_not_end_its_call(
         with BarePhone(line(bridge)) as phone:
             await asyncio.to_thread(phone.invite, "story")
             phone.ack()
+            await asyncio.to_thread(phone.hear)
             phone.speak(5)
             for number in range(50):
                 phone.speak()
