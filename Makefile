@@ -7,7 +7,8 @@ BIN := .venv/bin
 RUN_READY := .venv/.ready-run
 TEST_READY := .venv/.ready-test
 PEERS := sip-tester baresip-core
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes --only-binary :all:
+# The lock is complete: pip must not resolve on its own, for it takes newer releases of extras than are pinned.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-deps --require-hashes --only-binary :all:
 SETTINGS ?=
 
 .DEFAULT_GOAL := help
