@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from bridge.errors import BridgeError
 from bridge.ports import WordTime
+from bridge.text.passage import Pronunciation
 
-__all__ = ["Delivery", "Engine", "Rendered", "Timbre", "UnspeakableError"]
+__all__ = ["Delivery", "Engine", "Rendered", "Style", "Timbre", "UnspeakableError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,20 @@ class Timbre:
 
 
 @dataclass(frozen=True, slots=True)
+class Style:
+    """What an instruction does to a voice, as factors of its own prosody."""
+
+    rate: float = 1.0
+    """Of the speaking rate."""
+    pitch: float = 1.0
+    """Of the mean fundamental frequency."""
+    liveliness: float = 1.0
+    """Of the excursions of the fundamental frequency around its mean: 0 is monotone."""
+    volume: float = 1.0
+    """Of the amplitude."""
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """How one text is to be spoken: the request's parameters and the voice's timbre."""
 
@@ -37,6 +52,11 @@ class Delivery:
     seed: int = 0
     """Same seed, same text, same bytes."""
     timbre: Timbre = field(default_factory=Timbre)
+    style: Style = field(default_factory=Style)
+    language: str = ""
+    """Hint such as ``en``, for scripts that several languages share; empty when there is none."""
+    pronunciations: tuple[Pronunciation, ...] = ()
+    """Given ones; offsets in the text that is rendered, in order, none overlapping."""
     with_words: bool = True
     """Whether word times are worth working out."""
 
