@@ -1,8 +1,9 @@
 """MP3 (ISO 11172-3 and 13818-3) from libmp3lame, frame by frame without a container, and its ID3v2.4 tag.
 
-A sample pushed is decodable when the samples of one and a half to two and a half frames after it have been
-pushed: a frame is 72 ms of sound at 8000 Hz, 36 at 16000, 26 at 22050, 24 at 24000, 26 at 44100 and 24 at
-48000. What a decoder gives begins with 1105 samples of silence (LAME's 576 and the decoder's own 529).
+A decoder begins with 1105 samples of silence: LAME's delay of 576 and its own of 529. A sample can be decoded
+once 1681 to 2257 samples after it have been pushed (2257 to 3409 from 32000 Hz), for frames are long, 576
+samples (1152), and LAME looks one ahead. That is up to 282 ms at 8000 Hz, 141 at 16000, 102 at 22050, 94 at
+24000, 77 at 44100 and 71 at 48000; `Mp3Packer.settle` brings it down to nothing.
 """
 
 import struct
@@ -31,7 +32,8 @@ _LARGEST_TAG = 1 << 20
 class Mp3Packer:
     """A constant bit rate, each frame decodable without the one before it.
 
-    Costs 5 to 12 ms of CPU for each second of sound, most at 44100 Hz.
+    Costs 3 ms of CPU for each second of sound at 8000 Hz, 6 at 24000, 11 at 48000.
+    Comes out as loud as it went in.
 
     Args:
         rate: Sampling frequency in Hz: 8000, 16000, 22050, 24000, 44100 or 48000.
@@ -64,7 +66,7 @@ class Mp3Packer:
         return header + coded
 
     def settle(self) -> bytes:
-        """Push silence until all sound is out: three frames at most, taken back from zeros that follow."""
+        """Push silence until all sound is out: four frames at most, taken back from zeros that follow."""
         coded = b""
         needed = self._framer.sound_end + DELAY_SAMPLES if self._framer.sound_end else 0
         while self._frames_out * self._framer.frame_samples < needed:

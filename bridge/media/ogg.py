@@ -22,7 +22,6 @@ _HEADER = struct.Struct(
 )  # 27 bytes: capture, version, flags, granule, serial, sequence, CRC, segments
 _HEAD = struct.Struct("<8sBBHIhB")  # 19 bytes
 _CONTINUED, _FIRST, _LAST = 1, 2, 4
-_NO_GRANULE = -1
 _MOST_SEGMENTS = 255
 _LARGEST_PACKET = 1 << 18
 """An Opus packet has 61440 bytes at most; tags with a cover picture may have more."""
@@ -167,7 +166,8 @@ class OggReader:
             )
         self._has_ended = bool(flags & _LAST)
         ended = self._lace(page, count, is_continued=bool(flags & _CONTINUED))
-        known = None if granule == _NO_GRANULE else granule
+        # Minus one where no packet ends; less than that is nonsense.
+        known = granule if granule >= 0 else None
         last = len(ended) - 1
         return [
             Packet(data, known if n == last else None, self._has_ended and n == last)

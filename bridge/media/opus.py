@@ -32,7 +32,7 @@ class OpusPacker:
     Silence that `settle` puts in is sound like any other: it counts in the granule positions, which therefore
     always tell what a decoder has made so far. `finish` trims only what is put in after the last sample.
 
-    Costs 8 to 15 ms of CPU for each second of sound, most at high bit rates.
+    Costs 2 ms of CPU for each second of sound at 8000 Hz, 5 at 16000 and above.
 
     Args:
         rate: Sampling frequency in Hz: 8000, 16000, 24000 or 48000.
