@@ -2,7 +2,8 @@
 
 Measured with tones at 24000 to 8000, 16000, 22050 and 48000 Hz: flat within 0.1 dB up to 0.85 of half the
 lower rate (3400 Hz for telephones), 17 dB down at 0.95, and what lies beyond half the lower rate, which would
-fold back, at least 80 dB down (FFmpeg's own setting: 10 to 43 dB down in the first tenth beyond). Costs about 1 ms of CPU for each second of sound in chunks of 20 ms, less in longer ones.
+fold back, at least 80 dB down (FFmpeg's own setting: 10 to 43 dB down in the first tenth beyond). Costs about
+1 ms of CPU for each second of sound in chunks of 20 ms, less in longer ones.
 """
 
 from fractions import Fraction

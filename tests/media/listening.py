@@ -39,7 +39,7 @@ def voice(rate: int, seconds: float = 1.0) -> Samples:
 def decode(data: bytes, format: str, rate: int) -> Samples:
     """What FFmpeg hears in a whole file."""
     resampler = av.AudioResampler("s16", "mono", rate)
-    with av.open(io.BytesIO(data), format=CONTAINERS.get(format, format)) as container:
+    with av.open(io.BytesIO(data), mode="r", format=CONTAINERS.get(format, format)) as container:
         frames = [out for frame in container.decode(audio=0) for out in resampler.resample(frame)]
     frames += resampler.resample(None)
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])

@@ -5,14 +5,19 @@ from hypothesis import strategies as st
 
 from bridge.media.resample import Resampler
 
+RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 
-def tone(rate: int, seconds: float = 1.0, hz: float = 440.0) -> bytes:
+
+def tone(rate: int, seconds: float = 1.0, hz: float = 440.0, size: float = 8000) -> bytes:
     times = np.arange(round(rate * seconds)) / rate
-    return (np.sin(2 * np.pi * hz * times) * 8000).astype("<i2").tobytes()
+    return (np.sin(2 * np.pi * hz * times) * size).astype("<i2").tobytes()
 
 
 @pytest.mark.parametrize(
-    ("rate_in", "rate_out"), [(24000, 8000), (24000, 16000), (48000, 8000), (8000, 16000)]
+    ("rate_in", "rate_out"),
+    [(24000, rate) for rate in RATES if rate != 24000]
+    + [(22050, rate) for rate in RATES if rate != 22050]
+    + [(48000, 8000)],
 )
 def test_a_stream_keeps_its_length_and_its_pitch(rate_in: int, rate_out: int) -> None:
     resampler = Resampler(rate_in, rate_out)
@@ -30,12 +35,35 @@ def test_a_stream_keeps_its_length_and_its_pitch(rate_in: int, rate_out: int) ->
     assert 7000 < np.max(np.abs(samples)) < 9000
 
 
-def test_what_a_lower_rate_cannot_carry_is_removed_and_not_folded() -> None:
+@pytest.mark.parametrize("rate_out", [8000, 16000, 22050])
+@pytest.mark.parametrize("beyond", [1.001, 1.02, 1.05, 1.08])
+def test_what_a_lower_rate_cannot_carry_is_removed_and_not_folded(beyond: float, rate_out: int) -> None:
+    resampler = Resampler(24000, rate_out)
+    hz = rate_out / 2 * beyond
+
+    out = resampler.push(tone(24000, hz=hz, size=30000)) + resampler.flush()
+    left = np.frombuffer(out, "<i2")[400:-400].astype(float)
+
+    assert 20 * np.log10(np.sqrt(np.mean(left**2)) * np.sqrt(2) / 30000 + 1e-9) < -75
+
+
+@pytest.mark.parametrize(
+    ("rate_in", "rate_out"), [(24000, 8000), (24000, 16000), (24000, 44100), (8000, 48000)]
+)
+def test_what_telephones_carry_keeps_its_level(rate_in: int, rate_out: int) -> None:
+    for hz in (300, 1000, 3000, 3400):
+        resampler = Resampler(rate_in, rate_out)
+
+        out = resampler.push(tone(rate_in, hz=hz)) + resampler.flush()
+        left = np.frombuffer(out, "<i2")[400:-400].astype(float)
+
+        assert abs(20 * np.log10(np.sqrt(np.mean(left**2)) * np.sqrt(2) / 8000)) < 0.1
+
+
+def test_no_more_than_5_ms_are_held_back() -> None:
     resampler = Resampler(24000, 8000)
 
-    out = resampler.push(tone(24000, hz=6000.0)) + resampler.flush()
-
-    assert np.max(np.abs(np.frombuffer(out, "<i2")[200:-200])) < 40
+    assert len(resampler.push(tone(24000, 0.1))) >= 2 * (800 - 40)
 
 
 def test_the_same_rate_passes_every_sample_through() -> None:

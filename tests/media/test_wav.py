@@ -46,7 +46,13 @@ def test_a_header_without_tags_is_the_shortest_there_is() -> None:
 
 
 def test_chunks_that_lie_about_their_size_get_what_there_is() -> None:
-    data = b"RIFF\0\0\0\0WAVE" + struct.pack("<4sI", b"odd ", 1) + b"x\0" + struct.pack("<4sI", b"data", 999) + b"yz"
+    data = (
+        b"RIFF\0\0\0\0WAVE"
+        + struct.pack("<4sI", b"odd ", 1)
+        + b"x\0"
+        + struct.pack("<4sI", b"data", 999)
+        + b"yz"
+    )
 
     chunks = [(name, bytes(body)) for name, body in riff_chunks(data)]
 
