@@ -5,7 +5,7 @@ from typing import Protocol
 
 from bridge.media.mp3 import Mp3Packer
 from bridge.media.opus import OpusPacker
-from bridge.media.wav import PcmPacker, WavPacker
+from bridge.media.wav import PcmPacker, wav_header
 
 __all__ = ["RATES", "Packer", "packer"]
 
@@ -76,4 +76,4 @@ def packer(
         return Mp3Packer(rate, bit_rate=bit_rate, tags=tags)
     if format == "opus":
         return OpusPacker(rate, bit_rate=bit_rate, tags=tags, serial=serial)
-    return WavPacker(rate, tags) if format == "wav" else PcmPacker()
+    return PcmPacker(wav_header(rate, tags) if format == "wav" else b"")

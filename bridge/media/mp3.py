@@ -26,7 +26,6 @@ _MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _MPEG_25 = (8, 16, 24, 32, 40, 48, 56, 64)
 _LAME_GAINS = {192: 0.97, 224: 0.98, 256: 1.0, 320: 1.0}
-_LARGEST_TAG = 1 << 20
 
 
 class Mp3Packer:
@@ -115,12 +114,12 @@ def read_id3(data: bytes) -> dict[str, str]:
     """TXXX frames in UTF-8 of the ID3v2.4 tag in front; nothing when there is no such tag.
 
     Raises:
-        RemoteProtocolError: If the tag is cut off or says that it is larger than 1 MiB.
+        RemoteProtocolError: If the tag is cut off.
     """
     if data[:4] != b"ID3\x04":
         return {}
     size = _plain(data[6:10]) if len(data) >= 10 else 0
-    if size > _LARGEST_TAG or len(data) < 10 + size:
+    if len(data) < 10 + size:
         raise RemoteProtocolError(
             f"an ID3 tag of {size} bytes in {len(data)} bytes of file", rule="ID3v2.4 §3.1"
         )

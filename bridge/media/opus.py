@@ -61,12 +61,11 @@ class OpusPacker:
         had_sound = self._framer.sound_end > 0
         packets = [packet for frame in self._framer.push(pcm) for packet in self._encode(frame)]
         header = b"" if had_sound or not self._framer.sound_end else self._headers()
-        return header + (self._pages(packets) if packets else b"")
+        return header + self._pages(packets)
 
     def settle(self) -> bytes:
         """Push silence until all sound is out: two packets at most, taken back from zeros that follow."""
-        packets = self._rest()
-        return self._pages(packets) if packets else b""
+        return self._pages(self._rest())
 
     def finish(self) -> bytes:
         """Give out the rest with the page that ends the stream, its granule at the last sample pushed.
@@ -77,7 +76,7 @@ class OpusPacker:
             return b""
         packets = self._rest()
         granule = self._sound_end_ticks() if packets else self._packets_out * _PACKET_TICKS
-        return self._writer.pages(packets, granule, step=_PACKET_TICKS, is_last=True)
+        return self._writer.page(packets, granule, is_last=True)
 
     def _headers(self) -> bytes:
         tags = opus_tags("cosybridge libopus", self._tags)

@@ -1,20 +1,20 @@
-"""PCM as it is and in RIFF WAVE: the packers, and the walk through the chunks of a file that may lie."""
+"""PCM as it is and in RIFF WAVE: the packer, and the walk through the chunks of a file that may lie."""
 
 import struct
 from collections.abc import Iterator, Mapping
 
 from bridge.errors import RemoteProtocolError
 
-__all__ = ["PcmPacker", "WavPacker", "read_info", "riff_chunks", "wav_header"]
+__all__ = ["PcmPacker", "read_info", "riff_chunks", "wav_header"]
 
 _ENDLESS = 0xFFFFFFFF
 
 
 class PcmPacker:
-    """No container: what goes in comes out, at no delay and no cost.
+    """Samples as they are, behind a header or none: bit for bit, at no delay and no cost.
 
     Args:
-        header: Bytes before the first sample.
+        header: Bytes before the first sample, such as `wav_header`.
     """
 
     def __init__(self, header: bytes = b"") -> None:
@@ -39,13 +39,6 @@ class PcmPacker:
     def finish(self) -> bytes:
         """Nothing, for a streamed header cannot be mended."""
         return b""
-
-
-class WavPacker(PcmPacker):
-    """A streamed WAVE file; its samples are bit for bit what was pushed."""
-
-    def __init__(self, rate: int, tags: Mapping[str, str]) -> None:
-        super().__init__(wav_header(rate, tags))
 
 
 def wav_header(rate: int, tags: Mapping[str, str] | None = None) -> bytes:

@@ -49,15 +49,22 @@ def test_a_page_is_what_the_specification_draws() -> None:
     assert last == page(b"", [], flags=4, granule=8, sequence=1)
 
 
-def test_many_packets_go_on_as_many_pages_as_they_need() -> None:
-    packets = [bytes([n]) * 1275 for n in range(100)]
+@pytest.mark.parametrize(("size", "fit"), [(1275, 42), (254, 50), (0, 50)])
+def test_many_packets_go_on_as_many_pages_as_they_need(size: int, fit: int) -> None:
+    packets = [bytes([n]) * size for n in range(101)]
 
-    pages = OggWriter(1).pages(packets, 100 * 960, step=960, is_last=True)
-    read = OggReader().push(pages)
+    read = OggReader().push(OggWriter(1).pages(packets, 101 * 960, step=960))
 
     assert [packet.data for packet in read] == packets
-    assert [packet.granule for packet in read if packet.granule] == [42 * 960, 84 * 960, 100 * 960]
-    assert [packet.is_last for packet in read] == [False] * 99 + [True]
+    assert [packet.granule for packet in read if packet.granule] == [fit * 960, 2 * fit * 960, 101 * 960]
+
+
+def test_the_last_packet_knows_that_it_is_the_last() -> None:
+    writer = OggWriter(1)
+
+    read = OggReader().push(writer.page([b"a", b"b"], 1920) + writer.page([b"c", b"d"], 2500, is_last=True))
+
+    assert read == [Packet(b"a"), Packet(b"b", 1920), Packet(b"c"), Packet(b"d", 2500, is_last=True)]
 
 
 @given(PACKETS, st.lists(st.integers(1, 300), max_size=30))

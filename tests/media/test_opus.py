@@ -3,6 +3,7 @@ import io
 import av
 import numpy as np
 import pytest
+from av.audio.stream import AudioStream
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,26 @@ def test_after_settling_an_empty_page_ends_the_stream() -> None:
     assert len(end) == 27
     assert end[5] == 4
     assert 0 <= len(decode(sound + end, "opus", 24000)) - len(said) < 2 * 480
+
+
+def test_what_another_writer_packs_is_taken_apart() -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="ogg") as container:
+        stream = container.add_stream("libopus", rate=16000, layout="mono")
+        assert isinstance(stream, AudioStream)
+        frame = av.AudioFrame.from_ndarray(voice(16000, 0.5).reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+    head, tags, *sound = packets_of(file.getvalue())
+
+    assert parse_opus_head(head.data).pre_skip == 312
+    assert "ENCODER" in parse_opus_tags(tags.data)
+    assert len(sound) == 26
+    assert sound[-1].is_last
+    # FFmpeg counts the pre-skip twice when the sound ends with a whole packet.
+    assert sound[-1].granule in (24000 + 312, 24000 + 2 * 312)
 
 
 def test_comments_are_the_tags() -> None:

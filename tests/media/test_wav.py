@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import RemoteProtocolError
-from bridge.media.wav import PcmPacker, WavPacker, read_info, riff_chunks, wav_header
+from bridge.media.wav import PcmPacker, read_info, riff_chunks, wav_header
 from tests.media.listening import decode, voice
 
 RATES = (8000, 16000, 22050, 24000, 44100, 48000)
@@ -14,7 +14,7 @@ RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 @pytest.mark.parametrize("rate", RATES)
 def test_a_wav_stream_is_heard_bit_for_bit(rate: int) -> None:
     said = voice(rate, 0.5)
-    packer = WavPacker(rate, {"AIGC": "odd"})
+    packer = PcmPacker(wav_header(rate, {"AIGC": "odd"}))
     data = said.tobytes()
 
     wire = packer.push(data[:1001]) + packer.settle() + packer.push(data[1001:]) + packer.finish()
@@ -24,7 +24,7 @@ def test_a_wav_stream_is_heard_bit_for_bit(rate: int) -> None:
 
 
 def test_only_the_first_bytes_carry_the_header() -> None:
-    packer = WavPacker(8000, {})
+    packer = PcmPacker(wav_header(8000))
 
     assert packer.push(b"") == b""
     assert packer.push(b"ab") == wav_header(8000) + b"ab"
