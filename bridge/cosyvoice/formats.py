@@ -12,12 +12,18 @@ CONTAINERS = ("pcm", "wav", "mp3", "opus")
 RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 """Sampling frequencies in Hz; opus, which has no 22050 and 44100, takes the other four."""
 
+_OPUS_BIT_RATE = 32
 _OPUS_RATES = (8000, 16000, 24000, 48000)
 _KNOWN = frozenset(
     {
+        "aigc_propagate_id",
+        "aigc_propagator",
         "bit_rate",
+        "enable_aigc_tag",
+        "enable_markdown_filter",
         "enable_ssml",
         "format",
+        "hot_fix",
         "instruction",
         "language_hints",
         "pitch",
@@ -50,15 +56,21 @@ class TaskParameters:
     """Speaking rate, 0.5 to 2.0; not a sampling frequency."""
     pitch: float = 1.0
     seed: int = 0
-    bit_rate: int = 32
-    """Kilobit per second, for opus (and mp3 where the client says so)."""
+    bit_rate: int | None = None
+    """Kilobit per second, for opus and mp3; None is 32 for opus, and the usual rate for mp3."""
     enable_ssml: bool = False
     word_timestamp_enabled: bool = False
     language: str = ""
     """The first of the language hints; the service uses no other."""
     instruction: str = ""
+    hot_fix: Mapping[str, object] = field(default_factory=dict)
+    """As on the wire; `bridge.text.hot_fix.HotFix` reads it."""
+    enable_markdown_filter: bool = False
+    enable_aigc_tag: bool = False
+    aigc_propagator: str = ""
+    aigc_propagate_id: str = ""
     extra: Mapping[str, object] = field(default_factory=dict)
-    """What we know nothing about: ``hot_fix``, ``x_fault`` …, passed through."""
+    """What we know nothing about, ``x_fault`` for instance: passed through."""
 
     @classmethod
     def from_wire(cls, parameters: Mapping[str, object]) -> "TaskParameters":
@@ -78,12 +90,17 @@ class TaskParameters:
             rate=_decimal(given, "rate"),
             pitch=_decimal(given, "pitch"),
             seed=_whole(given, "seed", 0, 0, 65535),
-            bit_rate=_whole(given, "bit_rate", 32, 6, 510),
+            bit_rate=_whole(given, "bit_rate", 0, 6, 510) if "bit_rate" in given else None,
             # A preview client of the SDK says so in text_type.
             enable_ssml=_flag(given, "enable_ssml") or given.get("text_type") == "SSML",
             word_timestamp_enabled=_flag(given, "word_timestamp_enabled"),
             language=_language(given),
             instruction=_string(given, "instruction"),
+            hot_fix=_mapping(given, "hot_fix"),
+            enable_markdown_filter=_flag(given, "enable_markdown_filter"),
+            enable_aigc_tag=_flag(given, "enable_aigc_tag"),
+            aigc_propagator=_string(given, "aigc_propagator"),
+            aigc_propagate_id=_string(given, "aigc_propagate_id"),
             extra={key: value for key, value in given.items() if key not in _KNOWN},
         )
 
@@ -100,16 +117,20 @@ class TaskParameters:
             "seed": self.seed,
             "type": 0,
         }
-        if self.format == "opus":
-            wire["bit_rate"] = self.bit_rate
-        if self.enable_ssml:
-            wire["enable_ssml"] = True
-        if self.word_timestamp_enabled:
-            wire["word_timestamp_enabled"] = True
-        if self.language:
-            wire["language_hints"] = [self.language]
-        if self.instruction:
-            wire["instruction"] = self.instruction
+        bit_rate = self.bit_rate or (_OPUS_BIT_RATE if self.format == "opus" else None)
+        optional: dict[str, object] = {
+            "bit_rate": bit_rate,
+            "enable_ssml": self.enable_ssml,
+            "word_timestamp_enabled": self.word_timestamp_enabled,
+            "language_hints": [self.language] if self.language else None,
+            "instruction": self.instruction,
+            "hot_fix": dict(self.hot_fix),
+            "enable_markdown_filter": self.enable_markdown_filter,
+            "enable_aigc_tag": self.enable_aigc_tag,
+            "aigc_propagator": self.aigc_propagator,
+            "aigc_propagate_id": self.aigc_propagate_id,
+        }
+        wire |= {key: value for key, value in optional.items() if value}
         return wire | dict(self.extra)
 
 
@@ -159,6 +180,13 @@ def _string(given: Mapping[str, object], key: str) -> str:
     value = given.get(key, "")
     if not isinstance(value, str):
         raise _refuse(key, "a string", value)
+    return value
+
+
+def _mapping(given: Mapping[str, object], key: str) -> Mapping[str, object]:
+    value = given.get(key, {})
+    if not isinstance(value, dict):
+        raise _refuse(key, "an object", value)
     return value
 
 

@@ -3,19 +3,23 @@
 from dataclasses import dataclass
 
 __all__ = [
+    "BAD_PAYLOAD",
     "EMPTY_TEXT",
     "IDLE_NS",
     "INSTRUCTION_CHARACTERS",
     "INVALID_PARAMETER",
     "MESSAGE_CHARACTERS",
     "MODEL_NOT_FOUND",
+    "NO_SSML",
     "NO_VOICE",
+    "RATE_QUOTA",
     "SECOND_SSML",
     "SILENCE_NS",
     "SILENT_CLIENT",
     "TASK_CHARACTERS",
     "UNKNOWN_VOICE",
     "Refusal",
+    "too_long",
 ]
 
 MESSAGE_CHARACTERS = 20_000
@@ -48,6 +52,16 @@ UNKNOWN_VOICE = Refusal(INVALID_PARAMETER, "[tts:]Engine return error code: 418"
 
 NO_VOICE = Refusal(INVALID_PARAMETER, "Request voice is invalid!")
 EMPTY_TEXT = Refusal(INVALID_PARAMETER, "Please ensure input text is valid.")
+NO_SSML = Refusal(INVALID_PARAMETER, "SSML text is not supported at the moment!")
+"""The model or the voice has none, or ``enable_ssml`` was not set."""
+
 SECOND_SSML = Refusal(INVALID_PARAMETER, "Text request limit violated, expected 1.")
+BAD_PAYLOAD = Refusal(INVALID_PARAMETER, "Invalid payload data")
+RATE_QUOTA = Refusal("Throttling.RateQuota", "Requests rate limit exceeded, please try again later.")
 MODEL_NOT_FOUND = Refusal("ModelNotFound", "Model not found")
 SILENT_CLIENT = Refusal("CLIENT_ERROR", "request timeout after 23 seconds.")
+
+
+def too_long(what: str, length: int, allowed: int) -> Refusal:
+    """Refuse a text by its counted characters."""
+    return Refusal(INVALID_PARAMETER, f"The {what} has {length} characters, {allowed} are allowed")

@@ -25,6 +25,7 @@ from bridge.cosyvoice.message import (
     TaskStarted,
     Word,
 )
+from bridge.cosyvoice.objections import objection
 from bridge.cosyvoice.service_steps import (
     TRANSITIONS,
     Abandon,
@@ -38,9 +39,11 @@ from bridge.cosyvoice.service_steps import (
     Step,
     TaskState,
 )
+from bridge.cosyvoice.voices import Model
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.text.characters import count_characters
+from bridge.text.ssml import is_ssml
 
 __all__ = ["ServerTask"]
 
@@ -52,6 +55,8 @@ class _Running:
     """What is known about the task in progress."""
 
     task_id: str
+    request_id: str
+    model: Model
     parameters: TaskParameters
     messages: int = 0
     received: int = 0
@@ -64,7 +69,7 @@ class ServerTask:
     """One connection as the service sees it.
 
     Args:
-        ids: Makes the request ids that a finished task carries.
+        ids: Makes the request ids that tasks carry.
         now_ns: When the connection was opened.
         accepts: Says whether a model has a voice; the documented table by default.
     """
@@ -77,6 +82,8 @@ class ServerTask:
         accepts: Callable[[str, str], bool] = voices.matches,
     ) -> None:
         self.state: TaskState = TaskState.IDLE
+        self.idle_ns: int = limits.IDLE_NS
+        """After so long without a task the connection is closed; a fault makes it shorter."""
         self._ids = ids
         self._accepts = accepts
         self._task: _Running | None = None
@@ -93,7 +100,7 @@ class ServerTask:
         """When to call `handle_timeout`; None while the voice finishes or all is over."""
         match self.state:
             case TaskState.IDLE:
-                return self._since_ns + limits.IDLE_NS
+                return self._since_ns + self.idle_ns
             case TaskState.RUNNING:
                 return self._since_ns + limits.SILENCE_NS
             case _:
@@ -116,8 +123,7 @@ class ServerTask:
     def receive_garbage(self) -> None:
         """Take a frame that `decode_action` could not read."""
         if self.state is not TaskState.CLOSED:
-            message = "Invalid payload data"
-            self._refuse(self.task_id, Refusal(INVALID_PARAMETER, message), code=_BAD_PAYLOAD)
+            self._refuse(self.task_id, limits.BAD_PAYLOAD, code=_BAD_PAYLOAD)
 
     def disconnected(self) -> None:
         """The client has gone; a running task is abandoned."""
@@ -134,7 +140,7 @@ class ServerTask:
             self._refuse(self._task.task_id, limits.SILENT_CLIENT, step=Step.TIMEOUT)
         else:
             self._step(Step.TIMEOUT)
-            self._outputs.append(Close(_NORMAL, "idle for 60 seconds"))
+            self._outputs.append(Close(_NORMAL, f"idle for {self.idle_ns / 1e9:g} seconds"))
 
     def drain(self) -> list[Output]:
         """What to send and what to ask of the voice, in order, since the last call."""
@@ -146,7 +152,7 @@ class ServerTask:
 
         Args:
             task_id: Task it speaks for.
-            text: The sentence as the client wrote it, so that it can be found in the client's text.
+            text: The sentence as the client wrote it, markup taken off, so that it can be found in its text.
 
         Returns:
             Whether the task still wants it; False tells the voice to stop.
@@ -157,7 +163,7 @@ class ServerTask:
         if task.open_sentence is not None:
             raise LocalProtocolError(f"a sentence begins inside sentence {task.sentences}")
         task.open_sentence = text
-        task.spoken += count_characters(text, ssml=task.parameters.enable_ssml)
+        task.spoken += count_characters(text)
         self._outputs.append(
             ResultGenerated(task_id, SENTENCE_BEGIN, index=task.sentences, original_text=text)
         )
@@ -171,6 +177,22 @@ class ServerTask:
         if task.open_sentence is None:
             raise LocalProtocolError("sound outside a sentence")
         self._outputs.append(ResultGenerated(task_id, SENTENCE_SYNTHESIS, index=task.sentences))
+        self._outputs.append(Audio(data))
+        return True
+
+    def rest(self, task_id: str, data: bytes) -> bool:
+        """The packer delivers its last bytes, after the last sentence; returns whether they are wanted.
+
+        They hold no speech. They travel like sound of the last sentence, which may have ended
+        long before: nobody knew then that it was the last.
+        """
+        task = self._wanting(task_id)
+        if task is None:
+            return False
+        if self.state is not TaskState.FINISHING:
+            raise LocalProtocolError(f"the rest of a task while {self.state.name}")
+        index = max(0, task.sentences - 1)
+        self._outputs.append(ResultGenerated(task_id, SENTENCE_SYNTHESIS, index=index))
         self._outputs.append(Audio(data))
         return True
 
@@ -231,29 +253,16 @@ class ServerTask:
         except RemoteProtocolError as error:
             self._refuse(item.task_id, Refusal(INVALID_PARAMETER, str(error)))
             return
-        if (refusal := self._objection(item, parameters)) is not None:
+        if (refusal := objection(item, parameters, accepts=self._accepts)) is not None:
             self._refuse(item.task_id, refusal)
             return
         self._step(Step.RUN)
         self._since_ns = now_ns
-        self._task = _Running(item.task_id, parameters)
-        self._outputs += [TaskStarted(item.task_id), Begin(item.task_id, item.model, parameters)]
+        request_id = self._ids.token()
+        self._task = _Running(item.task_id, request_id, voices.MODELS[item.model], parameters)
+        self._outputs += [TaskStarted(item.task_id), Begin(item.task_id, item.model, parameters, request_id)]
         if item.text:
             self._append(self._task, item.text)
-
-    def _objection(self, item: RunTask, parameters: TaskParameters) -> Refusal | None:
-        named = (item.task_group, item.task, item.function)
-        if named != ("audio", "tts", "SpeechSynthesizer"):
-            return Refusal(INVALID_PARAMETER, f"No such task: {'/'.join(named):.80}")
-        if item.model not in voices.MODELS:
-            return limits.MODEL_NOT_FOUND
-        if parameters.voice is None:
-            return limits.NO_VOICE
-        if not self._accepts(item.model, parameters.voice):
-            return limits.UNKNOWN_VOICE
-        if (length := count_characters(parameters.instruction)) > limits.INSTRUCTION_CHARACTERS:
-            return _too_long("instruction", length, limits.INSTRUCTION_CHARACTERS)
-        return None
 
     def _continue(self, item: ContinueTask, *, now_ns: int) -> None:
         task = self._wanting(item.task_id)
@@ -269,15 +278,18 @@ class ServerTask:
             self._outputs.append(Flush(task.task_id))
 
     def _append(self, task: _Running, text: str) -> None:
-        length = count_characters(text, ssml=task.parameters.enable_ssml)
+        has_tags = is_ssml(text)
+        length = count_characters(text, ssml=has_tags)
         task.messages += 1
         task.received += length
         if task.parameters.enable_ssml and task.messages > 1:
             self._refuse(task.task_id, limits.SECOND_SSML)
         elif length > limits.MESSAGE_CHARACTERS:
-            self._refuse(task.task_id, _too_long("message", length, limits.MESSAGE_CHARACTERS))
+            self._refuse(task.task_id, limits.too_long("message", length, limits.MESSAGE_CHARACTERS))
         elif task.received > limits.TASK_CHARACTERS:
-            self._refuse(task.task_id, _too_long("task", task.received, limits.TASK_CHARACTERS))
+            self._refuse(task.task_id, limits.too_long("task", task.received, limits.TASK_CHARACTERS))
+        elif has_tags and not (task.parameters.enable_ssml and task.model.ssml):
+            self._refuse(task.task_id, limits.NO_SSML)
         else:
             self._outputs.append(Speak(task.task_id, text))
 
@@ -300,7 +312,7 @@ class ServerTask:
         self._step(step)
         self._task = None
         self._since_ns = now_ns
-        self._outputs.append(TaskFinished(task.task_id, self._ids.token(), characters))
+        self._outputs.append(TaskFinished(task.task_id, task.request_id, characters))
 
     def _refuse(
         self, task_id: str | None, refusal: Refusal, *, code: int = _NORMAL, step: Step = Step.FAIL
@@ -321,7 +333,3 @@ class ServerTask:
 
     def _step(self, step: Step) -> None:
         self.state = TRANSITIONS[self.state][step]
-
-
-def _too_long(what: str, length: int, allowed: int) -> Refusal:
-    return Refusal(INVALID_PARAMETER, f"The {what} has {length} characters, {allowed} are allowed")

@@ -90,6 +90,8 @@ class Begin:
     task_id: str
     model: str
     parameters: TaskParameters
+    request_id: str
+    """Ours, made for this task; what a finished task reports as its request_uuid."""
 
 
 @dataclass(frozen=True, slots=True)

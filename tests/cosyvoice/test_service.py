@@ -218,6 +218,64 @@ def test_bad_parameters_are_named() -> None:
     )
 
 
+def test_the_rest_of_a_container_travels_as_sound_of_the_last_sentence() -> None:
+    task = running(format="opus", sample_rate=16000)
+    task.receive(ContinueTask("t", "Hello."), now_ns=0)
+    task.sentence_begin("t", "Hello.")
+    task.audio("t", b"12")
+    task.sentence_end("t")
+    with pytest.raises(LocalProtocolError, match="the rest of a task while RUNNING"):
+        task.rest("t", b"34")
+    task.receive(FinishTask("t"), now_ns=0)
+    task.drain()
+
+    assert task.rest("t", b"34")
+    assert task.drain() == [ResultGenerated("t", "sentence-synthesis", 0), Audio(b"34")]
+    task.done("t", now_ns=0)
+    assert not task.rest("t", b"56")
+
+
+@pytest.mark.parametrize(
+    ("model", "voice", "enabled"),
+    [
+        ("cosyvoice-v3-flash", "longanyang", False),
+        ("cosyvoice-v1", "longxiaochun", True),
+    ],
+)
+def test_markup_is_refused_where_it_is_not_enabled_or_not_known(
+    model: str, voice: str, enabled: bool
+) -> None:
+    task = machine()
+    task.receive(run(model=model, voice=voice, enable_ssml=enabled), now_ns=0)
+
+    task.receive(ContinueTask("t", "<speak>Hello</speak>"), now_ns=0)
+
+    assert failure_of(task) == ("InvalidParameter", "SSML text is not supported at the moment!")
+
+
+def test_tags_are_not_counted_and_a_bare_sign_is() -> None:
+    counted = []
+    for text in ("<speak>你好</speak>", "a < b > c"):
+        task = running(enable_ssml=True)
+        task.receive(ContinueTask("t", text), now_ns=0)
+        task.receive(FinishTask("t"), now_ns=0)
+        task.drain()
+        task.done("t", now_ns=0)
+        counted += [out.characters for out in task.drain() if isinstance(out, TaskFinished)]
+
+    assert counted == [4, 9]
+
+
+def test_a_fault_can_make_the_idle_minute_shorter() -> None:
+    task = machine()
+
+    task.idle_ns = 300 * MS
+
+    assert task.deadline_ns == 300 * MS
+    task.handle_timeout(now_ns=300 * MS)
+    assert task.drain() == [Close(1000, "idle for 0.3 seconds")]
+
+
 def test_an_instruction_may_have_100_characters() -> None:
     good, bad = machine(), machine()
 
