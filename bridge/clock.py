@@ -2,7 +2,7 @@
 
 import time
 
-__all__ = ["SystemClock"]
+__all__ = ["SystemClock", "unix_s"]
 
 
 class SystemClock:
@@ -11,3 +11,8 @@ class SystemClock:
     def now_ns(self) -> int:
         """Nanoseconds since an arbitrary start that all processes share."""
         return time.monotonic_ns()
+
+
+def unix_s() -> int:
+    """Whole seconds since 1970, for what leaves this machine: it jumps when somebody sets the clock."""
+    return int(time.time())

@@ -21,7 +21,7 @@ from aiohttp.typedefs import Handler, Middleware
 from bridge.aio.ports_taken import port_taken
 from bridge.ports import IdSource
 
-__all__ = ["OPEN_PATH", "HttpServer", "HttpSettings", "json_answer", "json_error", "make_app"]
+__all__ = ["OPEN_PATH", "HttpServer", "HttpSettings", "json_answer", "json_error", "listening", "make_app"]
 
 OPEN_PATH = "/healthz"
 
@@ -79,23 +79,9 @@ class HttpServer:
             SetupError: If the address cannot be had; says who holds it.
         """
         token = settings.token or dice.token(16)
-        listener = _bound(settings.listen)
-        runner = web.AppRunner(
-            make_app(routes, token=token, hosts=settings.hosts),
-            access_log=None,  # it would hold the token of every request
-            logger=_protocol_log,
-            handle_signals=False,
-            shutdown_timeout=_SHUTDOWN_S,
-        )
-        try:
-            await runner.setup()
-            await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-        except BaseException:
-            listener.close()
-            await runner.cleanup()
-            raise
-        host, port = listener.getsockname()[:2]
-        return cls(runner, (host, port), token)
+        app = make_app(routes, token=token, hosts=settings.hosts)
+        runner, address = await listening(app, settings.listen, setting="http.listen")
+        return cls(runner, address, token)
 
     @property
     def url(self) -> str:
@@ -106,6 +92,38 @@ class HttpServer:
     async def close(self) -> None:
         """Stop listening, let running requests finish for a moment, close; safe twice."""
         await self._runner.cleanup()
+
+
+async def listening(
+    app: web.Application, listen: tuple[str, int], *, setting: str
+) -> tuple[web.AppRunner, tuple[str, int]]:
+    """Serve `app`; return what ends it (`AppRunner.cleanup`), and the address that it really has.
+
+    Args:
+        app: What is served.
+        listen: Where; port 0 takes any free one.
+        setting: Key that sets the address, for the error.
+
+    Raises:
+        SetupError: If the address cannot be had; says who holds it.
+    """
+    listener = _bound(listen, setting)
+    runner = web.AppRunner(
+        app,
+        access_log=None,  # it would hold the keys of every request
+        logger=_protocol_log,
+        handle_signals=False,
+        shutdown_timeout=_SHUTDOWN_S,
+    )
+    try:
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+    except BaseException:
+        listener.close()
+        await runner.cleanup()
+        raise
+    host, port = listener.getsockname()[:2]
+    return runner, (host, port)
 
 
 def make_app(
@@ -139,7 +157,7 @@ def json_error(status: int, message: str, headers: dict[str, str] | None = None)
     return response
 
 
-def _bound(listen: tuple[str, int]) -> socket.socket:
+def _bound(listen: tuple[str, int], setting: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -148,7 +166,7 @@ def _bound(listen: tuple[str, int]) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise port_taken(listen, "tcp", setting="http.listen", cause=error) from None
+        raise port_taken(listen, "tcp", setting=setting, cause=error) from None
     listener.setblocking(False)
     return listener
 

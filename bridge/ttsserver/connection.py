@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from aiohttp import WSMsgType, web
 
 from bridge.aio.pump import Pump
 from bridge.aio.tasks import Tasks
-from bridge.cosyvoice.limits import INVALID_PARAMETER, Refusal
+from bridge.cosyvoice.limits import IDLE_NS, INVALID_PARAMETER, RATE_QUOTA, Refusal
 from bridge.cosyvoice.message import (
     Event,
     FinishTask,
@@ -26,8 +25,9 @@ from bridge.cosyvoice.message import (
 from bridge.cosyvoice.task import Abandon, Audio, Begin, Close, End, Flush, Output, ServerTask, Speak
 from bridge.errors import RemoteProtocolError
 from bridge.ports import Clock, IdSource
-from bridge.ttsserver.faults import SLOW_S, Fault, read_faults
-from bridge.ttsserver.outbox import HangUp, Message, Outbox, Pause
+from bridge.ttsserver.faults import IDLE_S, SLOW_S, Fault, read_faults
+from bridge.ttsserver.outbox import BURST_ITEMS, USUAL_ITEMS, HangUp, Message, Outbox, Pause
+from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.speaker import Speaker
 from bridge.ttsserver.studio import Studio, accepts
 
@@ -39,6 +39,7 @@ class House:
     """What all connections of one service share."""
 
     studio: Studio
+    sounds: Sounds
     clock: Clock
     ids: IdSource
     tasks: Tasks
@@ -74,18 +75,20 @@ class _Desk:
 class Connection:
     """Reads, speaks and writes at the same time, so that a cancel is never behind a long sentence."""
 
-    def __init__(self, socket: ServerConnection, house: House) -> None:
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request, house: House) -> None:
         self._socket = socket
+        self._request = request
         self._house = house
         self._outbox = Outbox()
-        machine = ServerTask(ids=house.ids, now_ns=house.clock.now_ns(), accepts=accepts)
-        self._pump: Pump[_Step, Output] = Pump(_Desk(machine), clock=house.clock, deliver=self._deliver)
+        self._machine = ServerTask(ids=house.ids, now_ns=house.clock.now_ns(), accepts=accepts)
+        self._pump: Pump[_Step, Output] = Pump(_Desk(self._machine), clock=house.clock, deliver=self._deliver)
         self._speaker: Speaker | None = None
         self._speaking: asyncio.Task[None] | None = None
         # The sentence-synthesis event whose binary frame comes next: the two travel as one.
         self._announcement = ""
         self._late: asyncio.TimerHandle | None = None
         self._faults = house.faults
+        self._hurry()
 
     async def serve(self) -> None:
         """Serve the client until either side ends the connection."""
@@ -93,9 +96,8 @@ class Connection:
         writer = self._house.tasks.start(self._write(), name="write")
         try:
             async for message in self._socket:
-                self._take(message)
-        except ConnectionClosed:
-            pass
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    self._take(message.data)
         finally:
             self._pump.feed(lambda machine, now_ns: machine.disconnected())
             self._pump.close()
@@ -161,9 +163,16 @@ class Connection:
 
     def _put(self, message: Message) -> None:
         self._outbox.put(message)
-        if self._outbox.is_flooded and not self._socket.transport.is_closing():
+        if self._outbox.is_flooded and self._abort():
             self._house.counters["flooded"] += 1
-            self._socket.transport.abort()
+
+    def _abort(self) -> bool:
+        """Drop the TCP connection; returns whether there was one."""
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            return False
+        transport.abort()
+        return True
 
     def _begin(self, begin: Begin) -> None:
         asked = begin.parameters.extra.get("x_fault", [])
@@ -173,16 +182,33 @@ class Connection:
             self._fail(begin.task_id, Refusal(INVALID_PARAMETER, str(error)))
             return
         self._faults = self._house.faults | faults
-        if Fault.REFUSE in faults:
-            self._fail(begin.task_id, Refusal("AccessDenied", "the fault refuse was asked for"))
+        if (refusal := self._hamper(faults)) is not None:
+            self._fail(begin.task_id, refusal)
             return
-        if Fault.SLOW_START in self._faults:
-            self._outbox.put(Pause(SLOW_S))
         listener = _Listener(begin.task_id, self._pump, self._outbox)
         self._speaker = Speaker(
-            begin.parameters, studio=self._house.studio, listener=listener, faults=self._faults
+            begin,
+            studio=self._house.studio,
+            sounds=self._house.sounds,
+            listener=listener,
+            faults=self._faults,
         )
         self._speaking = self._house.tasks.start(self._speaker.run(), name="speak")
+
+    def _hamper(self, asked: frozenset[Fault]) -> Refusal | None:
+        """Prepare the faults of the task that begins; return why it fails at once, if it does."""
+        if Fault.REFUSE in asked:
+            return Refusal("AccessDenied", "the fault refuse was asked for")
+        if Fault.THROTTLE in self._faults:
+            return RATE_QUOTA
+        self._hurry()
+        self._outbox.limit = BURST_ITEMS if Fault.BURST in self._faults else USUAL_ITEMS
+        if self._faults & {Fault.SLOW_START, Fault.BURST}:
+            self._outbox.put(Pause(SLOW_S))
+        return None
+
+    def _hurry(self) -> None:
+        self._machine.idle_ns = round(IDLE_S * 1e9) if Fault.CLOSE_WHEN_IDLE in self._faults else IDLE_NS
 
     def _fail(self, task_id: str, refusal: Refusal) -> None:
         self._pump.feed(lambda machine, now_ns: machine.fail(task_id, refusal))
@@ -214,22 +240,24 @@ class Connection:
                 match item:
                     case Message(text, sound):
                         async with asyncio.timeout(self._house.stall_limit_s):
-                            await self._socket.send(text)
+                            await self._socket.send_str(text)
                             if sound:
-                                await self._socket.send(sound)
+                                await self._socket.send_bytes(sound)
                     case Pause(seconds):
                         await asyncio.sleep(seconds)
                     case HangUp(0):
-                        self._socket.transport.abort()
+                        self._abort()
                         return
                     case HangUp(code, reason):
-                        await self._socket.close(code, reason[:120])
+                        await self._socket.close(
+                            code=code, message=reason[:120].encode(errors="replace")[:120]
+                        )
                         return
-        except ConnectionClosed:
-            pass
+        except ConnectionError:
+            pass  # the client has gone; `serve` sees it too
         except TimeoutError:
             self._house.counters["stalled"] += 1
-            self._socket.transport.abort()
+            self._abort()
 
 
 class _Listener:
@@ -248,6 +276,9 @@ class _Listener:
 
     def audio(self, frame: bytes) -> None:
         self._pump.feed(lambda machine, now_ns: machine.audio(self._task_id, frame))
+
+    def rest(self, frame: bytes) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.rest(self._task_id, frame))
 
     def sentence_end(self, words: tuple[Word, ...]) -> None:
         self._pump.feed(lambda machine, now_ns: machine.sentence_end(self._task_id, words))

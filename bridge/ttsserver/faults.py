@@ -6,13 +6,16 @@ By name, in `TtsServerSettings.faults` for every task, or in a task's parameter 
 from collections.abc import Iterable
 from enum import StrEnum
 
-__all__ = ["MID_WORD_FRAMES", "SLOW_S", "Fault", "read_faults"]
+__all__ = ["IDLE_S", "MID_WORD_FRAMES", "SLOW_S", "Fault", "read_faults"]
 
 MID_WORD_FRAMES = 3
 """Binary frames that a task sends before it breaks in the middle of a word."""
 
 SLOW_S = 1.0
 """How late the slow faults are."""
+
+IDLE_S = 0.3
+"""What `Fault.CLOSE_WHEN_IDLE` makes of the minute."""
 
 
 class Fault(StrEnum):
@@ -30,6 +33,12 @@ class Fault(StrEnum):
     """A cancel is answered late, and sound goes on until then."""
     IGNORE_CANCEL = "ignore_cancel"
     """A cancel is taken for a normal finish, as regions that do not support it do."""
+    THROTTLE = "throttle"
+    """Every task fails at once as ``Throttling.RateQuota``."""
+    BURST = "burst"
+    """Sound is held back for a while and then comes all at once."""
+    CLOSE_WHEN_IDLE = "close_when_idle"
+    """A connection without a task is closed after a moment, not after a minute."""
 
 
 def read_faults(names: Iterable[object]) -> frozenset[Fault]:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-__all__ = ["HangUp", "Item", "Message", "Outbox", "Pause"]
+__all__ = ["BURST_ITEMS", "USUAL_ITEMS", "HangUp", "Item", "Message", "Outbox", "Pause"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +33,19 @@ class Pause:
 
 Item = Message | HangUp | Pause
 
+USUAL_ITEMS = 8
+BURST_ITEMS = 200
 _MOST_ITEMS = 1_000
 _MOST_CHARACTERS = 4_000_000
 """Of texts: a client can have its own long words repeated to it."""
 
 
 class Outbox:
-    """A queue with one reader. Putting never waits; who makes sound asks for `room` first.
+    """A queue with one reader. Putting never waits; who makes sound asks for `room` first."""
 
-    Args:
-        limit: Items above which `room` waits, so that little is rendered ahead of a slow reader.
-    """
-
-    def __init__(self, limit: int = 8) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = USUAL_ITEMS) -> None:
+        self.limit: int = limit
+        """Items above which `room` waits, so that little is rendered ahead of a slow reader."""
         self._items: deque[Item] = deque()
         self._characters = 0
         self._filled = asyncio.Event()
@@ -65,7 +64,7 @@ class Outbox:
         self._items.append(item)
         self._characters += _characters(item)
         self._filled.set()
-        if len(self._items) >= self._limit:
+        if len(self._items) >= self.limit:
             self._has_room.clear()
 
     def drop_sound(self) -> None:
@@ -89,7 +88,7 @@ class Outbox:
         return item
 
     def _note_room(self) -> None:
-        if len(self._items) < self._limit:
+        if len(self._items) < self.limit:
             self._has_room.set()
 
 

@@ -1,36 +1,35 @@
-"""The embedded CosyVoice service: a WebSocket server that speaks the cloud's protocol."""
+"""The embedded CosyVoice service: HTTP and WebSocket as the cloud has them, with a voice of this machine."""
 
 import asyncio
 import contextlib
-import hmac
-import json
 import os
 import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from websockets.asyncio.server import Server, ServerConnection
-from websockets.asyncio.server import serve as listen_for_websockets
-from websockets.datastructures import MultipleValuesError
-from websockets.http11 import Request, Response
+from aiohttp import WSCloseCode, web
+from aiohttp.typedefs import Handler
 
-from bridge.aio.ports_taken import port_taken
+from bridge.aio.http import json_answer, listening
 from bridge.aio.tasks import Tasks
-from bridge.clock import SystemClock
+from bridge.clock import SystemClock, unix_s
 from bridge.dice import SystemDice
 from bridge.ports import Clock, IdSource
 from bridge.ttsserver.connection import Connection, House
 from bridge.ttsserver.faults import Fault, read_faults
+from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.studio import Studio
+from bridge.ttsserver.tokens import DEFAULT_S, LONGEST_S, Keys
 
-__all__ = ["PATH", "TtsServer", "TtsServerSettings", "serve"]
+__all__ = ["PATH", "TOKENS_PATH", "TtsServer", "TtsServerSettings", "serve"]
 
 PATH = "/api-ws/v1/inference"
+TOKENS_PATH = "/api/v1/tokens"
 
 _MAX_MESSAGE_BYTES = 1 << 20
 """20,000 characters, each escaped as ``\\uXXXX`` or as two of them, and the envelope."""
@@ -46,6 +45,10 @@ class TtsServerSettings:
     """Keys that may connect; empty lets everybody in."""
     faults: tuple[str, ...] = ()
     """Names from `bridge.ttsserver.faults`, applied to every task."""
+    sounds: str = ""
+    """Folder with the sound files that a text may ask for; empty allows none."""
+    upstream: str = ""
+    """A self-hosted CosyVoice server that speaks instead of the local voices; empty: none."""
     threads: int = 2
     """Clauses rendered at the same time."""
     warm: bool = True
@@ -62,7 +65,9 @@ class TtsServer:
     def __init__(self, settings: TtsServerSettings, house: House) -> None:
         self._settings = settings
         self._house = house
-        self._server: Server | None = None
+        self._keys = Keys(settings.api_keys, clock=house.clock, ids=house.ids)
+        self._runner: web.AppRunner | None = None
+        self._open: set[web.WebSocketResponse] = set()
         self.listen: tuple[str, int] = settings.listen
 
     @classmethod
@@ -76,7 +81,8 @@ class TtsServer:
             ValueError: If a fault is unknown.
         """
         house = House(
-            studio=Studio(settings.threads),
+            studio=Studio(settings.threads, upstream=settings.upstream),
+            sounds=Sounds(Path(settings.sounds) if settings.sounds else None),
             clock=clock or SystemClock(),
             ids=dice or SystemDice(),
             tasks=Tasks("tts"),
@@ -85,7 +91,15 @@ class TtsServer:
             stall_limit_s=settings.stall_limit_s,
         )
         server = cls(settings, house)
-        await server._open()
+        try:
+            if settings.warm:
+                await house.studio.warm()
+            server._runner, server.listen = await listening(
+                server._app(), settings.listen, setting="tts_server.listen"
+            )
+        except BaseException:
+            house.studio.close()
+            raise
         return server
 
     @property
@@ -101,9 +115,9 @@ class TtsServer:
 
     async def close(self) -> None:
         """Close every connection and stop listening; safe twice."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._open))
+        if self._runner is not None:
+            await self._runner.cleanup()
         await self._house.tasks.close()
         self._house.studio.close()
 
@@ -115,65 +129,70 @@ class TtsServer:
     ) -> None:
         await self.close()
 
-    async def _open(self) -> None:
-        host, port = self._settings.listen
-        try:
-            if self._settings.warm:
-                await self._house.studio.warm()
-            self._server = await listen_for_websockets(
-                self._handle,
-                host,
-                port,
-                process_request=self._admit,
-                # Sound does not shrink, and the official SDK negotiates nothing either.
-                compression=None,
-                # A client that holds its reading back, as ours does, cannot answer pings meanwhile.
-                ping_interval=None,
-                close_timeout=_CLOSE_S,
-                max_size=_MAX_MESSAGE_BYTES,
-                server_header=None,
-            )
-        except OSError as error:
-            self._house.studio.close()
-            raise port_taken((host, port), "tcp", setting="tts_server.listen", cause=error) from error
-        self.listen = (host, self._server.sockets[0].getsockname()[1])
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[self._errors_as_json], client_max_size=_MAX_MESSAGE_BYTES)
+        # The documented address has no slash at its end; many clients write one.
+        app.router.add_get(PATH, self._speak)
+        app.router.add_get(PATH + "/", self._speak)
+        app.router.add_post(TOKENS_PATH, self._lend)
+        return app
 
-    async def _handle(self, socket: ServerConnection) -> None:
+    async def _speak(self, request: web.Request) -> web.StreamResponse:
         counters = self._house.counters
+        if Fault.REFUSE in self._house.faults or not self._keys.opens(_key(request)):
+            return self._refuse(401, "InvalidApiKey", "Invalid API-key provided.")
+        socket = web.WebSocketResponse(
+            timeout=_CLOSE_S,
+            # A client that holds its reading back, as ours does, cannot answer pings meanwhile.
+            heartbeat=None,
+            # Sound does not shrink, and the official SDK negotiates nothing either.
+            compress=False,
+            max_msg_size=_MAX_MESSAGE_BYTES,
+        )
+        await socket.prepare(request)
         counters["connections"] += 1
         counters["connections_open"] += 1
+        self._open.add(socket)
         try:
-            await Connection(socket, self._house).serve()
+            await Connection(socket, request, self._house).serve()
         finally:
+            self._open.discard(socket)
             counters["connections_open"] -= 1
+        return socket
 
-    def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        if request.path.partition("?")[0].removesuffix("/") != PATH:
-            return self._refuse(socket, HTTPStatus.NOT_FOUND, "NotFound", f"the only path here is {PATH}")
-        if Fault.REFUSE in self._house.faults or not self._has_key(request):
-            message = "Invalid API-key provided."
-            return self._refuse(socket, HTTPStatus.UNAUTHORIZED, "InvalidApiKey", message)
-        return None
+    async def _lend(self, request: web.Request) -> web.Response:
+        key = _key(request)
+        if not self._keys.may_lend(key):
+            return self._refuse(401, "InvalidApiKey", "Invalid API-key provided.")
+        asked = request.query.get("expire_in_seconds", str(DEFAULT_S))
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 6 and 1 <= int(asked) <= LONGEST_S):
+            message = f"expire_in_seconds must be an integer from 1 to {LONGEST_S}, not {asked:.20}"
+            return self._refuse(400, "InvalidParameter", message)
+        self._house.counters["tokens"] += 1
+        token = self._keys.lend(int(asked))
+        return json_answer({"token": token, "expires_at": unix_s() + int(asked)})
 
-    def _has_key(self, request: Request) -> bool:
-        if not self._settings.api_keys:
-            return True
+    @web.middleware
+    async def _errors_as_json(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        except MultipleValuesError:
-            return False
-        given = key.strip().encode(errors="surrogateescape")
-        # Every key is compared, so that the time tells nothing about which one was nearly right.
-        matches = [hmac.compare_digest(given, known.encode()) for known in self._settings.api_keys]
-        return scheme.lower() == "bearer" and any(matches)
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status == 404:
+                message = f"there is no {request.path:.80}; speech is at {PATH}, tokens are at {TOKENS_PATH}"
+                return self._refuse(404, "NotFound", message)
+            return self._refuse(error.status, "InvalidRequest", error.text or error.reason)
 
-    def _refuse(self, socket: ServerConnection, status: HTTPStatus, code: str, message: str) -> Response:
+    def _refuse(self, status: int, code: str, message: str) -> web.Response:
         self._house.counters["refused"] += 1
         body = {"code": code, "message": message, "request_id": self._house.ids.token()}
-        response = socket.respond(status, json.dumps(body))
-        del response.headers["Content-Type"]
-        response.headers["Content-Type"] = "application/json"
-        return response
+        return json_answer(body, status=status)
+
+
+def _key(request: web.Request) -> str:
+    # Two keys are none: who can tell which one is meant?
+    given = request.headers.getall("Authorization", [])
+    scheme, _, key = (given[0] if len(given) == 1 else "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 async def serve(settings: TtsServerSettings, *, ready: Callable[[tuple[str, int]], None]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from bridge.ttsserver.faults import MID_WORD_FRAMES, SLOW_S
+from bridge.ttsserver.faults import IDLE_S, MID_WORD_FRAMES, SLOW_S
 from bridge.ttsserver.server import TtsServer, TtsServerSettings
 from tests.ttsserver.client import TERMINAL, client_of
 
@@ -101,6 +101,42 @@ async def test_slow_start_keeps_the_client_waiting_for_sound(server: TtsServer) 
 
     assert time.monotonic() - asked > 0.9 * SLOW_S
     assert heard.order[-1] == "task-finished"
+
+
+async def test_throttle_refuses_every_task_as_the_cloud_does() -> None:
+    settings = TtsServerSettings(listen=("127.0.0.1", 0), warm=False, faults=("throttle",))
+    async with await TtsServer.start(settings) as server, client_of(server) as client:
+        heard = await client.say("a", TEXT)
+
+    assert heard.code == "Throttling.RateQuota"
+    assert heard.message == "Requests rate limit exceeded, please try again later."
+
+
+async def test_burst_holds_sound_back_and_then_hands_it_over_at_once(server: TtsServer) -> None:
+    async with client_of(server) as client:
+        asked = time.monotonic()
+        await client.run("a", x_fault="burst")
+        await client.text("a", TEXT)
+        await client.finish("a")
+        heard = await client.hear(until=("sound",))
+        waited = time.monotonic() - asked
+        await client.hear(into=heard)
+        took = time.monotonic() - asked - waited
+
+    assert waited > 0.9 * SLOW_S
+    assert len(heard.frames) > 20
+    assert took < 0.5 * SLOW_S
+
+
+async def test_close_when_idle_parts_from_a_client_soon_after_its_task(server: TtsServer) -> None:
+    async with client_of(server) as client:
+        heard = await client.say("a", TEXT, x_fault="close_when_idle")
+        asked = time.monotonic()
+        await client.hear(until=("nothing",))
+
+        assert heard.order[-1] == "task-finished"
+        assert client.socket.close_code == 1000
+        assert 0.5 * IDLE_S < time.monotonic() - asked < 5
 
 
 async def test_a_fault_lasts_for_its_task_only(server: TtsServer) -> None:
