@@ -1,58 +1,39 @@
-"""From the sentences of a task to its frames: clause by clause, at the rate and in the format asked for."""
+"""From the sentences of a task to its frames: piece by piece, at the rate and in the format asked for."""
 
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.cosyvoice.formats import TaskParameters
-from bridge.errors import BridgeError
+from bridge.media.container import packer
 from bridge.media.resample import Resampler
 from bridge.ports import WordTime
-from bridge.text.sentence import split_clauses
+from bridge.text.passage import Manner, Sentence, Spoken
 from bridge.ttsserver.casting import timbre_of
-from bridge.ttsserver.voice import Delivery, Engine, Rendered
+from bridge.ttsserver.pieces import Piece, pieces_of
+from bridge.ttsserver.script import is_speakable
+from bridge.ttsserver.sounds import Sounds
+from bridge.ttsserver.stage import Stage
+from bridge.ttsserver.voice import Delivery, Engine, Style, Timbre
 
-__all__ = [
-    "FRAME_MS",
-    "Engine",
-    "Piece",
-    "Rendered",
-    "Rendering",
-    "TaskRenderer",
-    "UnsupportedFormatError",
-    "wav_header",
-]
+__all__ = ["FRAME_MS", "Part", "Rendering", "TaskRenderer"]
 
 FRAME_MS = 100
 """Sound in one binary frame; the last frame of a piece may be longer by less than that."""
 
-FORMATS = ("pcm", "wav")
-RATES = (8000, 16000, 24000)
-
-# With the edges that level.EDGE_MS leaves, about the pauses that the voice makes by itself.
-_SENTENCE_PAUSE_MS = 280
-_CLAUSE_PAUSE_MS = 80
-_WHOLE = 72
-"""Characters up to which a sentence is spoken in one go: below 60 ms of work."""
-_LONGEST = 140
-
-
-class UnsupportedFormatError(BridgeError):
-    """The task asks for a format that is not made here; the message names those that are."""
+_LOLITA = Timbre(pitch=1.35, rate=1.0, formant=1.16)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """What is rendered at one go: a sentence or a part of it."""
+class Part:
+    """A piece and who speaks it how."""
 
-    text: str
-    offset: int
-    """Of its first character in the sentence."""
-    pause_ms: int
-    """Silence before it."""
+    piece: Piece
+    engine: Engine
+    delivery: Delivery
+    stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +41,7 @@ class Rendering:
     """One piece, ready for the wire."""
 
     frames: tuple[bytes, ...]
-    words: tuple[WordTime, ...]
+    words: tuple[WordTime, ...] = ()
     """Times from the first sample of the sentence, offsets from its first character."""
 
 
@@ -68,116 +49,146 @@ class TaskRenderer:
     """Renders the sentences of one task in order; not for several threads at once.
 
     Args:
-        engine: The voice; shared between tasks.
         parameters: Of the task.
-
-    Raises:
-        UnsupportedFormatError: If the task asks for a format or rate that is not made here.
+        style: What its instruction does to the voice.
+        sounds: Where sound files come from.
+        tags: What the container says about the sound.
     """
 
-    def __init__(self, engine: Engine, parameters: TaskParameters) -> None:
-        if parameters.format not in FORMATS or parameters.sample_rate not in RATES:
-            raise UnsupportedFormatError(
-                f"the embedded service makes pcm and wav at 8000, 16000 and 24000 Hz, "
-                f"not {parameters.format} at {parameters.sample_rate} Hz"
-            )
-        self._engine = engine
-        self._rate = parameters.sample_rate
-        self._delivery = Delivery(
-            rate=parameters.rate,
-            pitch=parameters.pitch,
-            volume=parameters.volume,
-            seed=parameters.seed,
-            timbre=timbre_of(parameters.voice or ""),
-            with_words=parameters.word_timestamp_enabled,
+    def __init__(
+        self, parameters: TaskParameters, *, style: Style, sounds: Sounds, tags: Mapping[str, str]
+    ) -> None:
+        self._parameters = parameters
+        self._style = style
+        self._sounds = sounds
+        self._packer = packer(
+            parameters.format, parameters.sample_rate, bit_rate=parameters.bit_rate, tags=tags
         )
-        self._header = wav_header(self._rate) if parameters.format == "wav" else b""
+        self._stage = Stage(Manner(), rate=parameters.sample_rate, sounds=sounds)
+        self._text = ""
         self._sentence_samples = 0
         self._has_spoken = False
 
-    def plan(self, sentence: str) -> list[Piece]:
-        """Begin a sentence: cut it where a voice may breathe. Costs nothing.
+    def plan(self, sentence: Sentence, engine: Engine) -> list[Part]:
+        """Begin a sentence: cut it where a voice may breathe. Cheap but for a background sound.
 
         Raises:
-            UnspeakableError: If the voice would leave something of it out.
+            UnspeakableError: If the voice would leave something of it out, or a sound is not to be had.
         """
-        self._engine.check(sentence)
+        self._text = sentence.text
         self._sentence_samples = 0
-        pieces: list[Piece] = []
-        offset = 0
-        for text in _breaths(sentence):
-            pause_ms = _CLAUSE_PAUSE_MS if pieces else _SENTENCE_PAUSE_MS if self._has_spoken else 0
-            pieces.append(Piece(text, offset, pause_ms))
-            offset += len(text)
-        return pieces
+        delivery = self._delivery(sentence.manner)
+        pieces = [
+            piece
+            for piece in pieces_of(
+                sentence,
+                breath=engine.breath(sentence.text),
+                rate=delivery.rate,
+                is_first=not self._has_spoken,
+            )
+            if piece.spoken is None or is_speakable(piece.spoken.text)
+        ]
+        for piece in pieces:
+            if piece.spoken is not None:
+                engine.check(piece.spoken.text)
+            if piece.src:
+                self._sounds.find(piece.src)
+        stage = self._stage
+        if pieces and sentence.manner != stage.manner:
+            stage = Stage(sentence.manner, rate=self._parameters.sample_rate, sounds=self._sounds)
+        self._has_spoken = self._has_spoken or bool(pieces)
+        return [
+            Part(piece, engine, replace(delivery, pronunciations=piece.pronunciations), stage)
+            for piece in pieces
+        ]
 
-    def render(self, piece: Piece) -> Rendering:
-        """Make the sound of the next piece; takes about 13 ms for each second of it."""
-        spoken = self._engine.render(piece.text, self._delivery)
-        if not len(spoken.samples):
-            return Rendering((), ())
-        pause_samples = piece.pause_ms * self._rate // 1000
-        begin_ms = (self._sentence_samples + pause_samples) * 1000 / self._rate
-        pcm = bytes(2 * pause_samples) + _resampled(spoken.samples, spoken.rate, self._rate)
-        self._sentence_samples += len(pcm) // 2
-        frames = _frames(pcm, 2 * self._rate * FRAME_MS // 1000)
-        if not self._has_spoken:
-            frames[0] = self._header + frames[0]
-            self._has_spoken = True
-        return Rendering(tuple(frames), _moved(spoken.words, piece.offset, begin_ms))
+    def render(self, part: Part) -> Rendering:
+        """Make the sound of the next piece."""
+        rate = self._parameters.sample_rate
+        sound, words = self._sound(part)
+        if not len(sound) and part.piece.spoken is not None:
+            return Rendering(())
+        pause = np.zeros(round(part.piece.pause_ms * rate / 1000), np.int16)
+        begin_ms = (self._sentence_samples + len(pause)) * 1000 / rate
+        if part.stage is not self._stage:
+            # The passage before it rings out first; its sentence has ended, so that counts as a pause.
+            tail, self._stage = self._stage.tail(), part.stage
+            begin_ms += len(tail) * 1000 / rate
+        else:
+            tail = np.zeros(0, np.int16)
+        samples = np.concatenate([tail, part.stage.process(np.concatenate([pause, sound]))])
+        self._sentence_samples += len(samples)
+        frames = tuple(self._packed(samples))
+        # Known only now: the silence in front of the words may have made up for what was late.
+        begin_ms += self._packer.late_samples * 1000 / rate
+        return Rendering(frames, _placed(words, part.piece.spoken, self._text, begin_ms))
+
+    def settle(self) -> tuple[bytes, ...]:
+        """End a sentence: whatever of it the packer still holds."""
+        rest = self._packer.settle()
+        return (rest,) if rest else ()
+
+    def finish(self) -> tuple[bytes, ...]:
+        """End the task: what still rings, and what the container ends with."""
+        frames = [*self._packed(self._stage.tail()), self._packer.finish()]
+        return tuple(frame for frame in frames if frame)
+
+    def _sound(self, part: Part) -> tuple[NDArray[np.int16], Sequence[WordTime]]:
+        piece, rate = part.piece, self._parameters.sample_rate
+        if piece.src:
+            return self._sounds.load(piece.src, rate), ()
+        if piece.spoken is None:
+            return np.zeros(0, np.int16), ()
+        spoken = part.engine.render(piece.spoken.text, part.delivery)
+        return _resampled(spoken.samples, spoken.rate, rate), spoken.words
+
+    def _packed(self, samples: NDArray[np.int16]) -> Iterator[bytes]:
+        pcm = samples.astype("<i2", copy=False).tobytes()
+        size = 2 * self._parameters.sample_rate * FRAME_MS // 1000
+        count = max(1, len(pcm) // size)
+        for n in range(count):
+            frame = self._packer.push(pcm[n * size : (n + 1) * size if n + 1 < count else len(pcm)])
+            if frame:
+                yield frame
+
+    def _delivery(self, manner: Manner) -> Delivery:
+        asked = self._parameters
+        timbre = timbre_of(manner.voice or asked.voice or "")
+        if manner.effect == "lolita":
+            timbre = Timbre(
+                timbre.pitch * _LOLITA.pitch, timbre.rate * _LOLITA.rate, timbre.formant * _LOLITA.formant
+            )
+        return Delivery(
+            rate=asked.rate if manner.rate is None else manner.rate,
+            pitch=asked.pitch if manner.pitch is None else manner.pitch,
+            volume=asked.volume if manner.volume is None else manner.volume,
+            seed=asked.seed,
+            timbre=timbre,
+            style=self._style,
+            language=asked.language,
+            with_words=asked.word_timestamp_enabled,
+        )
 
 
-def wav_header(rate: int) -> bytes:
-    """A RIFF header of a stream whose length nobody knows yet: both sizes are 0xFFFFFFFF."""
-    endless = 0xFFFFFFFF
-    layout = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", endless, b"WAVE") + layout + struct.pack("<4sI", b"data", endless)
-
-
-def _breaths(sentence: str) -> list[str]:
-    """Cut a long sentence: the first clause alone, so that it sounds soon; then as much as flows well."""
-    if len(sentence) <= _WHOLE:
-        return [sentence]
-    pieces: list[str] = []
-    for clause in split_clauses(sentence):
-        for part in _bounded(clause):
-            if len(pieces) > 1 and len(pieces[-1]) + len(part) <= _LONGEST:
-                pieces[-1] += part
-            else:
-                pieces.append(part)
-    return pieces
-
-
-def _bounded(clause: str) -> list[str]:
-    parts = []
-    while len(clause) > _LONGEST:
-        cut = clause.rfind(" ", 1, _LONGEST) + 1 or _LONGEST
-        parts.append(clause[:cut])
-        clause = clause[cut:]
-    return [*parts, clause] if clause else parts
-
-
-def _resampled(samples: NDArray[np.int16], rate_in: int, rate_out: int) -> bytes:
+def _resampled(samples: NDArray[np.int16], rate_in: int, rate_out: int) -> NDArray[np.int16]:
     resampler = Resampler(rate_in, rate_out)
     pcm = resampler.push(samples.astype("<i2", copy=False).tobytes()) + resampler.flush()
     # The filter's tail differs by a sample or two with the rate; the length must not.
     wanted = 2 * round(len(samples) * rate_out / rate_in)
-    return pcm[:wanted].ljust(wanted, b"\0")
+    return np.frombuffer(pcm[:wanted].ljust(wanted, b"\0"), "<i2").astype(np.int16, copy=False)
 
 
-def _frames(pcm: bytes, size: int) -> list[bytes]:
-    count = max(1, len(pcm) // size)
-    return [pcm[n * size : (n + 1) * size if n + 1 < count else len(pcm)] for n in range(count)]
-
-
-def _moved(words: Sequence[WordTime], offset: int, begin_ms: float) -> tuple[WordTime, ...]:
-    return tuple(
-        WordTime(
-            word.text,
-            word.begin_index + offset,
-            word.end_index + offset,
-            round(word.begin_ms + begin_ms),
-            round(word.end_ms + begin_ms),
-        )
-        for word in words
-    )
+def _placed(
+    words: Sequence[WordTime], spoken: Spoken | None, text: str, begin_ms: float
+) -> tuple[WordTime, ...]:
+    """Say where in the client's text each word stands; what one thing written became several words is one."""
+    placed: list[WordTime] = []
+    for word in words:
+        assert spoken is not None  # noqa: S101  only words have times
+        begin, end = spoken.source(word.begin_index, word.end_index)
+        times = round(word.begin_ms + begin_ms), round(word.end_ms + begin_ms)
+        if placed and (begin, end) == (placed[-1].begin_index, placed[-1].end_index):
+            placed[-1] = replace(placed[-1], end_ms=times[1])
+        else:
+            placed.append(WordTime(text[begin:end], begin, end, *times))
+    return tuple(placed)

@@ -1,23 +1,28 @@
 """Speaks the text of one task: sentence by sentence, piece by piece, as fast as the client reads."""
 
 import asyncio
-from collections import deque
+from collections.abc import Iterable
 from typing import Protocol
 
-from bridge.cosyvoice.formats import TaskParameters
-from bridge.cosyvoice.limits import EMPTY_TEXT, INVALID_PARAMETER, Refusal
+from bridge.cosyvoice.limits import EMPTY_TEXT, INVALID_PARAMETER, UNKNOWN_VOICE, Refusal
 from bridge.cosyvoice.message import Word
+from bridge.cosyvoice.task import Begin
+from bridge.media.tags import aigc_tags
 from bridge.ports import WordTime
-from bridge.text.sentence import SentenceSplitter
+from bridge.text.passage import Sentence
+from bridge.text.ssml import SsmlError
 from bridge.ttsserver.faults import MID_WORD_FRAMES, Fault
-from bridge.ttsserver.render import TaskRenderer, UnsupportedFormatError
-from bridge.ttsserver.script import is_speakable
-from bridge.ttsserver.studio import Studio
+from bridge.ttsserver.instruction import style_of
+from bridge.ttsserver.prompter import Prompter
+from bridge.ttsserver.render import TaskRenderer
+from bridge.ttsserver.sounds import Sounds
+from bridge.ttsserver.studio import Studio, accepts
 from bridge.ttsserver.voice import UnspeakableError
 
 __all__ = ["Listener", "Speaker"]
 
-_NO_SSML = "SSML text is not supported at the moment!"
+_PROPAGATOR = "cosybridge"
+"""Where the cloud names the caller's account, and here is none."""
 
 
 class Listener(Protocol):
@@ -30,6 +35,8 @@ class Listener(Protocol):
     def sentence_begin(self, text: str) -> None: ...
 
     def audio(self, frame: bytes) -> None: ...
+
+    def rest(self, frame: bytes) -> None: ...
 
     def sentence_end(self, words: tuple[Word, ...]) -> None: ...
 
@@ -46,42 +53,47 @@ class Speaker:
     """One task's text on its way to sound.
 
     Text is taken at once and at any time; `run` speaks it until `end` was called or it is cancelled.
+
+    Args:
+        begin: The task.
+        studio: The voices.
+        sounds: Sound files that its text may ask for.
+        listener: Who takes what it says.
+        faults: How it is to misbehave.
     """
 
     def __init__(
-        self, parameters: TaskParameters, *, studio: Studio, listener: Listener, faults: frozenset[Fault]
+        self, begin: Begin, *, studio: Studio, sounds: Sounds, listener: Listener, faults: frozenset[Fault]
     ) -> None:
-        self._parameters = parameters
+        self._begin = begin
         self._studio = studio
+        self._sounds = sounds
         self._listener = listener
         self._faults = faults
-        self._splitter = SentenceSplitter()
-        self._sentences: deque[str] = deque()
-        self._is_ended = False
+        self._prompter = Prompter(begin)
         self._frames = 0
-        self._news = asyncio.Event()
 
     def push(self, text: str) -> None:
         """Append text; its complete sentences are spoken."""
-        self._queue(self._splitter.push(text))
+        self._prompter.push(text)
 
     def flush(self) -> None:
         """Let the incomplete sentence be spoken too."""
-        self._queue(self._splitter.flush())
+        self._prompter.flush()
 
     def end(self) -> None:
         """No more text follows."""
-        self._is_ended = True
-        self.flush()
+        self._prompter.end()
 
     async def run(self) -> None:
         """Speak; ends with `Listener.done` or `Listener.fail`, unless cancelled."""
         try:
-            engine = await self._studio.engine(self._parameters.voice or "")
-            renderer = TaskRenderer(engine, self._parameters)
-            while (sentence := await self._next()) is not None:
+            renderer = self._renderer()
+            while (sentence := await self._prompter.next()) is not None:
                 await self._speak(renderer, sentence)
-        except (UnspeakableError, UnsupportedFormatError) as refused:
+            if self._frames:
+                await self._finish(renderer)
+        except (UnspeakableError, SsmlError) as refused:
             self._listener.fail(Refusal(INVALID_PARAMETER, str(refused)))
         except Exception:
             # The client must get its terminal event whatever happens; the task's owner logs the rest.
@@ -93,25 +105,47 @@ class Speaker:
             else:
                 self._listener.fail(EMPTY_TEXT)
 
-    async def _speak(self, renderer: TaskRenderer, sentence: str) -> None:
-        if sentence.lstrip().startswith("<speak"):
-            raise UnspeakableError(_NO_SSML)
-        if not is_speakable(sentence):
+    def _renderer(self) -> TaskRenderer:
+        asked = self._begin.parameters
+        tags: dict[str, str] = {}
+        if asked.enable_aigc_tag:
+            request_id = self._begin.request_id
+            tags = aigc_tags(
+                propagator=asked.aigc_propagator or _PROPAGATOR,
+                propagate_id=asked.aigc_propagate_id or request_id,
+                produce_id=request_id,
+            )
+        return TaskRenderer(asked, style=style_of(asked.instruction), sounds=self._sounds, tags=tags)
+
+    async def _speak(self, renderer: TaskRenderer, sentence: Sentence) -> None:
+        voice = sentence.manner.voice or self._begin.parameters.voice or ""
+        if not accepts(self._begin.model, voice):
+            raise UnspeakableError(UNKNOWN_VOICE.message)
+        parts = renderer.plan(sentence, await self._studio.engine(voice))
+        if not parts:
             return
-        pieces = renderer.plan(sentence)
-        self._listener.sentence_begin(sentence)
+        self._listener.sentence_begin(sentence.text)
         words: list[WordTime] = []
-        for piece in pieces:
+        for part in parts:
             await self._listener.room()
-            rendering = await self._studio.render(renderer, piece)
-            for frame in rendering.frames:
-                await self._listener.room()
-                self._listener.audio(frame)
-                self._frames += 1
-                if self._frames == MID_WORD_FRAMES and self._faults:
-                    await self._break_off()
+            rendering = await self._studio.render(renderer, part)
+            await self._send(rendering.frames)
             words += rendering.words
+        await self._send(renderer.settle())
         self._listener.sentence_end(tuple(map(_word, words)))
+
+    async def _finish(self, renderer: TaskRenderer) -> None:
+        for frame in renderer.finish():
+            await self._listener.room()
+            self._listener.rest(frame)
+
+    async def _send(self, frames: Iterable[bytes]) -> None:
+        for frame in frames:
+            await self._listener.room()
+            self._listener.audio(frame)
+            self._frames += 1
+            if self._frames == MID_WORD_FRAMES and self._faults:
+                await self._break_off()
 
     async def _break_off(self) -> None:
         if Fault.FAIL_MID_WORD in self._faults:
@@ -120,18 +154,6 @@ class Speaker:
             self._listener.reset()
         if self._faults & {Fault.STALL, Fault.DROP_MID_WORD}:
             await asyncio.Event().wait()
-
-    async def _next(self) -> str | None:
-        while not self._sentences:
-            if self._is_ended:
-                return None
-            self._news.clear()
-            await self._news.wait()
-        return self._sentences.popleft()
-
-    def _queue(self, sentences: list[str]) -> None:
-        self._sentences.extend(sentences)
-        self._news.set()
 
 
 def _word(word: WordTime) -> Word:

@@ -7,11 +7,12 @@ import pytest
 from bridge.cosyvoice.formats import TaskParameters
 from bridge.cosyvoice.limits import Refusal
 from bridge.cosyvoice.message import Word
+from bridge.cosyvoice.task import Begin
 from bridge.ttsserver.faults import Fault
-from bridge.ttsserver.render import Engine
+from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.speaker import Speaker
 from bridge.ttsserver.studio import Studio
-from bridge.ttsserver.voice import Delivery, Rendered
+from bridge.ttsserver.voice import Delivery, Engine, Rendered
 
 
 class Notebook:
@@ -32,6 +33,9 @@ class Notebook:
         if self.heard[-1] != "sound":
             self.heard.append("sound")
 
+    def rest(self, frame: bytes) -> None:
+        self.heard.append("rest")
+
     def sentence_end(self, words: tuple[Word, ...]) -> None:
         self.heard.append(f"end {len(words)}")
 
@@ -49,6 +53,9 @@ class BrokenEngine:
     def check(self, text: str) -> None:
         pass
 
+    def breath(self, text: str) -> tuple[int, int]:
+        return 72, 140
+
     def render(self, text: str, delivery: Delivery) -> Rendered:
         raise ZeroDivisionError(text)
 
@@ -59,6 +66,9 @@ class CountingEngine:
 
     def check(self, text: str) -> None:
         pass
+
+    def breath(self, text: str) -> tuple[int, int]:
+        return 72, 140
 
     def render(self, text: str, delivery: Delivery) -> Rendered:
         self.rendered.append(text)
@@ -81,9 +91,10 @@ def studio() -> Iterator[Studio]:
     studio.close()
 
 
-def speaker(studio: Studio, notebook: Notebook, *faults: Fault) -> Speaker:
-    parameters = TaskParameters(voice="tone", format="pcm", sample_rate=8000, word_timestamp_enabled=True)
-    return Speaker(parameters, studio=studio, listener=notebook, faults=frozenset(faults))
+def speaker(studio: Studio, notebook: Notebook, *faults: Fault, **parameters: object) -> Speaker:
+    asked = {"voice": "tone", "format": "pcm", "sample_rate": 8000, "word_timestamp_enabled": True}
+    begin = Begin("t", "cosyvoice-v3-flash", TaskParameters.from_wire(asked | parameters), "request")
+    return Speaker(begin, studio=studio, sounds=Sounds(), listener=notebook, faults=frozenset(faults))
 
 
 async def test_sentences_are_spoken_in_order_and_then_it_is_done(studio: Studio) -> None:
@@ -168,3 +179,38 @@ async def test_nothing_is_rendered_before_there_is_room() -> None:
     assert engine.rendered == ["One. "]
     assert "sound" not in notebook.heard
     studio.close()
+
+
+async def test_the_rest_of_a_container_follows_the_last_sentence(studio: Studio) -> None:
+    notebook = Notebook()
+    speaking = speaker(studio, notebook, format="opus", sample_rate=16000)
+    speaking.push("One.")
+    speaking.end()
+
+    await speaking.run()
+
+    assert notebook.heard == ["begin One.", "sound", "end 1", "rest", "done"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<speak>One.", "speak"),
+        ('<speak voice="nobody">One.</speak>', "[tts:]Engine return error code: 418"),
+        ('<speak>One.<soundEvent src="http://x/ding.wav"/></speak>', "tts_server.sounds"),
+    ],
+)
+async def test_markup_that_cannot_be_done_is_refused_in_words(
+    studio: Studio, text: str, message: str
+) -> None:
+    notebook = Notebook()
+    speaking = speaker(studio, notebook, enable_ssml=True)
+    speaking.push(text)
+    speaking.end()
+
+    await speaking.run()
+
+    (refusal,) = notebook.refusals
+    assert refusal.code == "InvalidParameter"
+    assert message in refusal.message
+    assert "sound" not in notebook.heard
