@@ -103,6 +103,8 @@ def voice_settings(config: Config) -> TtsServerSettings:
         api_keys=tuple(_plain(key) for key in section.api_keys),
         faults=section.faults,
         threads=section.threads,
+        sounds=section.sounds,
+        upstream=section.upstream,
     )
 
 

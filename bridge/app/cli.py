@@ -154,27 +154,41 @@ def say(  # noqa: PLR0917  typer makes options of arguments
     )
 
 
-@app.command(epilog="Example: cosybridge tts --set tts_server.listen=127.0.0.1:8091")
-def tts(config: ConfigFile = None, sets: Sets = None) -> None:
+@app.command(epilog="Example: cosybridge tts --listen 127.0.0.1:8091")
+def tts(
+    listen: Annotated[
+        str, typer.Option("--listen", "-l", metavar="HOST:PORT", help="Address; port 0 takes any free one.")
+    ] = "",
+    voices: Annotated[
+        bool, typer.Option("--voices", help="List every voice, who speaks for it here, and end.")
+    ] = False,
+    config: ConfigFile = None,
+    sets: Sets = None,
+) -> None:
     """Run the embedded CosyVoice service alone.
 
     It speaks the cloud's WebSocket protocol, so the official SDK works against it: give that its address as
-    base_websocket_api_url. Prints the address once it is ready.
+    base_websocket_api_url. Prints one line with the address once it is ready.
     """
-    settings = _read(config, sets).config
+    if voices:
+        from bridge.ttsserver.casting import table
+
+        for line in table():
+            typer.echo(line)
+        return
+    own = (f"tts_server.listen={listen}",) if listen else ()
+    settings = _read(config, [*(sets or ()), *own]).config
     configure_log(settings.log.level, settings.log.format)
+    from bridge.app.assembly import voice_settings
     from bridge.app.settings import embedded_url
-    from bridge.ttsserver.server import TtsServerSettings
     from bridge.ttsserver.server import serve as serve_voice
 
-    section = settings.tts_server
-    voice = TtsServerSettings(
-        listen=section.listen,
-        api_keys=tuple(key.get_secret_value() for key in section.api_keys),
-        faults=section.faults,
-        threads=section.threads,
+    asyncio.run(
+        serve_voice(
+            voice_settings(settings),
+            ready=lambda address: typer.echo(f"listening on {embedded_url(address)}"),
+        )
     )
-    asyncio.run(serve_voice(voice, ready=lambda listen: typer.echo(f"listening on {embedded_url(listen)}")))
 
 
 @app.command("config", epilog="Example: COSYBRIDGE_SIP__ANSWER_AFTER_MS=2000 cosybridge config")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import wave
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.aio.cosyvoice import CosyVoice, TtsSettings
@@ -79,11 +79,11 @@ async def _service(config: Config) -> AsyncIterator[str]:
     if config.tts_kind != "embedded" or await _answers("127.0.0.1" if host == "0.0.0.0" else host, port):
         yield config.tts.url
         return
-    from bridge.ttsserver.server import TtsServer, TtsServerSettings
+    from bridge.app.assembly import voice_settings
+    from bridge.ttsserver.server import TtsServer
 
-    keys = tuple(key.get_secret_value() for key in config.tts_server.api_keys)
     # Any free port: a bridge that is about to start must find its own free.
-    server = await TtsServer.start(TtsServerSettings(listen=("127.0.0.1", 0), api_keys=keys))
+    server = await TtsServer.start(replace(voice_settings(config), listen=("127.0.0.1", 0)))
     try:
         yield server.url
     finally:

@@ -15,6 +15,7 @@ from bridge.app.values import (
     Faults,
     Glob,
     HostList,
+    HttpUrl,
     Listen,
     MaybeAddress,
     MaybeSecret,
@@ -145,6 +146,10 @@ class TtsServerSection(_Section):
     """Keys that it accepts; empty accepts any."""
     threads: int = Field(default=2, ge=1, le=64)
     """Clauses rendered at the same time."""
+    sounds: str = ""
+    """Folder of the wav files that SSML may play; empty allows none. Nothing is ever fetched."""
+    upstream: HttpUrl = ""
+    """A self-hosted CosyVoice server that speaks instead of the local voices; empty: none."""
     faults: Faults = ()
     """Ways in which it is to misbehave, for tests: ``stall``, ``drop_mid_word``, ``slow_cancel`` …"""
 

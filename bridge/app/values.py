@@ -14,6 +14,7 @@ __all__ = [
     "Faults",
     "Glob",
     "HostList",
+    "HttpUrl",
     "Listen",
     "MaybeAddress",
     "MaybeSecret",
@@ -145,6 +146,17 @@ def _tts_url(value: str) -> str:
     return value
 
 
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        good = not value or (parts.scheme in ("http", "https") and bool(parts.hostname))
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("must be empty or an address that starts with http:// or https://")
+    return value
+
+
 def _full_match(pattern: re.Pattern[str], sentence: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
@@ -164,6 +176,7 @@ PortRange = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_maybe_secret)]
 Token = Annotated[SecretStr | None, BeforeValidator(_maybe_secret), AfterValidator(_token)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
 TtsUrl = Annotated[str, AfterValidator(_tts_url)]
 Glob = Annotated[
     str,
