@@ -1,5 +1,6 @@
 """What is to be spoken, after markup, formulas and hot fixes were read, and where each part was written."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -41,6 +42,26 @@ class Spoken:
         source = (self.begins[begin], self.ends[end - 1])
         middle = Spoken(reading, (source[0],) * len(reading), (source[1],) * len(reading))
         return self.slice(0, begin) + middle + self.slice(end, len(self.text))
+
+    def rewritten(self, edits: Iterable[tuple[int, int, str]]) -> "Spoken":
+        """Read several stretches otherwise, in one pass.
+
+        Args:
+            edits: Begin, end (at least one character) and reading of each, in order, none overlapping.
+        """
+        texts: list[str] = []
+        begins: list[int] = []
+        ends: list[int] = []
+        kept = 0
+        for begin, end, reading in (*edits, (len(self.text), len(self.text), "")):
+            texts += (self.text[kept:begin], reading)
+            begins += self.begins[kept:begin]
+            ends += self.ends[kept:begin]
+            if reading:
+                begins += (self.begins[begin],) * len(reading)
+                ends += (self.ends[end - 1],) * len(reading)
+            kept = end
+        return Spoken("".join(texts), tuple(begins), tuple(ends))
 
     def source(self, begin: int, end: int) -> tuple[int, int]:
         """Where the characters of [begin, end), at least one, were written: [begin, end) in the source."""
