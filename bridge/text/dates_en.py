@@ -6,10 +6,9 @@ from bridge.text.numbers_en import read_integer, read_ordinal, read_year
 
 __all__ = ["read_date", "read_time"]
 
-_MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july"]
+_MONTHS += ["august", "september", "october", "november", "december"]
+_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 _JOINTS = {"-": "to", "~": "to", "–": "to", "&": "and"}
 _JOINT = r"\s*(?P<joint>[-~–&])\s*"
@@ -31,17 +30,37 @@ _FORMS = tuple(
         (r"(?P<year>[12][0-9]{2}0)'?s", "{decade}"),
         (rf"{_WEEKDAY}", "{weekday}"),
         (rf"{_MONTH}", "{month}"),
-        (rf"{_DAY}{_JOINT}{_LAST}\s*{_MONTH},?\s*(?:{_YEAR})?", "the {day} {joint} the {last} of {month} {year}"),
-        (rf"{_MONTH}\s*{_DAY}{_JOINT}{_LAST}(?:,?\s*{_YEAR})?", "{month} the {day} {joint} the {last} {year}"),
-        (rf"{_MAYBE_WEEKDAY}{_DAY}{_SPACE}{_MONTH}(?:{_SPACE}{_YEAR})?", "{weekday} the {day} of {month} {year}"),
-        (rf"{_MAYBE_WEEKDAY}{_MONTH}{_SPACE}{_DAY}(?:{_SPACE}{_YEAR})?", "{weekday} {month} the {day} {year}"),
+        (
+            rf"{_DAY}{_JOINT}{_LAST}\s*{_MONTH},?\s*(?:{_YEAR})?",
+            "the {day} {joint} the {last} of {month} {year}",
+        ),
+        (
+            rf"{_MONTH}\s*{_DAY}{_JOINT}{_LAST}(?:,?\s*{_YEAR})?",
+            "{month} the {day} {joint} the {last} {year}",
+        ),
+        (
+            rf"{_MAYBE_WEEKDAY}{_DAY}{_SPACE}{_MONTH}(?:{_SPACE}{_YEAR})?",
+            "{weekday} the {day} of {month} {year}",
+        ),
+        (
+            rf"{_MAYBE_WEEKDAY}{_MONTH}{_SPACE}{_DAY}(?:{_SPACE}{_YEAR})?",
+            "{weekday} {month} the {day} {year}",
+        ),
         (rf"{_MONTH}{_SPACE}{_YEAR}", "{month} {year}"),
-        (rf"{_MAYBE_WEEKDAY}{_YEAR}(?P<mark>[/.-]){_NUMERIC}(?P=mark){_DAY}", "{weekday} {month} the {day} {year}"),
-        (rf"{_MAYBE_WEEKDAY}{_NUMERIC}(?P<mark>[/.-]){_DAY}(?P=mark){_YEAR}", "{weekday} {month} the {day} {year}"),
+        (
+            rf"{_MAYBE_WEEKDAY}{_YEAR}(?P<mark>[/.-]){_NUMERIC}(?P=mark){_DAY}",
+            "{weekday} {month} the {day} {year}",
+        ),
+        (
+            rf"{_MAYBE_WEEKDAY}{_NUMERIC}(?P<mark>[/.-]){_DAY}(?P=mark){_YEAR}",
+            "{weekday} {month} the {day} {year}",
+        ),
         (rf"{_NUMERIC}/{_DAY}", "{month} the {day}"),
     )
 )
-_SPAN = re.compile(r"(?P<first>[a-z.]+|[12][0-9]{3})" + _JOINT + r"(?P<second>[a-z.]+|[12][0-9]{3})", re.IGNORECASE)
+_SPAN = re.compile(
+    r"(?P<first>[a-z.]+|[12][0-9]{3})" + _JOINT + r"(?P<second>[a-z.]+|[12][0-9]{3})", re.IGNORECASE
+)
 
 _CLOCK = re.compile(
     r"(?P<hour>[01]?[0-9]|2[0-4])(?::(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?)?"

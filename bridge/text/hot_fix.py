@@ -97,7 +97,9 @@ def _pattern(tree: _Tree) -> str:
     while len(tree) == 1 and _END not in tree:
         character, tree = next(iter(tree.items()))
         beginning += re.escape(character)
-    branches = [re.escape(character) + _pattern(rest) for character, rest in tree.items() if character != _END]
+    branches = [
+        re.escape(character) + _pattern(rest) for character, rest in tree.items() if character != _END
+    ]
     if not branches:
         return beginning
     return f"{beginning}(?:{'|'.join(branches)}){'?' if _END in tree else ''}"
@@ -108,7 +110,7 @@ def _pairs(where: str, value: object) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, list):
-        raise RemoteProtocolError(f"{where} is a list of objects such as {{word: reading}}, not {_kind(value)}")
+        raise RemoteProtocolError(f"{where} is a list of objects {{word: reading}}, not {_kind(value)}")
     if len(value) > _MOST_WORDS:
         raise RemoteProtocolError(f"{where} holds {len(value)} words; at most {_MOST_WORDS} are allowed")
     pairs: dict[str, str] = {}
@@ -124,7 +126,7 @@ def _pairs(where: str, value: object) -> dict[str, str]:
             raise RemoteProtocolError(f"{where} of {_show(word)} is a string, not {_kind(reading)}")
         if len(reading) > _LONGEST_READING:
             raise RemoteProtocolError(
-                f"{where} of {_show(word)} has {len(reading)} characters; at most {_LONGEST_READING} are allowed"
+                f"{where} of {_show(word)} has {len(reading)} characters; {_LONGEST_READING} are allowed"
             )
         pairs[word] = reading
     return pairs

@@ -10,11 +10,19 @@ MOST_DIGITS = 13
 NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})++|[0-9]++)(?:\.[0-9]++)?"
 """Pattern of a number without its sign."""
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+_SMALL += [
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _SCALES = ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred"))
 _ORDINALS = {
     "one": "first",
@@ -77,7 +85,7 @@ def read_ordinal(number: int) -> str:
 
 
 def read_year(year: int) -> str:
-    """1000 to 2999: 1905 is nineteen oh five, 2000 two thousand, 2009 two thousand nine, 2021 twenty twenty one."""
+    """1000 to 2999: 1905 is nineteen oh five, 2009 two thousand nine, 2021 twenty twenty one."""
     century, rest = divmod(year, 100)
     if century % 10 == 0 and rest < 10:
         return read_integer(year)

@@ -14,7 +14,7 @@ _DIGITS = "零一二三四五六七八九"
 _PLACES = ("千", "百", "十", "")
 _READ = str.maketrans("0123456789", _DIGITS)
 _READ_PHONE = str.maketrans("0123456789", "零幺二三四五六七八九")
-_NUMBER = re.compile(rf"(?P<sign>[-−+]?)(?P<whole>\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.(?P<fraction>\d+))?")
+_NUMBER = re.compile(r"(?P<sign>[-−+]?)(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<fraction>\d+))?")
 
 
 def read_digits(text: str) -> str:

@@ -1,7 +1,8 @@
 """What is to be spoken, after markup, formulas and hot fixes were read, and where each part was written."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Self
 
 __all__ = ["Break", "Item", "Manner", "Pronunciation", "Say", "Sentence", "Sound", "Spoken"]
@@ -25,6 +26,15 @@ class Spoken:
         """Text that is read as it is written, its first character at `offset` in the source."""
         return cls(
             text, tuple(range(offset, offset + len(text))), tuple(range(offset + 1, offset + len(text) + 1))
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Spoken"]) -> "Spoken":
+        """One behind the other."""
+        return Spoken(
+            "".join(part.text for part in parts),
+            tuple(chain.from_iterable(part.begins for part in parts)),
+            tuple(chain.from_iterable(part.ends for part in parts)),
         )
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Checks pronunciations that clients give: pinyin with tone digits, and ARPABET as the CMU dictionary writes it."""
+"""Checks given pronunciations: pinyin with tone digits, and ARPABET as the CMU dictionary writes it."""
 
 from bridge.text.characters import is_hanzi
 
@@ -33,11 +33,15 @@ _FINALS = {
     "y": "a an ang ao e i in ing o ong ou u uan ue un",
     "w": "a ai an ang ei en eng o u",
 }
-_SYLLABLES = frozenset(
-    initial + final for initial, finals in _FINALS.items() for final in finals.split()
+_SYLLABLES = frozenset(initial + final for initial, finals in _FINALS.items() for final in finals.split())
+_VOWELS = frozenset(
+    ["AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"]
 )
-_VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
-_CONSONANTS = frozenset("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
+_CONSONANTS = frozenset(["B", "D", "F", "G", "K", "L", "M", "N", "P", "R", "S", "T", "V", "W", "Y", "Z"])
+_CONSONANTS |= {"CH", "DH", "HH", "JH", "NG", "SH", "TH", "ZH"}
+# Two spellings of one syllable; the voices take the second.
+_SPELLINGS = {"lue": "lve", "nue": "nve"}
+_ARPABET_FIX = "write those of the CMU dictionary, such as 'S AY1 N'"
 
 
 def check_sounds(alphabet: str, sounds: str, text: str) -> str:
@@ -52,17 +56,19 @@ def check_sounds(alphabet: str, sounds: str, text: str) -> str:
 
 
 def _check_pinyin(sounds: str, text: str) -> str:
-    syllables = sounds.lower().replace("u:", "v").replace("ü", "v").split()
-    for syllable in syllables:
-        if syllable[:-1] not in _SYLLABLES or syllable[-1] not in "12345":
+    syllables: list[str] = []
+    for syllable in sounds.lower().replace("u:", "v").replace("ü", "v").split():
+        letters, tone = syllable[:-1], syllable[-1]
+        if letters not in _SYLLABLES or tone not in "12345":
             raise ValueError(
-                f"{_cut(syllable)!r} is no pinyin syllable; write letters and a tone from 1 to 5, such as 'zhong4'"
+                f"{_cut(syllable)!r} is no pinyin syllable; write letters and a tone 1 to 5, such as 'zhong4'"
             )
+        syllables.append(_SPELLINGS.get(letters, letters) + tone)
     # What is not a hanzi, a digit that is read as a word for instance, has a syllable of its own too.
     count = sum(is_hanzi(character) or character.isalnum() for character in text)
     if len(syllables) != count:
         raise ValueError(
-            f"{len(syllables)} pinyin syllables for the {count} characters of {_cut(text)!r}; write one for each"
+            f"{_cut(text)!r} has {count} characters to say, not {len(syllables)}; write a syllable for each"
         )
     return " ".join(syllables)
 
@@ -70,13 +76,11 @@ def _check_pinyin(sounds: str, text: str) -> str:
 def _check_arpabet(sounds: str) -> str:
     symbols = sounds.upper().split()
     for symbol in symbols:
-        if symbol not in _CONSONANTS and symbol not in _VOWELS:
-            if symbol[:-1] not in _VOWELS or symbol[-1] not in "012":
-                raise ValueError(
-                    f"{_cut(symbol)!r} is no ARPABET symbol; write those of the CMU dictionary, such as 'S AY1 N'"
-                )
+        is_stressed = symbol[:-1] in _VOWELS and symbol[-1] in "012"
+        if symbol not in _CONSONANTS and symbol not in _VOWELS and not is_stressed:
+            raise ValueError(f"{_cut(symbol)!r} is no ARPABET symbol; {_ARPABET_FIX}")
     if not symbols:
-        raise ValueError("no ARPABET symbol is given; write those of the CMU dictionary, such as 'S AY1 N'")
+        raise ValueError(f"no ARPABET symbol is given; {_ARPABET_FIX}")
     return " ".join(symbols)
 
 

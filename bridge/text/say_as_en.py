@@ -12,7 +12,9 @@ __all__ = ["READERS"]
 
 _PLAIN = re.compile(rf"[-−]?{NUMBER}")
 _SPAN = re.compile(rf"(?P<first>{NUMBER})\s*[-~–]\s*(?P<last>{NUMBER})")
-_MIXED = re.compile(r"(?P<sign>[-−]?)(?:(?P<whole>[0-9]{1,13})\s+)?(?P<upper>[0-9]{1,13})/(?P<lower>[0-9]{1,13})")
+_MIXED = re.compile(
+    r"(?P<sign>[-−]?)(?:(?P<whole>[0-9]{1,13})\s+)?(?P<upper>[0-9]{1,13})/(?P<lower>[0-9]{1,13})"
+)
 _OVER = re.compile(rf"(?P<upper>[-−]?{NUMBER})/(?P<lower>{NUMBER})")
 _POWER = re.compile(rf"(?P<base>[-−]?{NUMBER})\^(?P<power>[-−]?{NUMBER})")
 _SCIENTIFIC = re.compile(rf"(?P<base>[-−]?{NUMBER})[eE](?P<power>[-−+]?{NUMBER})")
@@ -42,7 +44,9 @@ _SIGN = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, reverse
 _MONEY = re.compile(
     rf"(?P<minus>[-−]?)(?:(?P<before>{_SIGN})\s*)?(?P<number>{NUMBER})\s*(?P<scale>{_SCALE})?\s*(?P<after>{_SIGN})?"
 )
-_QUANTITY = re.compile(rf"\s*(?P<number>[-−]?{NUMBER})\s*(?P<unit>[^\W\d]*[^\d\s,.]*(?:[²³]|\^[23]|(?<=[mM])[23](?![0-9]))?)")
+_QUANTITY = re.compile(
+    rf"\s*(?P<number>[-−]?{NUMBER})\s*(?P<unit>[^\W\d]*[^\d\s,.]*(?:[²³]|\^[23]|(?<=[mM])[23](?![0-9]))?)"
+)
 
 _TELEPHONE = re.compile(r"(?P<plus>\+?)(?P<groups>[-\s()0-9]+)")
 
@@ -69,6 +73,10 @@ def _fraction(match: re.Match[str]) -> str:
     return ("minus " if match["sign"] else "") + reading
 
 
+def _without_zeros(number: str) -> str:
+    return number.rstrip("0").rstrip(".") if "." in number else number
+
+
 _CARDINALS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]], ...] = (
     (_PLAIN, lambda match: read_number(match[0])),
     (_MIXED, _fraction),
@@ -79,7 +87,7 @@ _CARDINALS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]],
         _SCIENTIFIC,
         lambda match: f"{read_number(match['base'])} times ten to the power of {read_number(match['power'])}",
     ),
-    (_PERCENT, lambda match: f"{read_number(match['number'])} percent"),
+    (_PERCENT, lambda match: f"{read_number(_without_zeros(match['number']))} percent"),
 )
 
 

@@ -5,7 +5,14 @@ from collections.abc import Callable
 
 from bridge.text.characters import is_hanzi
 from bridge.text.dates_zh import read_date, read_time
-from bridge.text.numbers_zh import MOST_DIGITS, NUMBER, read_digits, read_integer, read_number, read_phone_digits
+from bridge.text.numbers_zh import (
+    MOST_DIGITS,
+    NUMBER,
+    read_digits,
+    read_integer,
+    read_number,
+    read_phone_digits,
+)
 from bridge.text.symbols import chinese_name
 from bridge.text.telephone_zh import read_telephone
 from bridge.text.units import CURRENCIES, UNITS
@@ -21,7 +28,9 @@ _PERCENT = re.compile(rf"(?P<number>[-−]?{NUMBER})\s*(?P<sign>[%％‰])")
 _SPAN = re.compile(rf"(?P<first>[-−]?{NUMBER})\s*[~～]\s*(?P<last>[-−]?{NUMBER})")
 
 _SIGN = "|".join(re.escape(sign) for sign in sorted(CURRENCIES, key=len, reverse=True))
-_MONEY = re.compile(rf"(?P<minus>[-−]?)(?:(?P<before>{_SIGN})\s*)?(?P<number>{NUMBER})\s*(?P<scale>[万亿]*)\s*(?P<after>{_SIGN})?")
+_MONEY = re.compile(
+    rf"(?P<minus>[-−]?)(?:(?P<before>{_SIGN})\s*)?(?P<number>{NUMBER})\s*(?P<scale>[万亿]*)\s*(?P<after>{_SIGN})?"
+)
 _OTHER_MONEY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<code>[A-Za-z]+)?")
 
 _QUANTITY = re.compile(

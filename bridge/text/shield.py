@@ -17,7 +17,7 @@ class Shield:
     """Give text on to the splitter, as long as it was and with what belongs together made whole.
 
     Text is held back only while it may be the beginning of something that a sentence could end in: of a
-    formula no longer than `REACH`, of such a word no longer than the word. The work grows with the text alone.
+    formula for `REACH` at most, of a word for its length. The work grows with the text alone.
 
     Args:
         formulas: Whether LaTeX is read at all.

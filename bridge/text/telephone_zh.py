@@ -12,9 +12,13 @@ _COUNTRY = re.compile(r"(?:\(\+?86\)|\+86|0086|86(?=[-\s(]))[-\s]*+")
 _EXTENSION = re.compile(r"[\s,，]*+(?P<word>转|分机号|分机)\s*+(?P<digits>\d{1,6})$")
 _SEPARATORS = re.compile(r"[-\s()（）]+")
 _NUMBER = re.compile(r"(?=[^\d]*+\d)[-+\s()（）\d]++")
-_MOBILE = re.compile(r"1[3-9]\d{9}")
-_SERVICE = re.compile(r"[48]00\d{7}")
-_LONG_DISTANCE = re.compile(r"(?:12530|17951|12593)1\d{10}")
+_MOBILE_AS_WRITTEN = [3, 3, 5]
+# Mobile numbers, service numbers, and mobile numbers behind a cheaper carrier's prefix.
+_NATIONAL = (
+    (re.compile(r"1[3-9]\d{9}"), (3, 4, 4)),
+    (re.compile(r"[48]00\d{7}"), (3, 3, 4)),
+    (re.compile(r"(?:12530|17951|12593)1\d{10}"), (5, 3, 4, 4)),
+)
 _AREA = re.compile(r"010|02\d|0[3-9]\d\d")
 _LONGEST_EXTENSION = 4
 
@@ -44,23 +48,26 @@ def _regroup(groups: list[str]) -> list[str] | None:
     """The customary groups of a number; None if it is none that China knows."""
     digits = "".join(groups)
     lengths = [len(group) for group in groups]
-    if _MOBILE.fullmatch(digits):
-        return groups if lengths == [3, 3, 5] else _cut(digits, 3, 4, 4)
-    if _SERVICE.fullmatch(digits):
-        return _cut(digits, 3, 3, 4)
-    if _LONG_DISTANCE.fullmatch(digits):
-        return _cut(digits, 5, 3, 4, 4)
-    if len(digits) <= 6:
+    if len(digits) <= 6 or lengths == _MOBILE_AS_WRITTEN:
         return groups
-    if len(digits) in (7, 8) and (len(groups) == 1 or lengths in ([3, 4], [4, 4])):
+    for pattern, sizes in _NATIONAL:
+        if pattern.fullmatch(digits):
+            return _cut(digits, *sizes)
+    return _regroup_local(digits, lengths)
+
+
+def _regroup_local(digits: str, lengths: list[int]) -> list[str] | None:
+    """A number of seven or eight digits, with or without an area code."""
+    is_written_as_one = len(lengths) == 1
+    if len(digits) in (7, 8) and (is_written_as_one or lengths in ([3, 4], [4, 4])):
         return _local(digits)
     area = _AREA.match(digits)
     size = area.end() if area is not None else 0
-    if size and len(digits) - size in (7, 8) and (len(groups) == 1 or lengths[0] == size):
+    if size and len(digits) - size in (7, 8) and (is_written_as_one or lengths[0] == size):
         return [digits[:size], *_local(digits[size:])]
     # Behind the country code the area code has no zero: (86)10-62791627.
-    if len(groups) > 1 and lengths[0] in (2, 3) and len(digits) - lengths[0] in (7, 8):
-        return [groups[0], *_local(digits[lengths[0] :])]
+    if not is_written_as_one and lengths[0] in (2, 3) and len(digits) - lengths[0] in (7, 8):
+        return [digits[: lengths[0]], *_local(digits[lengths[0] :])]
     return None
 
 
