@@ -87,6 +87,10 @@ class Formula:
                 parts.append(RELATIONS.get(sign, "，"))
                 self._next()
                 before = _Operand("", "none")
+            elif sign == r"\not":
+                self._next()
+                parts.append("不" + RELATIONS[self._expect(*RELATIONS)])
+                before = _Operand("", "none")
             else:
                 operand = self._scripts(self._operand(before))
                 if before.kind == "number" and operand.kind == "fraction":
@@ -155,7 +159,7 @@ class Formula:
     def _fraction(self, value: str, before: _Operand) -> _Operand:
         upper, lower = self._argument(is_digit=True), self._argument(is_digit=True)
         if value == r"\binom":
-            return _Operand(_join(["组合数C", lower.reading, upper.reading]))
+            return _Operand(_join(["组合数C", upper.reading, lower.reading]))
         is_plain = upper.kind == lower.kind == "number"
         return _Operand(_join([lower.reading, "分之", upper.reading]), "fraction" if is_plain else "")
 
@@ -277,7 +281,10 @@ class Formula:
         below = ""
         while (sign := self._peek()) in ("_", "^", "!", "'", r"\dprime", "%"):
             self._next()
-            if sign == "%":
+            if base.kind == "set" and self._is_next("*", "+"):
+                # N^* and N_+ are the positive numbers of their set.
+                base = _Operand("正" + base.reading, "set")
+            elif sign == "%":
                 base = _Operand("百分之" + base.reading if base.kind == "number" else base.reading + "百分号")
             elif sign == "_":
                 argument = self._argument()
@@ -292,26 +299,28 @@ class Formula:
         return base
 
     def _power(self, base: _Operand, below: str) -> _Operand:
-        # ^\circ and ^{\circ} are degrees, with a C behind them of a thermometer.
-        ahead = [token.value for token in self._tokens[self._at : self._at + 3]]
-        if ahead[:1] in ([r"\circ"], ["'"]) or (
-            ahead[:2] in (["{", r"\circ"], ["{", "'"]) and ahead[2:] == ["}"]
-        ):
-            self._at += 1 if len(ahead[0]) > 1 or ahead[0] == "'" else 3
-            if "'" in ahead[:2]:
-                return _Operand(base.reading + "撇", base.kind)
+        if self._is_next(r"\circ"):
             return _Operand(base.reading + self._degrees(), base.kind)
+        if self._is_next("'"):
+            return _Operand(base.reading + "撇", base.kind)
         above = self._argument()
         if base.kind == "unit" and above.reading in ("二", "三"):
             return _Operand({"二": "平方", "三": "立方"}[above.reading] + base.reading, "unit")
-        if base.kind == "set":
-            return _Operand({"*": "正", "+": "正"}.get(above.reading, "") + base.reading)
         letter = base.reading.removesuffix(below).strip()
         if below and letter in ("C", "A") and above.kind in ("number", "letter"):
             name = {"C": "组合数", "A": "排列数"}[letter]
             return _Operand(_join([name + letter, below, above.reading]))
         whole = "整体" if base.kind == "bracket" and base.reading.startswith("括号内") else ""
         return _Operand(_join([base.reading, whole + "的", above.reading, "次方"]), base.kind)
+
+    def _is_next(self, *values: str) -> bool:
+        """Whether one of these comes, by itself or as a group, which is then read."""
+        size = 3 if self._peek() == "{" else 1
+        values_ahead = [token.value for token in self._tokens[self._at : self._at + size]]
+        if values_ahead not in [[value] if size == 1 else ["{", value, "}"] for value in values]:
+            return False
+        self._at += size
+        return True
 
     def _degrees(self) -> str:
         scale = self._tokens[self._at].value if self._at < len(self._tokens) else ""

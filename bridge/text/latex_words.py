@@ -115,7 +115,7 @@ RELATIONS = _words(
 \subsetneq \subsetneqq ⊊ 真包含于
 \supset \supseteq ⊃ ⊇ 包含
 \supsetneq \supsetneqq ⊋ 真包含
-\nsubseteq \not\subset ⊄ 不包含于
+\nsubseteq ⊄ 不包含于
 \cup ∪ 并
 \cap ∩ 交
 \setminus \backslash 减去集合

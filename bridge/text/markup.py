@@ -52,7 +52,7 @@ _ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 
 # A document type before the root makes it a document all the same: one that is refused.
 _ROOT = re.compile(
-    r"[\ufeff\s]*+(?:<\?xml[^<>]*+>\s*+)?(?:<!--[^<>]*+-->\s*+)*+(?:<speak(?=[\s/>]|$)|<!DOCTYPE\s++speak)"
+    r"[\ufeff\s]*+(?:<\?xml[^<>]*+>\s*+)?(?:<!--(?:[^<>-]|-(?!->))*+-->\s*+)*+(?:<speak(?=[\s/>]|$)|<!DOCTYPE\s++speak)"
 )
 
 # What may be skipped or taken as it stands, with its end.
