@@ -8,7 +8,8 @@ __all__ = ["REACH", "Verdict", "find_formulas", "measure_formula"]
 REACH = 400
 """Characters a formula has at most, delimiters included: nobody should wait longer for its end."""
 
-_OPENING = re.compile(r"(?<!\\)(?:\$\$|\$|\\\(|\\\[)")
+# An escaped dollar sign opens nothing, nor does one behind a number: "5$-6$".
+_OPENING = re.compile(r"(?<!\\)(?:(?<![0-9])\$\$?|\\\(|\\\[)")
 _CLOSING = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 
 # Words of a language and hanzi stand in no formula, other than as \text{…}. "$5 for men, $4 for boys" is

@@ -51,10 +51,12 @@ class Formula:
         self._depth = 0
 
     def read(self) -> str:
-        reading = self._sequence()
-        if self._at < len(self._tokens):
-            raise Unreadable
-        return reading
+        """The whole formula, or nothing if it is empty.
+
+        Raises:
+            Unreadable: If any of it has no reading.
+        """
+        return self._sequence()
 
     def _peek(self) -> str:
         """The command or sign that comes next; empty for anything else."""

@@ -2,7 +2,7 @@
 
 import re
 
-from bridge.text.formula import Verdict, find_formulas, measure_formula
+from bridge.text.formula import Verdict, measure_formula
 
 __all__ = ["Shield"]
 
@@ -33,6 +33,8 @@ class Shield:
         self._suspect = re.compile("|".join(sorted(firsts)) or r"(?!)")
         self._formulas = formulas
         self._held = ""
+        # The character before what is held: it tells a formula from a price.
+        self._before = ""
 
     def push(self, text: str) -> str:
         """Add text; return as much of the text, masked, as is decided."""
@@ -44,18 +46,20 @@ class Shield:
 
     def _mask(self, text: str, *, is_whole: bool) -> str:
         masked: list[str] = []
-        at = 0
+        at = len(self._before)
+        text = self._before + text
         while (suspect := self._suspect.search(text, at)) is not None:
             begin = suspect.start()
             masked.append(text[at:begin])
             end = self._measure(text, begin, is_whole=is_whole)
             if end is None:
-                self._held = text[begin:]
-                return "".join(masked)
-            masked.append(self._cover(text[begin:end]))
+                break
+            masked.append(self._cover(text, begin, end))
             at = end
-        self._held = ""
-        masked.append(text[at:])
+        else:
+            begin = len(text)
+            masked.append(text[at:])
+        self._before, self._held = text[max(0, begin - 1) : begin], text[begin:]
         return "".join(masked)
 
     def _measure(self, text: str, begin: int, *, is_whole: bool) -> int | None:
@@ -76,7 +80,8 @@ class Shield:
                 longest = begin + length
         return longest
 
-    def _cover(self, whole: str) -> str:
-        if self._formulas and find_formulas(whole) == [(0, len(whole))]:
-            return _FORMULA * len(whole)
+    def _cover(self, text: str, begin: int, end: int) -> str:
+        if self._formulas and measure_formula(text, begin, is_whole=True) == end:
+            return _FORMULA * (end - begin)
+        whole = text[begin:end]
         return _MAY_END.sub(_WORD, whole[:-1]) + whole[-1]

@@ -273,7 +273,7 @@ class _Narrator:
             if part.element is not None:
                 masked.append(_MASK * len(text))
             else:
-                masked.append(_BLANK.sub(" ", shield.push(text) + shield.flush()))
+                masked.append(shield.push(_BLANK.sub(" ", text)) + shield.flush())
         ends = [0]
         for sentence in splitter.push("".join(masked)) + splitter.flush():
             end = ends[-1] + len(sentence)

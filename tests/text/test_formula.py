@@ -45,6 +45,7 @@ def test_a_formula_is_found_whole(formula: str) -> None:
         "$5 for men, 4$ for boys",
         "He paid $5. It is mine$",
         "从$5到$6",
+        "大约5$-6$。",
         "$$",
         "$ $",
         "$x",

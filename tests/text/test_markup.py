@@ -6,7 +6,8 @@ from bridge.text.markup import Close, Open, SsmlError, Text, is_ssml, read_marku
 
 
 def test_tags_and_texts_come_in_order() -> None:
-    document = """\ufeff<?xml version="1.0"?> <speak a="1" b = '&lt;"'>x &amp; y<break/><!-- c --><![CDATA[<z>]]></speak >\n"""
+    document = """\ufeff<?xml version="1.0"?> <speak a="1" b = '&lt;"'>x &amp; y<break/>"""
+    document += "<!-- c --><![CDATA[<z>]]></speak >\n"
 
     assert list(read_markup(document)) == [
         Text(" "),

@@ -19,6 +19,7 @@ OPTIONS = st.sampled_from([ALL, ReadingOptions(), ReadingOptions(latex=True), Re
 PROSE = st.text(alphabet="ab 1.!?。！,$x\\(){}*_`#|\n天气好坏MrX", max_size=60) | st.text(max_size=60)
 # Nothing of it ends a sentence before what follows has come.
 HALF_WIDTH_PROSE = st.text(alphabet="abMr. X!?,$x\\()*` \n天", max_size=1500)
+MARKS = "。！？；…" + "\"')]}”’」』）】》" + " \n"
 NASTY = ["$", "$x", "\\", "\\(", "$x. ", "a! ", "M", "Mr. ", "*", "|", "`", "$1$", "好。", "# ", "x", " "]
 
 
@@ -151,6 +152,13 @@ def test_pieces_give_the_sentences_of_the_whole(options: ReadingOptions, text: s
     assert sentences(options, *pieces) == sentences(options, text)
 
 
+@given(PROSE, st.integers(1, 9))
+def test_pieces_sound_like_the_whole_where_a_mark_comes_late(text: str, size: int) -> None:
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+
+    assert words(*pieces) == words(text)
+
+
 @pytest.mark.parametrize("size", [1, 20_000])
 @pytest.mark.parametrize("pattern", NASTY)
 def test_the_work_grows_with_the_text_and_not_with_its_square(pattern: str, size: int) -> None:
@@ -158,6 +166,11 @@ def test_the_work_grows_with_the_text_and_not_with_its_square(pattern: str, size
 
     # Eight times the text: the square would be 64 times the work.
     assert long_ns < 24 * short_ns
+
+
+def words(*pieces: str) -> list[str]:
+    options = ReadingOptions(latex=True, hot_fix=FIX)
+    return [text for sentence in sentences(options, *pieces) if (text := said(sentence).strip(MARKS))]
 
 
 def work_ns(pattern: str, length: int, size: int) -> int:

@@ -32,6 +32,12 @@ def test_text_is_held_back_while_it_may_begin_something() -> None:
     assert shield.flush() == "好"
 
 
+def test_a_sign_behind_a_number_is_a_price_even_if_it_comes_later() -> None:
+    shield = Shield(formulas=True)
+
+    assert shield.push("5") + shield.push("$-6$。") == "5$-6$。"
+
+
 def test_nothing_is_held_back_where_there_is_nothing_to_hide() -> None:
     shield = Shield(formulas=False, words=("plain",))
 

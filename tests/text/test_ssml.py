@@ -1,3 +1,4 @@
+import contextlib
 import re
 import time
 from xml.sax.saxutils import escape, quoteattr
@@ -36,8 +37,6 @@ MARKUP = st.lists(
             ">",
             "&",
             "&lt;",
-        ]
-        + [
             ' interpret-as="date">',
             "</say-as>",
             "<phoneme alphabet='py' ph='a1'>",
@@ -284,10 +283,8 @@ def test_a_wrong_document_is_the_peers_fault() -> None:
 
 @given(st.text(max_size=40) | MARKUP | MARKUP.map("<speak>{}".format), st.sampled_from([PLAIN, ALL]))
 def test_any_text_is_read_or_refused(text: str, options: ReadingOptions) -> None:
-    try:
-        read_ssml(text, options)
-    except SsmlError as refused:
-        assert str(refused)
+    with contextlib.suppress(SsmlError):
+        assert isinstance(read_ssml(text, options), list)
 
 
 @given(st.lists(ELEMENTS, max_size=8), st.sampled_from([PLAIN, ALL]))
