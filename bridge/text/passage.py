@@ -1,6 +1,8 @@
 """What is to be spoken, after markup, formulas and hot fixes were read, and where each part was written."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Self
 
 __all__ = ["Break", "Item", "Manner", "Pronunciation", "Say", "Sentence", "Sound", "Spoken"]
@@ -26,6 +28,15 @@ class Spoken:
             text, tuple(range(offset, offset + len(text))), tuple(range(offset + 1, offset + len(text) + 1))
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence["Spoken"]) -> "Spoken":
+        """One behind the other."""
+        return Spoken(
+            "".join(part.text for part in parts),
+            tuple(chain.from_iterable(part.begins for part in parts)),
+            tuple(chain.from_iterable(part.ends for part in parts)),
+        )
+
     def __len__(self) -> int:
         return len(self.text)
 
@@ -41,6 +52,26 @@ class Spoken:
         source = (self.begins[begin], self.ends[end - 1])
         middle = Spoken(reading, (source[0],) * len(reading), (source[1],) * len(reading))
         return self.slice(0, begin) + middle + self.slice(end, len(self.text))
+
+    def rewritten(self, edits: Iterable[tuple[int, int, str]]) -> "Spoken":
+        """Read several stretches otherwise, in one pass.
+
+        Args:
+            edits: Begin, end (at least one character) and reading of each, in order, none overlapping.
+        """
+        texts: list[str] = []
+        begins: list[int] = []
+        ends: list[int] = []
+        kept = 0
+        for begin, end, reading in (*edits, (len(self.text), len(self.text), "")):
+            texts += (self.text[kept:begin], reading)
+            begins += self.begins[kept:begin]
+            ends += self.ends[kept:begin]
+            if reading:
+                begins += (self.begins[begin],) * len(reading)
+                ends += (self.ends[end - 1],) * len(reading)
+            kept = end
+        return Spoken("".join(texts), tuple(begins), tuple(ends))
 
     def source(self, begin: int, end: int) -> tuple[int, int]:
         """Where the characters of [begin, end), at least one, were written: [begin, end) in the source."""

@@ -26,6 +26,22 @@ def test_tags_are_free_only_in_ssml() -> None:
     assert count_characters("<speak>你好</speak>", ssml=True) == 4
     assert count_characters("a<b", ssml=True) == 3
     assert count_characters("<b>", ssml=False) == 3
+    assert count_characters("<speak>你好</speak>") == 19
+
+
+def test_plain_text_counts_in_full_where_ssml_is_enabled() -> None:
+    assert count_characters("a <b> &lt; c", ssml=True) == 12
+
+
+def test_an_entity_counts_as_its_character() -> None:
+    assert count_characters("<speak>a&lt;b&#20013;</speak>", ssml=True) == 4
+    assert count_characters("<speak>a & b</speak>", ssml=True) == 5
+
+
+def test_a_tag_is_free_whatever_its_attributes_hold() -> None:
+    text = """<speak><sub alias="a > 'b'">你</sub><!-- it's free --></speak>"""
+
+    assert count_characters(text, ssml=True) == 2
 
 
 @given(st.text(), st.text())
