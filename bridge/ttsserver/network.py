@@ -6,7 +6,7 @@ they are. The onnx package would do it too, and is larger than the voice.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["extracted", "extra_output"]
+__all__ = ["extra_output", "extracted"]
 
 # Field numbers of onnx.proto.
 _MODEL_GRAPH = 7

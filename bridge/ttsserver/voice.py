@@ -87,6 +87,13 @@ class Engine(Protocol):
         """
         ...
 
+    def breath(self, text: str) -> tuple[int, int]:
+        """Characters of `text` that are best spoken at one go: of the first piece, and of later ones.
+
+        A slow voice wants a short first piece, so that something is heard soon.
+        """
+        ...
+
     def render(self, text: str, delivery: Delivery) -> Rendered:
         """Speak `text`; no samples when it holds nothing to pronounce, such as a lone dash."""
         ...
