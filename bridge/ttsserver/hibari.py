@@ -34,9 +34,9 @@ RATE = 24000
 """Sampling frequency of the network's own voice, in Hz."""
 
 GAIN = 10 ** (3 / 20)
-"""Puts the voice at -24 dB of full scale while it speaks, a little above what ITU-T P.56 calls nominal.
+"""Puts the voice at -22 dB of full scale while it speaks: 4 dB above the nominal level of telephone lines.
 
-Its peaks are then at 0.43, which leaves room for a volume of 100 to be twice the amplitude.
+Its peaks are then at 0.5, so that a volume of 100 can be twice the amplitude.
 """
 
 # What runs from the half that reads to the half that speaks, in frames; and what else the first one tells.
