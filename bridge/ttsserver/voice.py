@@ -10,7 +10,7 @@ from bridge.errors import BridgeError
 from bridge.ports import WordTime
 from bridge.text.passage import Pronunciation
 
-__all__ = ["Delivery", "Engine", "Rendered", "Style", "Timbre", "UnspeakableError"]
+__all__ = ["Delivery", "Engine", "EngineFailedError", "Rendered", "Style", "Timbre", "UnspeakableError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,10 @@ class Rendered:
 
 class UnspeakableError(BridgeError):
     """The voice has no sounds for this text; the message says what to do."""
+
+
+class EngineFailedError(BridgeError):
+    """What is behind the voice failed; the text is not to blame, and a later try may succeed."""
 
 
 class Engine(Protocol):
