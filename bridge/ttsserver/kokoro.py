@@ -2,6 +2,8 @@
 
 The first part reads, and tells how long each sound lasts; the second makes the melody; the third, nearly
 all of the work, makes the sound: about 0.4 s a second on one core. Between them rate and pitch are set.
+(The silence before and after a clause is a quarter of the work. It cannot be left out there: the third part
+measures its own loudness by it.)
 
 The network comes in four packages. They are joined in memory, checked and taken apart again: nothing is
 written to disk. The style vectors in `voices/` are Kokoro-82M's own (see the NOTICE there).
@@ -22,10 +24,10 @@ from bridge.ports import WordTime
 from bridge.text.passage import Pronunciation
 from bridge.ttsserver import mandarin
 from bridge.ttsserver.level import EDGE_MS, limited, speech_span
-from bridge.ttsserver.mandarin import Heard
 from bridge.ttsserver.network import extracted
 from bridge.ttsserver.pace import paced, paced_f0
 from bridge.ttsserver.pitch import UNVOICED_HZ, intoned
+from bridge.ttsserver.timing import Heard
 from bridge.ttsserver.voice import Delivery, Rendered
 
 __all__ = ["BREATH", "RATE", "STYLES", "KokoroEngine", "KokoroNetwork", "Reader"]
@@ -63,8 +65,6 @@ _UNIT_MS = 25.0  # of one duration
 _STYLE_WIDTH = 256
 _MAX_SIGNS = 240
 _RATE_RANGE = (0.3, 3.0)
-# The network would be silent for 0.4 s before and 0.6 s after: made at some cost, and then cut off.
-_HEAD_UNITS, _TAIL_UNITS = 3.0, 4.0
 _VARIATION = 0.03
 # Above this mean the network loses the pitch; what is missing is made up by playing faster.
 _HIGHEST_F0_HZ = 340.0
@@ -121,8 +121,6 @@ class KokoroNetwork:
             None, {"tokens": tokens, "style": style, "speed": np.ones(1, np.float32)}
         )
         units = np.maximum(np.rint(raw), 1.0)
-        units[0, 0] = _HEAD_UNITS
-        units[0, -2:] = np.minimum(units[0, -2:], _TAIL_UNITS)
         f0, energy, aligned = self._composer.run(
             None, {_ROUNDED: units, _PROSODY: prosody, _SOUNDS: sounds, "style": style}
         )
@@ -140,13 +138,21 @@ class KokoroEngine:
     """One voice of the network.
 
     Args:
-        network: Shared by all voices.
+        network: Tells the network, shared by all voices; asked when the first text is to be spoken.
         style: A key of `STYLES`.
         reader: Of the language that it speaks.
+        checker: Refuses what that reader cannot read; has to be quick.
     """
 
-    def __init__(self, network: KokoroNetwork, style: str, reader: Reader = mandarin.sounds_of) -> None:
+    def __init__(
+        self,
+        network: Callable[[], KokoroNetwork],
+        style: str,
+        reader: Reader = mandarin.sounds_of,
+        checker: Callable[[str], None] | None = None,
+    ) -> None:
         self._network = network
+        self._checker = checker
         self._gain, self._f0_hz = STYLES[style]
         self._vectors = _style_vectors(style)
         self._reader = reader
@@ -157,7 +163,8 @@ class KokoroEngine:
         Raises:
             UnspeakableError: If it holds a character whose sound is not known.
         """
-        self._reader(text, ())
+        if self._checker:
+            self._checker(text)
 
     def breath(self, text: str) -> tuple[int, int]:
         """Characters that are best spoken at one go, the first time and later."""
@@ -178,14 +185,15 @@ class KokoroEngine:
         if not heard:
             return Rendered(np.zeros(0, np.int16), rate)
         pace = float(np.clip(delivery.rate * timbre.rate * style.rate / throat, *_RATE_RANGE))
+        network = self._network()
         sounds: list[NDArray[np.float32]] = []
         begins: list[NDArray[np.float64]] = []
         passed_ms = 0.0
         for part in _parts(signs):
             vector = self._vector(len(part), delivery.seed)
-            melody = self._network.compose(part, vector)
+            melody = network.compose(part, vector)
             units = melody.units
-            sound = self._network.sound(_delivered(melody, pace, pitch / throat, style.liveliness), vector)
+            sound = network.sound(_delivered(melody, pace, pitch / throat, style.liveliness), vector)
             begin, end = speech_span(sound, RATE, edge_ms=EDGE_MS / pace)
             length_ms = (end - begin) * 1000 / RATE
             border_ms = np.cumsum(units, dtype=np.float64)[:-1] * (_UNIT_MS / pace) - begin * 1000 / RATE
@@ -201,7 +209,7 @@ class KokoroEngine:
         row = self._vectors[min(signs + 1, len(self._vectors) - 1)]
         if seed:
             row = row * (1 + _VARIATION * np.random.default_rng(seed).standard_normal(len(row), np.float32))
-        return row.reshape(1, -1)
+        return np.asarray(row, np.float32).reshape(1, -1)
 
 
 def _delivered(melody: _Melody, pace: float, scale: float, liveliness: float) -> _Melody:

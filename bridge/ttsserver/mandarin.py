@@ -6,24 +6,14 @@ network was trained with: IPA, with arrows for the tones behind the vowel.
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from bridge.text.characters import is_hanzi
 from bridge.text.passage import Pronunciation, Spoken
 from bridge.ttsserver.numerals import read_numbers
+from bridge.ttsserver.timing import Heard, merged
 from bridge.ttsserver.voice import UnspeakableError
 
-__all__ = ["Heard", "sounds_of", "syllable"]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A stretch of text and the signs it is spoken with: [begin, end) in the text and in the signs."""
-
-    begin: int
-    end: int
-    first: int
-    last: int
+__all__ = ["sounds_of", "syllable"]
 
 
 _INITIALS = {
@@ -120,14 +110,7 @@ class _Signs:
 
     def heard(self) -> list[Heard]:
         """One entry for each stretch of text: the syllables of a number belong together."""
-        joined: list[Heard] = []
-        for item in self._found:
-            before = joined[-1] if joined else None
-            if before and (before.begin, before.end) == (item.begin, item.end):
-                joined[-1] = Heard(item.begin, item.end, before.first, item.last)
-            else:
-                joined.append(item)
-        return joined
+        return merged(self._found)
 
     def _add(self, signs: str) -> None:
         self.pieces.append(signs)
@@ -216,6 +199,10 @@ def _readers() -> tuple[Callable[[str], list[str]], Callable[[str], list[str]]]:
     from pypinyin import Style, lazy_pinyin
 
     def spell(word: str) -> list[str]:
-        return lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=list)
+        return lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=_refuse)
 
     return rjieba.cut, spell
+
+
+def _refuse(characters: str) -> str:
+    raise UnspeakableError(f"the Chinese voice does not know the sound of {characters[:20]!r}")

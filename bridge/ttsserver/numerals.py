@@ -1,6 +1,7 @@
 """Numbers, dates, times, amounts and units inside Chinese text, written out as they are read aloud."""
 
 import re
+from collections.abc import Callable
 
 from bridge.text.passage import Spoken
 
@@ -187,7 +188,7 @@ def _bare(match: re.Match[str], text: str) -> str:
     return _counted(match[0], text[match.end() : match.end() + 2])
 
 
-_READERS = {
+_READERS: dict[str, Callable[[re.Match[str], str], str]] = {
     "date": _date,
     "year": lambda match, _: match[0].translate(_PLAIN),
     "time": _time,

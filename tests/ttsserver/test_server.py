@@ -220,8 +220,8 @@ async def test_what_cannot_be_done_is_refused_in_words(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("你好，世界。", "the text holds Chinese letters: write it in Latin letters, or set tts.url"),
-        ("Hello. 你好。", "Chinese"),
+        ("བོད་ཡིག", "no voice here reads Tibetan letters"),
+        ("Hello. ᏣᎳᎩ.", "Cherokee"),
         ("…", "Please ensure input text is valid."),
         ("<speak>Hello</speak>", "SSML text is not supported at the moment!"),
     ],
@@ -239,7 +239,7 @@ async def test_what_the_voice_cannot_speak_fails_and_is_never_silence(
 async def test_what_was_said_before_a_failure_is_heard_whole(client: Client) -> None:
     alone = await client.say("a", "Hello, and welcome. ", voice="longanyang")
 
-    heard = await client.say("b", "Hello, and welcome. ", "你好。", voice="longanyang")
+    heard = await client.say("b", "Hello, and welcome. ", "བོད་ཡིག", voice="longanyang")
 
     assert heard.order[-1] == "task-failed"
     assert heard.sound == alone.sound

@@ -49,6 +49,9 @@ class BrokenEngine:
     def check(self, text: str) -> None:
         pass
 
+    def breath(self, text: str) -> tuple[int, int]:
+        return 72, 140
+
     def render(self, text: str, delivery: Delivery) -> Rendered:
         raise ZeroDivisionError(text)
 
@@ -59,6 +62,9 @@ class CountingEngine:
 
     def check(self, text: str) -> None:
         pass
+
+    def breath(self, text: str) -> tuple[int, int]:
+        return 72, 140
 
     def render(self, text: str, delivery: Delivery) -> Rendered:
         self.rendered.append(text)
