@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 __all__ = ["EDGE_MS", "limited", "speech_span"]
 
 EDGE_MS = 30
-"""Silence left before the first and after the last audible sound."""
+"""Silence left before the first and after the last audible sound, at the natural rate."""
 
-_KNEE = 0.7
-_CEILING = 0.9  # room for the overshoot of a resampler behind us
+# Only what would clip is bent: a volume of 100 is to be twice the amplitude.
+_KNEE = 0.85
+_CEILING = 0.97  # room for the overshoot of a resampler behind us
 _FRAME_MS = 5
 _FLOOR = 10 ** (-50 / 20)  # of the loudest frame; an initial "f" stands at -47 dB
 
@@ -29,8 +30,8 @@ def limited(samples: NDArray[np.float32], gain: float) -> NDArray[np.int16]:
     return np.asarray(np.rint(raised * 32767.0), np.int16)
 
 
-def speech_span(samples: NDArray[np.float32], rate: int) -> tuple[int, int]:
-    """Find the part worth sending: [begin, end) in samples, `EDGE_MS` wider than what is audible."""
+def speech_span(samples: NDArray[np.float32], rate: int, *, edge_ms: float = EDGE_MS) -> tuple[int, int]:
+    """Find the part worth sending: [begin, end) in samples, `edge_ms` wider than what is audible."""
     step = rate * _FRAME_MS // 1000
     count = len(samples) // step
     if count == 0:
@@ -41,7 +42,7 @@ def speech_span(samples: NDArray[np.float32], rate: int) -> tuple[int, int]:
     if peak <= 0.0:
         return 0, 0
     audible = np.flatnonzero(power > peak * _FLOOR * _FLOOR)
-    edge = rate * EDGE_MS // 1000
+    edge = round(rate * edge_ms / 1000)
     begin = max(0, int(audible[0]) * step - edge)
     end = min(len(samples), (int(audible[-1]) + 1) * step + edge)
     return begin, end

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UNVOICED_HZ", "repitched"]
+__all__ = ["UNVOICED_HZ", "intoned", "repitched"]
 
 UNVOICED_HZ = 40.0
 """Frames with a lower F0 have no pitch."""
@@ -19,30 +19,45 @@ _FARTHEST = 1.5
 Spectrum = NDArray[np.float32]
 
 
+def intoned(f0_hz: Spectrum, scale: float, liveliness: float = 1.0) -> Spectrum:
+    """Scale the pitch of a sentence, and how far it moves.
+
+    Args:
+        f0_hz: Fundamental frequency of each frame; those below `UNVOICED_HZ` stay as they are.
+        scale: Factor of its (geometric) mean.
+        liveliness: Factor of the distance from the mean, in semitones; 0 is monotone.
+    """
+    voiced = f0_hz > UNVOICED_HZ
+    if (scale == 1.0 and liveliness == 1.0) or not voiced.any():
+        return f0_hz
+    if liveliness == 1.0:
+        return np.where(voiced, f0_hz * np.float32(scale), f0_hz)
+    tone = np.log(np.maximum(f0_hz, np.float32(UNVOICED_HZ)))
+    mean = float(tone[voiced].mean())
+    moved = np.exp(mean + liveliness * (tone - mean)) * scale
+    return np.asarray(np.where(voiced, moved, f0_hz), np.float32)
+
+
 def repitched(
-    harmonic: Spectrum, residue: Spectrum, f0_hz: Spectrum, scale: float
-) -> tuple[Spectrum, Spectrum, Spectrum]:
-    """Scale the pitch of a sentence.
+    harmonic: Spectrum, residue: Spectrum, before_hz: Spectrum, after_hz: Spectrum
+) -> tuple[Spectrum, Spectrum]:
+    """Fit a spectrum to another pitch; each frame keeps its energy.
 
     Args:
         harmonic: Log amplitude at each bin of 20 Hz (rows) and frame (columns).
         residue: The same of the branch that the pitch does not drive.
-        f0_hz: Fundamental frequency of each frame.
-        scale: Factor of it.
-
-    Returns:
-        The three of them for the new pitch; each frame keeps its energy.
+        before_hz: Fundamental frequency of each frame that the spectrum was made for.
+        after_hz: The one that it will be driven with.
     """
-    if scale == 1.0:
-        return harmonic, residue, f0_hz
-    voiced = f0_hz > UNVOICED_HZ
-    shifted = np.where(voiced, f0_hz * np.float32(scale), f0_hz)
+    moved = before_hz != after_hz
+    if not moved.any():
+        return harmonic, residue
     # New harmonics lie elsewhere on the envelope, and their number differs: a man would be 5 dB louder.
-    change = 0.5 * (_log_energy(harmonic, f0_hz) - _log_energy(harmonic, shifted))
-    harmonic = harmonic + np.where(voiced, np.clip(change, -_FARTHEST, _FARTHEST), np.float32(0))
+    change = 0.5 * (_log_energy(harmonic, before_hz) - _log_energy(harmonic, after_hz))
+    harmonic = harmonic + np.where(moved, np.clip(change, -_FARTHEST, _FARTHEST), np.float32(0))
     residue = residue.copy()
-    residue[:_RESIDUE_BINS, voiced] -= np.float32(_RESIDUE_DROP)
-    return harmonic, residue, shifted
+    residue[:_RESIDUE_BINS, moved] -= np.float32(_RESIDUE_DROP)
+    return harmonic, residue
 
 
 def _log_energy(harmonic: Spectrum, f0_hz: Spectrum) -> Spectrum:

@@ -11,7 +11,6 @@ from bridge.media.container import packer
 from bridge.media.resample import Resampler
 from bridge.ports import WordTime
 from bridge.text.passage import Manner, Sentence, Spoken
-from bridge.ttsserver.casting import timbre_of
 from bridge.ttsserver.pieces import Piece, pieces_of
 from bridge.ttsserver.script import is_speakable
 from bridge.ttsserver.sounds import Sounds
@@ -153,17 +152,12 @@ class TaskRenderer:
 
     def _delivery(self, manner: Manner) -> Delivery:
         asked = self._parameters
-        timbre = timbre_of(manner.voice or asked.voice or "")
-        if manner.effect == "lolita":
-            timbre = Timbre(
-                timbre.pitch * _LOLITA.pitch, timbre.rate * _LOLITA.rate, timbre.formant * _LOLITA.formant
-            )
         return Delivery(
             rate=asked.rate if manner.rate is None else manner.rate,
             pitch=asked.pitch if manner.pitch is None else manner.pitch,
             volume=asked.volume if manner.volume is None else manner.volume,
             seed=asked.seed,
-            timbre=timbre,
+            timbre=_LOLITA if manner.effect == "lolita" else Timbre(),
             style=self._style,
             language=asked.language,
             with_words=asked.word_timestamp_enabled,

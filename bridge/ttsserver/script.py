@@ -4,7 +4,7 @@ import unicodedata
 
 from bridge.ttsserver.voice import UnspeakableError
 
-__all__ = ["foreign_script", "is_speakable", "plain", "require_latin"]
+__all__ = ["foreign_script", "is_speakable", "plain", "require_latin", "script_of"]
 
 _SCRIPT_NAMES = {
     "CJK": "Chinese",
@@ -43,14 +43,23 @@ def foreign_script(text: str) -> str | None:
     """Name the first script in `text` that is not Latin, as people call it; None if there is none."""
     if text.isascii():
         return None
-    for character in text:
-        if ord(character) < 128 or unicodedata.category(character)[0] != "L":
-            continue
-        words = unicodedata.name(character, "UNNAMED").replace("-", " ").split()
-        script = words[1] if words[0] == "HALFWIDTH" else words[0]
-        if script not in _NEUTRAL:
-            return _SCRIPT_NAMES.get(script, script.capitalize())
-    return None
+    return next((script for script in map(script_of, text) if script not in ("", "Latin")), None)
+
+
+def script_of(character: str) -> str:
+    """Name the script of a letter, as people call it; empty for what belongs to none, such as a digit."""
+    if "a" <= character <= "z" or "A" <= character <= "Z":
+        return "Latin"
+    if ord(character) < 128:
+        return ""
+    category = unicodedata.category(character)
+    if category[0] == "M" and 0x900 <= ord(character) < 0x1200:
+        category = "L"  # signs for vowels that stand beside their letter, in India and the south-east of Asia
+    if category[0] != "L" and character != "〇":
+        return ""
+    words = unicodedata.name(character, "UNNAMED").replace("-", " ").split()
+    script = words[1] if words[0] in ("HALFWIDTH", "COMBINING") and len(words) > 1 else words[0]
+    return "Latin" if script in _NEUTRAL else _SCRIPT_NAMES.get(script, script.capitalize())
 
 
 def require_latin(text: str) -> None:
@@ -62,8 +71,7 @@ def require_latin(text: str) -> None:
     script = foreign_script(text)
     if script is not None:
         raise UnspeakableError(
-            f"the embedded voice speaks English only and the text holds {script} letters: "
-            "write it in Latin letters, or set tts.url and tts.api_key to a service that speaks the language"
+            f"the English voice reads Latin letters only, and the text holds {script} ones"
         )
 
 

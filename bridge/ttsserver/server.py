@@ -25,6 +25,7 @@ from bridge.ttsserver.faults import Fault, read_faults
 from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.studio import Studio
 from bridge.ttsserver.tokens import DEFAULT_S, LONGEST_S, Keys
+from bridge.ttsserver.upstream import Upstream
 
 __all__ = ["PATH", "TOKENS_PATH", "TtsServer", "TtsServerSettings", "serve"]
 
@@ -81,7 +82,7 @@ class TtsServer:
             ValueError: If a fault is unknown.
         """
         house = House(
-            studio=Studio(settings.threads, upstream=settings.upstream),
+            studio=Studio(settings.threads, Upstream(settings.upstream) if settings.upstream else None),
             sounds=Sounds(Path(settings.sounds) if settings.sounds else None),
             clock=clock or SystemClock(),
             ids=dice or SystemDice(),

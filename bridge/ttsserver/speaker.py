@@ -17,7 +17,7 @@ from bridge.ttsserver.prompter import Prompter
 from bridge.ttsserver.render import TaskRenderer
 from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.studio import Studio, accepts
-from bridge.ttsserver.voice import UnspeakableError
+from bridge.ttsserver.voice import EngineFailedError, UnspeakableError
 
 __all__ = ["Listener", "Speaker"]
 
@@ -95,6 +95,8 @@ class Speaker:
                 await self._finish(renderer)
         except (UnspeakableError, SsmlError) as refused:
             self._listener.fail(Refusal(INVALID_PARAMETER, str(refused)))
+        except EngineFailedError as failed:
+            self._listener.fail(Refusal("InternalError", str(failed)))
         except Exception:
             # The client must get its terminal event whatever happens; the task's owner logs the rest.
             self._listener.fail(Refusal("InternalError", "the voice failed on this text"))

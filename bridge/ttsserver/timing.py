@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["PhonemeSpan", "Written", "align", "written_words"]
+__all__ = ["Heard", "PhonemeSpan", "Written", "align", "merged", "written_words"]
 
 _WORD = re.compile(r"\S+")
 
@@ -26,6 +26,28 @@ class PhonemeSpan:
     text: str
     begin: int
     end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A stretch of text and the signs it is spoken with: [begin, end) in the text and in the signs."""
+
+    begin: int
+    end: int
+    first: int
+    last: int
+
+
+def merged(heard: Sequence[Heard]) -> list[Heard]:
+    """Join neighbours that stand for the same stretch of text, as the syllables of a number do."""
+    joined: list[Heard] = []
+    for item in heard:
+        before = joined[-1] if joined else None
+        if before and (before.begin, before.end) == (item.begin, item.end):
+            joined[-1] = Heard(item.begin, item.end, before.first, item.last)
+        else:
+            joined.append(item)
+    return joined
 
 
 def written_words(text: str) -> list[Written]:

@@ -24,11 +24,17 @@ class ToneEngine:
     def check(self, text: str) -> None:
         """Refuse nothing: a tone stands for any word."""
 
+    def breath(self, text: str) -> tuple[int, int]:
+        """Characters that are best spoken at one go, the first time and later."""
+        return 72, 140
+
     def render(self, text: str, delivery: Delivery) -> Rendered:
         """Sound every word of `text` as a tone between 300 and 1500 Hz."""
         words = written_words(text)
         if not words:
             return Rendered(np.zeros(0, np.int16), RATE)
+        rate = delivery.rate * delivery.style.rate
+        pitch = delivery.pitch * delivery.style.pitch
         pieces = [_silence(_EDGE_MS)]
         times = []
         at_ms = _EDGE_MS
@@ -36,13 +42,13 @@ class ToneEngine:
             if position:
                 pieces.append(_silence(_GAP_MS))
                 at_ms += _GAP_MS
-            length_ms = round(_LETTER_MS * (word.end - word.begin) / delivery.rate)
-            frequency = (300 + ord(word.text[0].casefold()[0]) * 37 % 1200) * delivery.pitch
+            length_ms = round(_LETTER_MS * (word.end - word.begin) / rate)
+            frequency = (300 + ord(word.text[0].casefold()[0]) * 37 % 1200) * pitch
             pieces.append(_tone(frequency, length_ms))
             times.append(WordTime(word.text, word.begin, word.end, at_ms, at_ms + length_ms))
             at_ms += length_ms
         pieces.append(_silence(_EDGE_MS))
-        sound = np.concatenate(pieces) * min(_LEVEL * delivery.volume / 50, 1.0)
+        sound = np.concatenate(pieces) * min(_LEVEL * delivery.style.volume * delivery.volume / 50, 1.0)
         return Rendered(np.rint(sound * 32767).astype(np.int16), RATE, tuple(times))
 
 

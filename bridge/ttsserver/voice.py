@@ -10,7 +10,7 @@ from bridge.errors import BridgeError
 from bridge.ports import WordTime
 from bridge.text.passage import Pronunciation
 
-__all__ = ["Delivery", "Engine", "Rendered", "Style", "Timbre", "UnspeakableError"]
+__all__ = ["Delivery", "Engine", "EngineFailedError", "Rendered", "Style", "Timbre", "UnspeakableError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Timbre:
     """Of the speaking rate."""
     formant: float = 1.0
     """Of the resonances: below 1 a longer throat, above 1 a shorter one."""
+
+    def __mul__(self, other: "Timbre") -> "Timbre":
+        """One change on top of the other."""
+        return Timbre(self.pitch * other.pitch, self.rate * other.rate, self.formant * other.formant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,10 @@ class UnspeakableError(BridgeError):
     """The voice has no sounds for this text; the message says what to do."""
 
 
+class EngineFailedError(BridgeError):
+    """What is behind the voice failed; the text is not to blame, and a later try may succeed."""
+
+
 class Engine(Protocol):
     """Speaks one piece of text at a time; called from several threads at once."""
 
@@ -84,6 +92,13 @@ class Engine(Protocol):
 
         Raises:
             UnspeakableError: If this voice cannot speak it.
+        """
+        ...
+
+    def breath(self, text: str) -> tuple[int, int]:
+        """Characters of `text` that are best spoken at one go: of the first piece, and of later ones.
+
+        A slow voice wants a short first piece, so that something is heard soon.
         """
         ...
 

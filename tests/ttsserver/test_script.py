@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ttsserver.script import foreign_script, is_speakable, plain, require_latin
+from bridge.ttsserver.script import foreign_script, is_speakable, plain, require_latin, script_of
 from bridge.ttsserver.voice import UnspeakableError
 
 
@@ -30,8 +30,27 @@ def test_what_a_latin_voice_can_read_is_not_foreign(text: str) -> None:
     assert foreign_script(text) is None
 
 
-def test_a_refusal_names_the_script_and_what_to_do() -> None:
-    with pytest.raises(UnspeakableError, match=r"Chinese.*Latin letters.*tts\.url"):
+@pytest.mark.parametrize(
+    ("character", "script"),
+    [
+        ("a", "Latin"),
+        ("é", "Latin"),
+        ("好", "Chinese"),
+        ("〇", "Chinese"),
+        ("ー", "Japanese"),
+        ("5", ""),
+        ("，", ""),
+        ("ा", "Devanagari"),
+        ("ั", "Thai"),
+        ("😀", ""),
+    ],
+)
+def test_each_letter_has_a_script_and_other_signs_have_none(character: str, script: str) -> None:
+    assert script_of(character) == script
+
+
+def test_a_refusal_names_the_script() -> None:
+    with pytest.raises(UnspeakableError, match=r"Latin letters.*Chinese"):
         require_latin("你好")
 
 

@@ -224,6 +224,8 @@ async def test_what_cannot_be_done_is_refused_in_words(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("བོད་ཡིག", "no voice here reads Tibetan letters"),
+        ("Hello. ᏣᎳᎩ.", "Cherokee"),
         ("…", "Please ensure input text is valid."),
         ("<speak>Hello</speak>", "SSML text is not supported at the moment!"),
     ],

@@ -1,9 +1,10 @@
 import asyncio
 
 from bridge.cosyvoice.voices import VOICES
-from bridge.ttsserver.hibari import HibariEngine
 from bridge.ttsserver.studio import Studio, accepts, shared_hibari
 from bridge.ttsserver.tone import ToneEngine
+from bridge.ttsserver.upstream import Upstream, UpstreamEngine
+from bridge.ttsserver.voice import Delivery
 
 
 def test_every_documented_voice_is_accepted_by_the_models_that_have_it() -> None:
@@ -19,12 +20,27 @@ def test_every_model_has_the_tone() -> None:
     assert accepts("cosyvoice-v1", "tone")
 
 
-async def test_two_who_ask_at_the_same_time_share_one_voice() -> None:
+async def test_asking_for_a_voice_loads_nothing_and_rendering_loads_it_once() -> None:
     studio = Studio(2)
+    loop = asyncio.get_running_loop()
 
-    first, second = await asyncio.gather(studio.engine("longanyang"), studio.engine("longanhuan"))
+    man, woman = await studio.engine("longanyang"), await studio.engine("longanhuan")
+    rendered = await asyncio.gather(
+        *(loop.run_in_executor(None, engine.render, "Yes.", Delivery()) for engine in (man, woman))
+    )
 
-    assert first is second is shared_hibari()
-    assert isinstance(first, HibariEngine)
+    assert all(len(sound.samples) for sound in rendered)
+    assert shared_hibari() is shared_hibari()
+    assert isinstance(await studio.engine("tone"), ToneEngine)
+    studio.close()
+
+
+async def test_a_server_of_ones_own_speaks_for_every_voice_but_the_tone() -> None:
+    studio = Studio(1, Upstream("http://127.0.0.1:9"))
+    await studio.warm()
+
+    voice = await studio.engine("longanyang")
+
+    assert isinstance(voice, UpstreamEngine)
     assert isinstance(await studio.engine("tone"), ToneEngine)
     studio.close()
