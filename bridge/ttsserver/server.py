@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -182,6 +183,9 @@ class TtsServer:
                 message = f"there is no {request.path:.80}; speech is at {PATH}, tokens are at {TOKENS_PATH}"
                 return self._refuse(404, "NotFound", message)
             return self._refuse(error.status, "InvalidRequest", error.text or error.reason)
+        except ConnectionResetError:
+            # The client left before its answer: nobody reads this one, but aiohttp wants one.
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
 
     def _refuse(self, status: int, code: str, message: str) -> web.Response:
         self._house.counters["refused"] += 1

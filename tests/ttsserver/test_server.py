@@ -385,6 +385,25 @@ async def test_a_request_that_is_no_handshake_is_answered_in_json(server: TtsSer
             assert answer.status == 405
 
 
+async def test_a_client_that_leaves_in_its_handshake_is_no_error(
+    server: TtsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    handshake = (
+        f"GET {PATH} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ).encode()
+    for rest in (b"", b"\x81\xff garbage", b"\x00" * 500):
+        reader, writer = await asyncio.open_connection(*server.listen)
+        writer.write(handshake + rest)
+        writer.write_eof()
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    await until_true(lambda: server.counters.get("connections_open", 0) == 0)
+    assert not caplog.records
+
+
 def test_keys_are_not_in_the_settings_text() -> None:
     assert "secret" not in repr(settings(api_keys=("secret",)))
 
