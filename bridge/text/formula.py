@@ -14,7 +14,7 @@ _CLOSING = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 
 # Words of a language and hanzi stand in no formula, other than as \text{…}. "$5 for men, $4 for boys" is
 # about prices, and the first word that says so ends the wait for a closing sign.
-_TEXT = r"\\(?:text|mbox|textrm|textbf|mathrm|operatorname|unit|quantity)\{[^{}$\n]*+\}?"
+_TEXT = r"\\(?:text|mbox|textrm|textbf|mathrm|operatorname|unit|quantity|begin|end)\{[^{}$\n]*+\}?"
 _COMMAND = r"\\[A-Za-z]++|\\[^A-Za-z()\[\]\n]"
 _FUNCTION = r"(?:(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|lim)[A-Za-z]?(?![a-z])"
 _PROSE = r"[A-Za-z]*[a-z]{4}|[A-Z][a-z]{2}|[A-Za-z]+[a-z] ++[A-Za-z]?[a-z]{2}"

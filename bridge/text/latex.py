@@ -1,27 +1,11 @@
 """Reads LaTeX formulas aloud, in Chinese."""
 
-import re
-
 from bridge.text.formula import find_formulas
-from bridge.text.latex_grammar import Formula, Token, Unreadable
-from bridge.text.latex_words import IGNORED, SYNONYMS
+from bridge.text.latex_grammar import Formula
+from bridge.text.latex_tokens import Unreadable
 from bridge.text.passage import Spoken
 
 __all__ = ["read_formula", "read_latex"]
-
-_TOKEN = re.compile(
-    r"(?P<space>\s+)"
-    r"|(?P<number>[0-9]+(?:\.[0-9]+)?)"
-    r"|\\(?:text|mbox|textrm|textbf)\s*\{(?P<text>[^{}]*+)\}"
-    r"|\\(?:(?P<unit>unit|quantity)|mathrm|rm|mathit|operatorname)\s*\{(?P<roman>[^{}]*+)\}"
-    r"|\\rm\s+(?P<old_roman>[A-Za-z]+)"
-    r"|(?P<command>\\(?:[A-Za-z]+|.))"
-    r"|(?P<function>arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|log|lg|ln|lim|max|min)"
-    r"|(?P<letter>[A-Za-z])"
-    r"|(?P<sign><=|>=|!=|->|=>|//|\.\.\.|.)"
-)
-_POWERS = {"²": "2", "³": "3", "¹": "1"}
-_BLANK_DELIMITER = re.compile(r"\\(left|right)\s*\.")
 
 
 def read_latex(spoken: Spoken) -> Spoken:
@@ -38,28 +22,6 @@ def read_latex(spoken: Spoken) -> Spoken:
 def read_formula(formula: str) -> str | None:
     """The reading of what stands between the delimiters; None if there is none."""
     try:
-        return Formula(_tokens(formula)).read() or None
+        return Formula(formula).read() or None
     except Unreadable:
         return None
-
-
-def _tokens(formula: str) -> list[Token]:
-    tokens: list[Token] = []
-    for match in _TOKEN.finditer(_BLANK_DELIMITER.sub(" ", formula)):
-        kind, value = match.lastgroup or "", match[0]
-        if kind == "space" or value in IGNORED:
-            continue
-        if kind in ("text", "roman", "old_roman"):
-            kind = "unit" if match["unit"] else kind.removeprefix("old_")
-            value = (match["text"] or match["roman"] or match["old_roman"] or "").strip()
-        elif kind == "function":
-            kind, value = "command", "\\" + value
-        elif value in _POWERS:
-            tokens.append(Token("sign", "^"))
-            kind, value = "number", _POWERS[value]
-        elif value == "°":
-            tokens.append(Token("sign", "^"))
-            kind, value = "command", r"\circ"
-        value = SYNONYMS.get(value, value) if kind in ("command", "sign") else value
-        tokens.append(Token(kind, value))
-    return tokens

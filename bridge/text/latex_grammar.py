@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.text.latex_tokens import Cursor, Token, Unreadable, read_tokens
 from bridge.text.latex_words import (
     ALIGNED,
     BIG,
@@ -18,21 +19,7 @@ from bridge.text.latex_words import (
 from bridge.text.numbers_zh import read_number
 from bridge.text.units import UNITS
 
-__all__ = ["Formula", "Token", "Unreadable"]
-
-_DEEPEST = 40
-"""Groups within groups; a deeper formula is for no ear."""
-
-
-class Unreadable(Exception):  # noqa: N818  no fault of anybody: the formula stays as it is
-    """The formula holds what has no reading here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    kind: str
-    """``number``, ``letter``, ``command``, ``sign``, ``text``, ``roman`` or ``unit``."""
-    value: str
+__all__ = ["Formula"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +32,8 @@ class _Operand:
 class Formula:
     """A parser that writes down what it reads; every method starts behind what the one before has read."""
 
-    def __init__(self, tokens: list[Token]) -> None:
-        self._tokens = tokens
-        self._at = 0
-        self._depth = 0
+    def __init__(self, formula: str) -> None:
+        self._tokens = Cursor(read_tokens(formula))
 
     def read(self) -> str:
         """The whole formula, or nothing if it is empty.
@@ -58,40 +43,28 @@ class Formula:
         """
         return self._sequence()
 
-    def _peek(self) -> str:
-        """The command or sign that comes next; empty for anything else."""
-        if self._at < len(self._tokens) and self._tokens[self._at].kind in ("command", "sign"):
-            return self._tokens[self._at].value
-        return ""
-
-    def _next(self) -> Token:
-        if self._at == len(self._tokens):
-            raise Unreadable
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _expect(self, *values: str) -> str:
-        if self._peek() not in values:
-            raise Unreadable
-        return self._next().value
-
     def _sequence(self, *ends: str) -> str:
         """Operands and what stands between them, up to one of `ends` or the end of all."""
-        self._dive()
+        self._tokens.dive()
         parts: list[str] = []
         before = _Operand("", "none")
-        while self._at < len(self._tokens) and self._peek() not in ends:
-            sign = self._peek()
+        while not self._tokens.is_at_end and self._tokens.peek() not in ends:
+            sign = self._tokens.peek()
             if sign in SIGNED:
-                parts.append(SIGNED[self._next().value][before.kind != "none"])
+                parts.append(SIGNED[self._tokens.take().value][before.kind != "none"])
                 before = _Operand("", "none")
             elif sign in RELATIONS or sign in (",", ";", ".", "?"):
                 parts.append(RELATIONS.get(sign, "，"))
-                self._next()
+                self._tokens.take()
+                before = _Operand("", "none")
+            elif sign == "|" and before.kind != "none" and not self._tokens.has_partner():
+                # P(A|B), of a probability.
+                self._tokens.take()
+                parts.append("给定")
                 before = _Operand("", "none")
             elif sign == r"\not":
-                self._next()
-                parts.append("不" + RELATIONS[self._expect(*RELATIONS)])
+                self._tokens.take()
+                parts.append("不" + RELATIONS[self._tokens.take_one(*RELATIONS)])
                 before = _Operand("", "none")
             else:
                 operand = self._scripts(self._operand(before))
@@ -99,7 +72,7 @@ class Formula:
                     parts.append("又")
                 parts.append(operand.reading)
                 before = operand
-        self._depth -= 1
+        self._tokens.rise()
         return _join(parts).rstrip("，")
 
     def _argument(self, *, is_digit: bool = False) -> _Operand:
@@ -108,34 +81,33 @@ class Formula:
         Args:
             is_digit: Whether a number gives one digit alone: ``\frac23`` is 三分之二, but not ``x^10``.
         """
-        self._dive()
-        if is_digit and self._at < len(self._tokens):
-            token = self._tokens[self._at]
-            if token.kind == "number" and len(token.value) > 1:
-                self._tokens[self._at] = Token("number", token.value[1:].lstrip("."))
-                self._depth -= 1
-                return _Operand(read_number(token.value[0]) or "", "number")
-        argument = self._group() if self._peek() == "{" else self._operand(_Operand("", "none"))
-        self._depth -= 1
+        if is_digit and (digit := self._tokens.take_digit()):
+            return _Operand(read_number(digit) or "", "number")
+        self._tokens.dive()
+        argument = self._group() if self._tokens.peek() == "{" else self._operand(_Operand("", "none"))
+        self._tokens.rise()
         return argument
 
-    def _dive(self) -> None:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise Unreadable
-
     def _group(self) -> _Operand:
-        self._expect("{")
-        begin = self._at
+        self._tokens.take_one("{")
+        begin = self._tokens.at
         reading = self._sequence("}")
-        only = self._tokens[begin].kind if self._at - begin == 1 else ""
-        self._expect("}")
-        return _Operand(reading, only)
+        is_single = self._tokens.at - begin == 1
+        kind = self._tokens.give_back().kind if is_single else ""
+        if is_single:
+            self._tokens.take()
+        self._tokens.take_one("}")
+        return _Operand(reading, kind)
 
     def _operand(self, before: _Operand) -> _Operand:
-        token = self._next()
+        token = self._tokens.take()
+        if token.kind == "text" and before.kind == "number" and token.value in UNITS:
+            return _roman(token, before)
         if token.kind in ("number", "letter", "text"):
-            return _Operand(read_number(token.value) or token.value, token.kind)
+            # "0." stands before a recurring digit.
+            number = token.value.removesuffix(".")
+            point = "点" if number != token.value and token.kind == "number" else ""
+            return _Operand((read_number(number) or token.value) + point, token.kind)
         if token.kind in ("unit", "roman"):
             return _roman(token, before)
         if token.value in PREFIXES:
@@ -148,12 +120,12 @@ class Formula:
         return read(self, token.value, before)
 
     def _enclosed(self, value: str, before: _Operand) -> _Operand:
-        self._at -= 1
+        self._tokens.give_back()
         return self._group()
 
     def _absolute(self, value: str, before: _Operand) -> _Operand:
         inner = self._sequence(value)
-        self._expect(value)
+        self._tokens.take_one(value)
         if not inner:
             raise Unreadable
         return _Operand(inner + ("的模" if inner.startswith("向量") else "的绝对值"), "bracket")
@@ -171,19 +143,19 @@ class Formula:
 
     def _root(self, value: str, before: _Operand) -> _Operand:
         degree = ""
-        if self._peek() == "[":
-            self._next()
+        if self._tokens.peek() == "[":
+            self._tokens.take()
             degree = self._sequence("]") + "次"
-            self._expect("]")
+            self._tokens.take_one("]")
         return _Operand(_join([degree + "根号下", self._argument().reading]))
 
     def _arc(self, value: str, before: _Operand) -> _Operand:
-        is_grouped = self._peek() == "{"
+        is_grouped = self._tokens.peek() == "{"
         if is_grouped:
-            self._next()
-        self._expect(r"\frown")
+            self._tokens.take()
+        self._tokens.take_one(r"\frown")
         if is_grouped:
-            self._expect("}")
+            self._tokens.take_one("}")
         return _Operand(_join(["弧", self._argument().reading]))
 
     def _over(self, value: str, before: _Operand) -> _Operand:
@@ -191,11 +163,13 @@ class Formula:
         prefix, suffix = OVER[value]
         if value == r"\overline" and len(argument.reading) == 1:
             prefix, suffix = OVER[r"\bar"]
+        elif value == r"\dot" and argument.kind == "number":
+            suffix = "循环"
         return _Operand(_join([prefix, argument.reading, suffix]), "letter")
 
     def _bracket(self, opening: str, before: _Operand) -> _Operand:
         inner = self._sequence(")", "]")
-        closing = self._expect(")", "]")
+        closing = self._tokens.take_one(")", "]")
         if opening == "[" and closing == "]":
             if inner.count("，") == 1:
                 return _Operand("闭区间" + inner.replace("，", "到"), "bracket")
@@ -208,27 +182,27 @@ class Formula:
         return _Operand(_join(["括号内", inner]), "bracket")
 
     def _braces(self, value: str, before: _Operand) -> _Operand:
-        if self._peek() == r"\begin":
-            self._next()
+        if self._tokens.peek() == r"\begin":
+            self._tokens.take()
             block = self._block(value, before)
-            if self._peek() == r"\}":
-                self._next()
+            if self._tokens.peek() == r"\}":
+                self._tokens.take()
             return block if not block.reading else _Operand(_join(["方程组，", block.reading]))
         reading = self._sequence(r"\}", "|", r"\mid", ":")
-        if self._peek() != r"\}":
-            self._next()
+        if self._tokens.peek() != r"\}":
+            self._tokens.take()
             reading = _join([reading, "满足", self._sequence(r"\}")])
-        self._expect(r"\}")
+        self._tokens.take_one(r"\}")
         return _Operand(_join(["大括号", reading, "反大括号"]))
 
     def _block(self, value: str, before: _Operand) -> _Operand:
         name = self._name()
-        if name == "array" and self._peek() == "{":
+        if name == "array" and self._tokens.peek() == "{":
             self._name()
         rows: list[list[str]] = [[]]
         while True:
             rows[-1].append(self._sequence("&", r"\\", r"\end"))
-            end = self._expect("&", r"\\", r"\end")
+            end = self._tokens.take_one("&", r"\\", r"\end")
             if end == r"\end":
                 break
             if end == r"\\":
@@ -242,11 +216,11 @@ class Formula:
         return _Operand("，".join(filter(None, (title, *lines))))
 
     def _name(self) -> str:
-        self._expect("{")
+        self._tokens.take_one("{")
         name = ""
-        while self._peek() != "}":
-            name += self._next().value
-        self._next()
+        while self._tokens.peek() != "}":
+            name += self._tokens.take().value
+        self._tokens.take()
         return name
 
     def _function(self, value: str, before: _Operand) -> _Operand:
@@ -274,18 +248,20 @@ class Formula:
     def _limits(self) -> tuple[str, str]:
         """What stands below and above, in either order; empty where nothing does."""
         limits = {"_": "", "^": ""}
-        while (sign := self._peek()) in limits and not limits[sign]:
-            self._next()
+        while (sign := self._tokens.peek()) in limits and not limits[sign]:
+            self._tokens.take()
             limits[sign] = self._argument().reading
         return limits["_"], limits["^"]
 
     def _scripts(self, base: _Operand) -> _Operand:
         below = ""
-        while (sign := self._peek()) in ("_", "^", "!", "'", r"\dprime", "%"):
-            self._next()
-            if base.kind == "set" and self._is_next("*", "+"):
+        while (sign := self._tokens.peek()) in ("_", "^", "!", "'", r"\dprime", "%"):
+            self._tokens.take()
+            if base.kind == "set" and sign in "_^" and self._tokens.take_alone("*", "+"):
                 # N^* and N_+ are the positive numbers of their set.
                 base = _Operand("正" + base.reading, "set")
+            elif sign == "^" and self._tokens.take_alone("*", r"\ast"):
+                base = _Operand(base.reading + "星", base.kind)
             elif sign == "%":
                 base = _Operand("百分之" + base.reading if base.kind == "number" else base.reading + "百分号")
             elif sign == "_":
@@ -301,9 +277,9 @@ class Formula:
         return base
 
     def _power(self, base: _Operand, below: str) -> _Operand:
-        if self._is_next(r"\circ"):
+        if self._tokens.take_alone(r"\circ"):
             return _Operand(base.reading + self._degrees(), base.kind)
-        if self._is_next("'"):
+        if self._tokens.take_alone("'"):
             return _Operand(base.reading + "撇", base.kind)
         above = self._argument()
         if base.kind == "unit" and above.reading in ("二", "三"):
@@ -315,22 +291,9 @@ class Formula:
         whole = "整体" if base.kind == "bracket" and base.reading.startswith("括号内") else ""
         return _Operand(_join([base.reading, whole + "的", above.reading, "次方"]), base.kind)
 
-    def _is_next(self, *values: str) -> bool:
-        """Whether one of these comes, by itself or as a group, which is then read."""
-        size = 3 if self._peek() == "{" else 1
-        values_ahead = [token.value for token in self._tokens[self._at : self._at + size]]
-        if values_ahead not in [[value] if size == 1 else ["{", value, "}"] for value in values]:
-            return False
-        self._at += size
-        return True
-
     def _degrees(self) -> str:
-        scale = self._tokens[self._at].value if self._at < len(self._tokens) else ""
-        name = {"C": "摄氏度", "F": "华氏度"}.get(scale)
-        if name is None:
-            return "度"
-        self._at += 1
-        return name
+        """Behind a sign of degrees: of a thermometer if its letter follows."""
+        return {"C": "摄氏度", "F": "华氏度"}.get(self._tokens.take_letter("CF"), "度")
 
 
 _STRUCTURES: dict[str, Callable[[Formula, str, _Operand], _Operand]] = {

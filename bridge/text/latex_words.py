@@ -58,6 +58,7 @@ SYNONYMS = {
     r"\rbrace": r"\}",
     r"\lbrack": "[",
     r"\rbrack": "]",
+    r"\mathbf": r"\mathbb",
     r"\dfrac": r"\frac",
     r"\tfrac": r"\frac",
     r"\cfrac": r"\frac",
@@ -78,7 +79,7 @@ IGNORED = frozenset(
 \, \; \: \! \> \quad \qquad \enspace \thinspace \hline \nonumber \strut ~ blank
 \displaystyle \textstyle \scriptstyle \limits \nolimits style
 \left \right \middle \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr size
-\mathbf \boldsymbol \bm \mathcal \mathscr \mathsf \mathfrak \boxed \rm \bf \it \mathit \mathrm font
+\boldsymbol \bm \mathcal \mathscr \mathsf \mathfrak \boxed \rm \bf \it \mathit \mathrm font
 """
     )
 ) | {"\\ "}

@@ -68,7 +68,8 @@ def _check_pinyin(sounds: str, text: str) -> str:
     count = sum(is_hanzi(character) or character.isalnum() for character in text)
     if len(syllables) != count:
         raise ValueError(
-            f"{_cut(text)!r} has {count} characters to say, not {len(syllables)}; write a syllable for each"
+            f"{_cut(text)!r} and its pinyin differ in length, {count} and {len(syllables)}; "
+            "write one syllable for each character"
         )
     return " ".join(syllables)
 

@@ -25,6 +25,8 @@ def formulas(text: str) -> list[str]:
         r"$△ABC\cong△DEF$",
         r"$\text{若 this is}x$",
         r"$5\%$",
+        r"$\begin{cases} x=1 \\ y=2 \end{cases}$",
+        "$$\n\\begin{aligned}\nx &= 1\n\\end{aligned}\n$$",
         r"$\$5$",
         "$sinx+arccos x$",
         "$（2＋1）$",

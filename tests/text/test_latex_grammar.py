@@ -123,6 +123,17 @@ def test_formulas_are_read_as_documented(formula: str, reading: str) -> None:
         (r"\sqrt 2", "根号下二"),
         (r"30^\circ", "三十度"),
         (r"x^+1", None),
+        (r"\mathbb{R}_+", "正实数集"),
+        (r"n\in\mathbf{N}^{*}", "n属于正自然数集"),
+        (r"x^\ast", "x星"),
+        (r"P(A|B)=\frac{P(A)}{2}", "P括号内A给定B等于二分之P括号内A"),
+        (r"x|\{y\}|", "x大括号y反大括号的绝对值"),
+        (r"x|\frac{a}{b}", "x给定b分之a"),
+        (r"0.\dot{3}", "零点三循环"),
+        (r"\dot x", "x点"),
+        ("AB=5cm", "A B等于五厘米"),
+        (r"1\text{km}=1000\text{m}", "一千米等于一千米"),
+        (r"\mathbf{F}=m\mathbf{a}", "F等于m a"),
     ],
 )
 def test_what_school_writes_is_read_as_school_says_it(formula: str, reading: str | None) -> None:

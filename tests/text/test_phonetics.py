@@ -26,7 +26,7 @@ def test_what_is_no_syllable_is_named(sounds: str) -> None:
 
 @pytest.mark.parametrize(("sounds", "count"), [("dian3", 1), ("dian3 dang4 hang2", 3), ("", 0)])
 def test_every_character_has_one_syllable(sounds: str, count: int) -> None:
-    with pytest.raises(ValueError, match=f"'典当' has 2 characters to say, not {count}"):
+    with pytest.raises(ValueError, match=f"'典当' and its pinyin differ in length, 2 and {count};"):
         check_sounds("py", sounds, "典当")
 
 

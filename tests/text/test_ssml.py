@@ -195,10 +195,22 @@ def test_an_element_ends_no_sentence() -> None:
 def test_an_element_longer_than_any_sentence_is_said_once() -> None:
     sentences = read_ssml(f"<speak><sub alias='长'>{'x' * 900}</sub>完。</speak>", PLAIN)
 
-    assert [said(sentence) for sentence in sentences] == [["长"], [], ["完。"]]
+    assert [said(sentence) for sentence in sentences] == [["长"], ["完。"]]
     (say,) = sentences[0].items
     assert isinstance(say, Say)
-    assert say.spoken.source(0, 1) == (0, 400)
+    assert say.spoken.source(0, 1) == (0, 900)
+
+
+def test_too_long_a_sentence_is_cut_beside_an_element() -> None:
+    phoneme = "<phoneme alphabet='py' ph='tian1 qi4'>天气</phoneme>"
+
+    sentences = read_ssml(f"<speak>{'好' * 399}{phoneme}{'好' * 9}</speak>", PLAIN)
+
+    assert [len(sentence.text) for sentence in sentences] == [399, 11]
+
+
+def test_what_is_too_long_for_its_kind_is_text() -> None:
+    assert spoken(f"<say-as interpret-as='id'>{'x' * 401}</say-as>") == [["x" * 400], ["x"]]
 
 
 def test_line_breaks_are_blanks_and_blanks_are_no_sentence() -> None:
@@ -264,7 +276,15 @@ def test_what_is_no_ssml_is_plain_text(text: str) -> None:
         ("<speak><phoneme alphabet='py' ph='a1'> </phoneme></speak>", "<phoneme> holds no text"),
         (
             "<speak><phoneme alphabet='py' ph='a1'>典当</phoneme></speak>",
-            "<phoneme ph='a1'>: '典当' has 2 characters",
+            "<phoneme ph='a1'>: '典当' and its pinyin differ in length",
+        ),
+        (
+            f"<speak><sub alias='{'x' * 401}'>a</sub></speak>",
+            "<sub alias> has 401 characters; 400 are allowed",
+        ),
+        (
+            f"<speak><phoneme alphabet='cmu' ph='AY'>{'x' * 401}</phoneme></speak>",
+            "<phoneme> holds 401 characters; 400 are allowed",
         ),
         ("<speak>a & b</speak>", "is no entity"),
         ("<speak>a < b</speak>", "opens no tag"),
