@@ -69,7 +69,7 @@ class Session:
     @property
     def phase(self) -> Phase:
         """Where the object stands; what has been finished and has ended is spent."""
-        if self._phase is Phase.FINISHING and self.task is not None and self.task.ended.is_set():
+        if self._phase is Phase.FINISHING and self.task is not None and self.task.is_over:
             self._phase = Phase.SPENT
         return self._phase
 
@@ -210,7 +210,7 @@ class Session:
             except BaseException:
                 self._phase = Phase.SPENT
                 self._hang_up("the task did not start")
-                if courier is not None and task.last_message is not None and task.failure is not None:
+                if courier is not None and courier.is_owed:
                     courier.start()  # for on_error and on_close of a task-failed
                 raise
             self._phase = Phase.RUNNING
@@ -234,9 +234,7 @@ class Session:
     async def _open(self, task: Task, spine: Backbone, run_task: str) -> Line:
         line = self.line
         if line is None or not line.is_open:
-            is_pooled = line is not None and line.stays_open
             line = await Line.dial(self.endpoint, spine)
-            line.stays_open = is_pooled
         line.carry(task)
         try:
             await line.send(run_task)
@@ -246,7 +244,7 @@ class Session:
 
     def _send(self, *texts: str) -> None:
         task, line = self._present_task(), self.line
-        if line is None or task.failure is not None:
+        if line is None or task.ended.is_set():
             raise task.lost()
         try:
             backbone().run(line.send(*texts))

@@ -36,6 +36,11 @@ class Task:
         self.chunks: list[bytes] = []
         self.first_audio_ns: int | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended and everything was delivered but the last callbacks."""
+        return self.ended.is_set() and (self.courier is None or self.courier.delivered.is_set())
+
     def receive_data(self, data: bytes) -> None:
         """Take a frame of sound; what comes before the start belongs to a task before this one."""
         if not self.started.is_set():
@@ -55,7 +60,7 @@ class Task:
         try:
             message = json.loads(text)
             header = message["header"]
-            event, task_id = header["event"], header.get("task_id", self.task_id)
+            event, task_id = header["event"], header.get("task_id") or self.task_id
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             _log.warning("a text frame of the service is no event; it was dropped")
             return False
@@ -97,8 +102,9 @@ class Task:
         failure = self.failure
         if isinstance(failure, ConnectionLost):
             return failure
-        message, name = (failure.message, failure.name) if failure is not None else (None, None)
-        return ConnectionLost(self.task_id, message, name, TASK_ERROR)
+        if failure is None:
+            return ConnectionLost(self.task_id, "the task is over", "Closed", TASK_ERROR)
+        return ConnectionLost(self.task_id, failure.message, failure.name, TASK_ERROR)
 
     def _failure(self, header: dict[str, Any], text: str) -> RequestFailure:
         name, message = header.get("error_code"), header.get("error_message", text)
