@@ -62,11 +62,11 @@ class Line:
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
                     proxy=proxy_for(endpoint.url),
                 )
+        except StartFailed:
+            raise
         except TimeoutError:
             raise TimeoutError(_TOO_LATE) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            if isinstance(error, StartFailed):
-                raise
             message = f"{endpoint.url} cannot be reached: {str(error) or type(error).__name__}"
             raise StartFailed(None, message, "Unreachable", TASK_ERROR) from None
         line = cls(socket, spine)
@@ -75,7 +75,8 @@ class Line:
 
     @property
     def is_busy(self) -> bool:
-        return self._task is not None
+        task = self._task
+        return task is not None and not task.ended.is_set()
 
     def carry(self, task: Task) -> None:
         """Give what arrives from now on to `task`, until it ends."""

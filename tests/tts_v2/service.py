@@ -19,6 +19,16 @@ WAIT_S = 10
 PAIR = b"\x01\x02" * 320
 
 
+def eventually(condition: Callable[[], bool]) -> None:
+    """Return once the world is as the condition says; a condition that never comes fails the test."""
+    pause = threading.Event()
+    for _ in range(WAIT_S * 500):
+        if condition():
+            return
+        pause.wait(0.002)
+    raise AssertionError("it never came true")
+
+
 def event(name: str, task_id: str, **header: object) -> str:
     return json.dumps({"header": {"task_id": task_id, "event": name, "attributes": {}} | header, "payload": {}})
 
