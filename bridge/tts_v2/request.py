@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bridge.cosyvoice.limits import MESSAGE_CHARACTERS, TASK_CHARACTERS
 from bridge.text.characters import count_characters
-from bridge.tts_v2.errors import InputRequired, InvalidParameter, InvalidParameterType, ModelRequired
+from bridge.tts_v2.endpoint import Endpoint
+from bridge.tts_v2.errors import InputRequired, InvalidParameter, InvalidParameterType
 from bridge.tts_v2.ranges import check_parameters
 
 __all__ = ["Request", "check_text", "make_request"]
@@ -19,6 +20,7 @@ class Request:
     """The parameters of a task, checked."""
 
     task_id: str
+    endpoint: Endpoint
     model: str
     parameters: dict[str, object]
 
@@ -49,6 +51,7 @@ class Request:
 
 def make_request(
     task_id: str,
+    endpoint: Endpoint,
     model: object,
     audio_format: object,
     arguments: Mapping[str, object],
@@ -60,6 +63,7 @@ def make_request(
 
     Args:
         task_id: New.
+        endpoint: Where it is asked.
         model: As given.
         audio_format: An `AudioFormat`, or the SDK's own.
         arguments: By their names on the wire; ``instruction`` and ``language_hints`` of None are left out.
@@ -67,15 +71,11 @@ def make_request(
         additional_params: Overrides what the arguments say, but for instruction and language hints.
 
     Raises:
-        ModelRequired, InputRequired: If something is missing.
+        InputRequired: If there is no voice.
         InvalidParameter: If something is wrong.
     """
-    if model is None:
-        raise ModelRequired("Model is required!")
     if not isinstance(model, str):
         raise InvalidParameterType(f"model must be a string, not {model!r:.60}")
-    if audio_format is None:
-        raise InputRequired("format is required!")
     sound = {name: getattr(audio_format, name, None) for name in _SOUND}
     if None in sound.values():
         raise InvalidParameterType(f"format must be an AudioFormat, not {audio_format!r:.60}")
@@ -94,7 +94,7 @@ def make_request(
     check_parameters(parameters)
     try:
         # Read back, so that nothing the user changes later changes the task.
-        return Request(task_id, model, json.loads(json.dumps(parameters, allow_nan=False)))
+        return Request(task_id, endpoint, model, json.loads(json.dumps(parameters, allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidParameterType(f"additional_params cannot be written as JSON: {error}") from None
 

@@ -8,7 +8,6 @@ from bridge.clock import SystemClock
 from bridge.tts_v2.backbone import Backbone, backbone
 from bridge.tts_v2.callback import ResultCallback
 from bridge.tts_v2.courier import Courier
-from bridge.tts_v2.endpoint import Endpoint
 from bridge.tts_v2.errors import ConnectionLost, InputRequired, InvalidTask, StartFailed
 from bridge.tts_v2.line import Line
 from bridge.tts_v2.request import Request, check_text
@@ -47,21 +46,18 @@ class Session:
 
     Args:
         request: What to ask for.
-        endpoint: Where.
         callback: Who is told; None keeps the sound for `call`.
-        line: An open connection out of a pool, to be used and left open.
     """
 
-    def __init__(
-        self, request: Request, endpoint: Endpoint, callback: ResultCallback | None, line: Line | None = None
-    ) -> None:
+    def __init__(self, request: Request, callback: ResultCallback | None) -> None:
         self.request: Request = request
-        self.endpoint: Endpoint = endpoint
         self.callback: ResultCallback | None = callback
-        self.line: Line | None = line
+        self.line: Line | None = None
+        """An open connection, out of a pool or its own."""
         self.task: Task | None = None
         self._phase = Phase.FRESH
-        self._spoken = 0
+        # Characters sent by `say`; None before its first call, which is the one that starts the task.
+        self._spoken: int | None = None
         self._started_ns = 0
         # One thread starts the task; a second one that sends text meanwhile waits for that.
         self._starting = threading.RLock()
@@ -103,14 +99,15 @@ class Session:
 
     def say(self, text: str) -> None:
         """Send text; the first one starts the task."""
-        length = check_text(text, ssml=False, spoken=self._spoken)
+        length = check_text(text, ssml=False, spoken=self._spoken or 0)
         with self._starting:
-            if self._phase is Phase.FRESH:
-                if self.callback is None:
+            if self._spoken is None:
+                if self.callback is None and self._phase is Phase.FRESH:
                     raise InputRequired("callback is required!")
+                self._spoken = 0
                 self._start(ssml=False)
-        self._require_running()
-        self._spoken += length
+            self._require_running()
+            self._spoken += length
         self._send(self.request.continue_task(text))
 
     def flush(self) -> None:
@@ -239,7 +236,7 @@ class Session:
     async def _open(self, task: Task, spine: Backbone, run_task: str) -> Line:
         line = self.line
         if line is None or not line.is_open:
-            line = await Line.dial(self.endpoint, spine)
+            line = await Line.dial(self.request.endpoint, spine)
         line.carry(task)
         try:
             await line.send(run_task)

@@ -76,7 +76,7 @@ class Stock:
     def lend(self, session: Session) -> bool:
         """Give `session` an open connection if there is one to where it wants; from any thread."""
         with self._lock:
-            while self._idle and session.endpoint == self.endpoint:
+            while self._idle and session.request.endpoint == self.endpoint:
                 line = self._idle.popleft()
                 if line.is_open:
                     session.line = line

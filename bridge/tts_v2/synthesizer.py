@@ -6,7 +6,7 @@ from typing import Any
 from bridge.dice import SystemDice
 from bridge.tts_v2.callback import ResultCallback
 from bridge.tts_v2.endpoint import find_endpoint
-from bridge.tts_v2.errors import InvalidParameterType
+from bridge.tts_v2.errors import InputRequired, InvalidParameterType, ModelRequired
 from bridge.tts_v2.formats import AudioFormat, HotFix
 from bridge.tts_v2.request import make_request
 from bridge.tts_v2.session import Session
@@ -64,8 +64,13 @@ class SpeechSynthesizer:
         hot_fix: HotFix | Mapping[str, Any] | None = None,
         additional_params: Mapping[str, Any] | None = None,
     ) -> None:
+        if model is None:
+            raise ModelRequired("Model is required!")
+        if format is None:
+            raise InputRequired("format is required!")
         request = make_request(
             _dice.token(),
+            find_endpoint(url, headers, workspace),
             model,
             format,
             {
@@ -83,7 +88,7 @@ class SpeechSynthesizer:
         )
         if callback is not None and not all(callable(getattr(callback, name, None)) for name in _CALLBACKS):
             raise InvalidParameterType(f"callback must be a ResultCallback, not {callback!r:.60}")
-        self.session: Session = Session(request, find_endpoint(url, headers, workspace), callback)
+        self.session: Session = Session(request, callback)
         """For the pool; no part of what the SDK documents."""
 
     def __str__(self) -> str:
