@@ -149,7 +149,8 @@ class Line:
                 self._end_task(self._lost(ending, task), quietly=False)
             if was_open:
                 self.on_change()
-        await self._hang_up()
+            # Also when the process ends and this task is cancelled: the library wants its sockets closed.
+            await self._hang_up()
 
     def _task_over(self, task: Task) -> None:
         self._drop_task()

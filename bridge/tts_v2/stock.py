@@ -157,24 +157,24 @@ class Stock:
         return line.idle_since_ns + self._retire_ns <= now_ns
 
     async def _add(self, count: int) -> Exception | None:
-        dials = (Line.dial(self.endpoint, self._spine) for _ in range(count))
-        results = await asyncio.gather(*dials, return_exceptions=True)
-        fresh = [result for result in results if isinstance(result, Line)]
-        with self._lock:
-            for line in fresh:
-                line.stays_open = True
-                line.on_change = self._keeper.changed.set
-                self._idle.append(line)
-            surplus = max(len(self._idle) + len(self._lent) - self.size, 0)
-            retired = [self._idle.popleft() for _ in range(min(surplus, len(self._idle)))]
-        for line in retired:
-            line.close("it was renewed")
-        for result in results:
+        dials = (self._dial() for _ in range(count))
+        for result in await asyncio.gather(*dials, return_exceptions=True):
             if isinstance(result, StartFailed | TimeoutError):
                 return result
-            if isinstance(result, BaseException):
+            if result is not None:
                 raise result
         return None
+
+    async def _dial(self) -> None:
+        line = await Line.dial(self.endpoint, self._spine)
+        line.stays_open = True
+        line.on_change = self._keeper.changed.set
+        with self._lock:
+            self._idle.append(line)
+            is_full = len(self._idle) + len(self._lent) > self.size
+            retired = self._idle.popleft() if is_full or self._keeper.is_closed else None
+        if retired is not None:
+            retired.close("it was renewed")
 
 
 class _Keeper:

@@ -18,7 +18,7 @@ class Recorder(ResultCallback):
         self.errors: list[str] = []
         self.closed = threading.Event()
         self.heard = threading.Event()
-        self._acts = acts
+        self.acts: dict[str, Callable[[], object]] = acts
 
     @property
     def sound(self) -> bytes:
@@ -57,5 +57,5 @@ class Recorder(ResultCallback):
     def _note(self, name: str) -> None:
         self.calls.append(name)
         self.threads[name] = threading.current_thread().name
-        if name in self._acts:
-            self._acts[name]()
+        if name in self.acts:
+            self.acts[name]()

@@ -30,7 +30,9 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def event(name: str, task_id: str, **header: object) -> str:
-    return json.dumps({"header": {"task_id": task_id, "event": name, "attributes": {}} | header, "payload": {}})
+    return json.dumps(
+        {"header": {"task_id": task_id, "event": name, "attributes": {}} | header, "payload": {}}
+    )
 
 
 def progress(task_id: str, kind: str = "sentence-synthesis", **output: object) -> str:
@@ -94,7 +96,7 @@ async def obliging(peer: Peer) -> None:
     """Serve tasks one after another: a frame a text, finish and cancel answered at once."""
     while True:
         await peer.start()
-        while (message := await peer.hear())["header"]["action"] == "continue-task":
+        while (await peer.hear())["header"]["action"] == "continue-task":
             await peer.sound()
         await peer.say("task-finished")
 
@@ -104,6 +106,8 @@ class Service:
     """What the clients of a scripted service did."""
 
     url: str = ""
+    refusal: tuple[int, str] | None = None
+    """Status and body for whoever connects."""
     heard: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     opened: int = 0
@@ -141,11 +145,14 @@ class Service:
 @contextmanager
 def scripted(script: Script = obliging, *, refusal: tuple[int, str] | None = None) -> Iterator[Service]:
     """Run a service that does with each connection what `script` says, and then closes it."""
-    service = Service()
+    service = Service(refusal=refusal)
 
     async def admit(socket: ServerConnection, request: Request) -> Response | None:
         service.headers.append(dict(request.headers.raw_items()))
-        return None if refusal is None else socket.respond(HTTPStatus(refusal[0]), refusal[1])
+        if service.refusal is None:
+            return None
+        status, body = service.refusal
+        return socket.respond(HTTPStatus(status), body)
 
     async def handle(socket: ServerConnection) -> None:
         service.sockets.append(socket)
@@ -161,7 +168,13 @@ def scripted(script: Script = obliging, *, refusal: tuple[int, str] | None = Non
     async def run(ready: threading.Event, stop: asyncio.Event) -> None:
         service.loop = asyncio.get_running_loop()
         async with serve(
-            handle, "127.0.0.1", 0, process_request=admit, ping_interval=None, close_timeout=0.2, compression=None
+            handle,
+            "127.0.0.1",
+            0,
+            process_request=admit,
+            ping_interval=None,
+            close_timeout=0.2,
+            compression=None,
         ) as server:
             service.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/api-ws/v1/inference"
             ready.set()
@@ -172,12 +185,12 @@ def scripted(script: Script = obliging, *, refusal: tuple[int, str] | None = Non
 
 
 @contextmanager
-def embedded(**settings: Any) -> Iterator[str]:
+def embedded(*, api_keys: tuple[str, ...] = ()) -> Iterator[str]:
     """Run the embedded service; yields its address."""
     urls: list[str] = []
 
     async def run(ready: threading.Event, stop: asyncio.Event) -> None:
-        wanted = TtsServerSettings(listen=("127.0.0.1", 0), warm=False, **settings)
+        wanted = TtsServerSettings(listen=("127.0.0.1", 0), warm=False, api_keys=api_keys)
         async with await TtsServer.start(wanted) as server:
             urls.append(server.url)
             ready.set()

@@ -9,7 +9,7 @@ from bridge.tts_v2.endpoint import Endpoint, find_endpoint
 from bridge.tts_v2.errors import InputRequired, InvalidParameter, InvalidParameterType
 
 
-def found(url: Any = None, headers: Any = None, workspace: Any = None) -> Endpoint:
+def found(url: object = None, headers: object = None, workspace: object = None) -> Endpoint:
     return find_endpoint(url, headers, workspace)
 
 
@@ -71,7 +71,9 @@ def test_an_argument_comes_before_all_settings(sdk: ModuleType) -> None:
         ("ap-southeast-1", "wss://ws-1.ap-southeast-1.maas.aliyuncs.com/api-ws/v1/inference"),
     ],
 )
-def test_without_an_address_the_region_decides(monkeypatch: pytest.MonkeyPatch, region: str, url: str) -> None:
+def test_without_an_address_the_region_decides(
+    monkeypatch: pytest.MonkeyPatch, region: str, url: str
+) -> None:
     monkeypatch.setenv("DASHSCOPE_API_REGION", region)
 
     assert found(workspace="ws-1").url == url
@@ -94,7 +96,9 @@ def test_a_workspace_that_would_lead_elsewhere_is_refused(workspace: str) -> Non
 
 
 def test_headers_of_the_user_replace_ours_whatever_their_case() -> None:
-    endpoint = found("ws://a/", {"authorization": "Bearer mine", "X-DashScope-DataInspection": "enable"}, "ws-1")
+    endpoint = found(
+        "ws://a/", {"authorization": "Bearer mine", "X-DashScope-DataInspection": "enable"}, "ws-1"
+    )
 
     assert dict(endpoint.headers) == {
         "User-Agent": "cosybridge",
@@ -112,7 +116,9 @@ def test_no_key_is_said_in_the_sdks_words(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("key", ["two\r\nlines", "schlüssel"])
-def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_key_that_cannot_be_sent_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
     monkeypatch.setenv("DASHSCOPE_API_KEY", key)
 
     with pytest.raises(InvalidParameter, match="cannot stand in an HTTP header") as caught:

@@ -33,7 +33,7 @@ class SdkError(Exception):
     pass
 
 
-class SdkFailure(SdkError):
+class SdkFailure(SdkError):  # noqa: N818  as the SDK names it
     def __init__(self, request_id: str) -> None:
         raise AssertionError("never made")
 
@@ -68,7 +68,8 @@ def test_a_failure_says_what_the_sdks_says() -> None:
     failure = RequestFailure("id", "no such voice", "InvalidParameter", 44)
 
     assert str(failure) == (
-        "Request failed, request_id: id, http_code: 44 error_name: InvalidParameter, error_message: no such voice"
+        "Request failed, request_id: id, http_code: 44 "
+        "error_name: InvalidParameter, error_message: no such voice"
     )
 
 

@@ -15,7 +15,11 @@ def test_the_name_of_a_format_tells_its_values(audio_format: AudioFormat) -> Non
         return
     assert audio_format.value[2] == audio_format.channels == "mono"
     assert audio_format.format in name
-    rate = f"{audio_format.sample_rate // 1000}khz" if audio_format.format == "opus" else f"{audio_format.sample_rate}hz"
+    rate = (
+        f"{audio_format.sample_rate // 1000}khz"
+        if audio_format.format == "opus"
+        else f"{audio_format.sample_rate}hz"
+    )
     assert f"_{rate}_" in name
     if audio_format is AudioFormat.WAV_8000HZ_MONO_16BIT:
         assert audio_format.bit_rate == 0  # the SDK's slip, which travels nowhere
@@ -31,4 +35,7 @@ def test_a_format_says_what_it_is() -> None:
 def test_a_hot_fix_travels_without_what_is_not_set() -> None:
     assert HotFix().to_dict() == {}
     assert HotFix(replace=[{"a": "b"}]).to_dict() == {"replace": [{"a": "b"}]}
-    assert HotFix([{"草地": "cao3 di4"}], []).to_dict() == {"pronunciation": [{"草地": "cao3 di4"}], "replace": []}
+    assert HotFix([{"草地": "cao3 di4"}], []).to_dict() == {
+        "pronunciation": [{"草地": "cao3 di4"}],
+        "replace": [],
+    }

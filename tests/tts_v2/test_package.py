@@ -11,7 +11,12 @@ def test_one_import_line_brings_what_the_sdk_brings_and_its_errors() -> None:
 
     exec("from bridge.tts_v2 import *", names)  # noqa: S102  the line users write
 
-    assert {"SpeechSynthesizer", "ResultCallback", "AudioFormat", "SpeechSynthesizerObjectPool"} <= names.keys()
+    assert {
+        "SpeechSynthesizer",
+        "ResultCallback",
+        "AudioFormat",
+        "SpeechSynthesizerObjectPool",
+    } <= names.keys()
     assert {"HotFix", "InputRequired", "ModelRequired", "InvalidTask", "RequestFailure"} <= names.keys()
 
 

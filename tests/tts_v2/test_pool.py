@@ -20,12 +20,22 @@ def service() -> Iterator[Service]:
         yield running
 
 
-def pool_of(service: Service, size: int = 2, **settings: Any) -> SpeechSynthesizerObjectPool:
-    return SpeechSynthesizerObjectPool(max_size=size, url=service.url, **settings)
+def pool_of(
+    service: Service, size: int = 2, *, headers: dict[str, str] | None = None, workspace: str | None = None
+) -> SpeechSynthesizerObjectPool:
+    return SpeechSynthesizerObjectPool(max_size=size, url=service.url, headers=headers, workspace=workspace)
 
 
-def borrow(pool: SpeechSynthesizerObjectPool, callback: Any = None, **arguments: Any) -> SpeechSynthesizer:
-    return pool.borrow_synthesizer("cosyvoice-v3-flash", "tone", FORMAT, callback=callback, **arguments)
+def borrow(
+    pool: SpeechSynthesizerObjectPool,
+    callback: Recorder | None = None,
+    *,
+    headers: dict[str, str] | None = None,
+    hot_fix: dict[str, object] | None = None,
+) -> SpeechSynthesizer:
+    return pool.borrow_synthesizer(
+        "cosyvoice-v3-flash", "tone", FORMAT, callback=callback, headers=headers, hot_fix=hot_fix
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +48,7 @@ def _no_pool_is_left() -> Iterator[None]:
 def test_borrowing_takes_what_the_sdk_takes_and_a_hot_fix() -> None:
     borrowing = inspect.signature(SpeechSynthesizerObjectPool.borrow_synthesizer).parameters
     making = dict(inspect.signature(SpeechSynthesizer).parameters)
-    order = [*making][:13] + ["url", "additional_params", "hot_fix"]
+    order = [*[*making][:13], "url", "additional_params", "hot_fix"]
 
     assert [name for name in borrowing if name != "self"] == order
     assert all(borrowing[name].default == making[name].default for name in order)
@@ -190,7 +200,9 @@ def test_making_it_again_with_another_size_closes_what_is_too_much(service: Serv
     assert borrow(pool).call("Hello") == PAIR
 
 
-def test_its_own_settings_hold_for_what_it_lends_and_others_get_their_own_connection(service: Service) -> None:
+def test_its_own_settings_hold_for_what_it_lends_and_others_get_their_own_connection(
+    service: Service,
+) -> None:
     pool = pool_of(service, 1, headers={"X-Tenant": "one"}, workspace="ws-1")
     borrow(pool).call("Hello")
     assert service.opened == 1
@@ -237,7 +249,9 @@ def test_after_shutting_down_a_synthesizer_connects_by_itself(service: Service) 
     service.wait_until(lambda: service.open_now == 0)
 
 
-def test_a_connection_lent_and_unused_at_the_shutdown_is_replaced_by_the_synthesizer(service: Service) -> None:
+def test_a_connection_lent_and_unused_at_the_shutdown_is_replaced_by_the_synthesizer(
+    service: Service,
+) -> None:
     pool = pool_of(service, 1)
     borrowed = borrow(pool)
     pool.shutdown()
@@ -290,5 +304,3 @@ def wait_for_idle(pool: SpeechSynthesizerObjectPool, count: int) -> None:
     stock = pool._stock
     assert stock is not None
     eventually(lambda: stock.idle == count)
-
-

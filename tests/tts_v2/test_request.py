@@ -9,7 +9,7 @@ from bridge.tts_v2.formats import AudioFormat, HotFix
 from bridge.tts_v2.request import Request, check_text, make_request
 
 WHERE = Endpoint("ws://127.0.0.1:9/", ())
-ARGUMENTS = {
+ARGUMENTS: dict[str, object] = {
     "voice": "tone",
     "volume": 50,
     "rate": 1.0,
@@ -21,9 +21,15 @@ ARGUMENTS = {
 }
 
 
-def made(audio_format: Any = AudioFormat.DEFAULT, hot_fix: Any = None, more: Any = None, **arguments: Any) -> Request:
+def made(
+    audio_format: object = AudioFormat.DEFAULT,
+    hot_fix: object = None,
+    more: object = None,
+    **arguments: object,
+) -> Request:
+    given = ARGUMENTS | arguments
     return make_request(
-        "id", WHERE, "cosyvoice-v3-flash", audio_format, ARGUMENTS | arguments, hot_fix=hot_fix, additional_params=more
+        "id", WHERE, "cosyvoice-v3-flash", audio_format, given, hot_fix=hot_fix, additional_params=more
     )
 
 
@@ -48,7 +54,13 @@ def test_only_opus_is_sent_with_a_bit_rate_and_it_can_be_overridden() -> None:
 
 
 def test_additional_params_override_arguments_but_for_instruction_and_language() -> None:
-    more = {"rate": 2.0, "voice": "longanyang", "instruction": "a", "language_hints": ["en"], "x": [1, {"y": None}]}
+    more = {
+        "rate": 2.0,
+        "voice": "longanyang",
+        "instruction": "a",
+        "language_hints": ["en"],
+        "x": [1, {"y": None}],
+    }
 
     parameters = sent(made(more=more, instruction="b", language_hints=["zh"]))
 
@@ -130,7 +142,7 @@ def test_text_is_counted_as_the_bill_counts_it() -> None:
 def test_text_that_is_too_long_is_refused() -> None:
     with pytest.raises(InvalidParameter, match="at most 20000 characters, a hanzi counted as two, not 20002"):
         check_text("字" * 10001, ssml=True, spoken=0)
-    with pytest.raises(InvalidParameter, match="one task takes at most 200000 characters.* makes it 200001"):
+    with pytest.raises(InvalidParameter, match=r"one task takes at most 200000 characters.* makes it 200001"):
         check_text("a", ssml=False, spoken=200000)
 
 

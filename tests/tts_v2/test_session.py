@@ -184,7 +184,9 @@ def test_a_second_call_finds_the_connection_closed() -> None:
         made = synthesizer(service.url)
         made.call("Hello")
 
-        with pytest.raises(ConnectionError, match="WebSocket connection is not established or has been closed"):
+        with pytest.raises(
+            ConnectionError, match="WebSocket connection is not established or has been closed"
+        ):
             made.call("Hello again")
 
 
@@ -204,8 +206,9 @@ def test_after_its_end_an_object_has_not_been_started() -> None:
         made.streaming_call("Hello")
         made.streaming_complete()
 
+        with pytest.raises(InvalidTask, match=NOT_STARTED):
+            made.streaming_call("Hello")
         for again in (
-            lambda: made.streaming_call("Hello"),
             made.streaming_flush,
             made.streaming_complete,
             made.async_streaming_complete,
@@ -446,8 +449,9 @@ def test_a_cancel_inside_a_callback_works() -> None:
         await peer.until_closed()
 
     with scripted(speaks_until_cancelled) as service:
-        recorder = Recorder(on_data=lambda: made.streaming_cancel())
+        recorder = Recorder()
         made = synthesizer(service.url, recorder)
+        recorder.acts["on_data"] = made.streaming_cancel
         began = time.monotonic()
         made.streaming_call("Hello")
         recorder.wait_closed()
@@ -458,8 +462,9 @@ def test_a_cancel_inside_a_callback_works() -> None:
 
 def test_completion_inside_a_callback_works() -> None:
     with scripted() as service:
-        recorder = Recorder(on_data=lambda: made.streaming_complete())
+        recorder = Recorder()
         made = synthesizer(service.url, recorder)
+        recorder.acts["on_data"] = made.streaming_complete
         made.streaming_call("Hello")
         recorder.wait_closed()
 
@@ -561,7 +566,9 @@ def test_frames_of_other_tasks_and_garbage_are_dropped() -> None:
         await peer.socket.send('{"header": {"event": "task-failed", "task_id": "another"}}')
         await peer.socket.send('{"header": {"event": "unheard-of"}}')
         await peer.socket.send(progress("another"))
-        await peer.socket.send(progress(peer.task_id, "sentence-begin", original_text='{"event":"task-finished"}'))
+        await peer.socket.send(
+            progress(peer.task_id, "sentence-begin", original_text='{"event":"task-finished"}')
+        )
         await obliging_rest(peer)
 
     async def obliging_rest(peer: Peer) -> None:

@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from bridge.tts_v2.errors import InputRequired, InvalidParameterType, InvalidTask, ModelRequired, RequestFailure
+from bridge.tts_v2.errors import (
+    InputRequired,
+    InvalidParameterType,
+    InvalidTask,
+    ModelRequired,
+    RequestFailure,
+)
 from bridge.tts_v2.formats import AudioFormat
 from bridge.tts_v2.synthesizer import SpeechSynthesizer
 from tests.tts_v2.making import synthesizer
 from tests.tts_v2.recorder import Recorder
-from tests.tts_v2.service import PAIR, embedded, scripted
+from tests.tts_v2.service import PAIR, Peer, embedded, scripted
 
 
 def test_the_constructor_takes_what_the_sdk_takes_in_its_order() -> None:
@@ -185,7 +191,12 @@ def test_the_messages_are_those_of_the_sdk() -> None:
         made.streaming_complete()
         synthesizer(service.url).call("<speak>Hi</speak>")
 
-    function = {"model": "cosyvoice-v3-flash", "task_group": "audio", "task": "tts", "function": "SpeechSynthesizer"}
+    function = {
+        "model": "cosyvoice-v3-flash",
+        "task_group": "audio",
+        "task": "tts",
+        "function": "SpeechSynthesizer",
+    }
     spoken = {
         "text_type": "PlainText",
         "voice": "tone",
@@ -210,7 +221,7 @@ def test_the_messages_are_those_of_the_sdk() -> None:
 
 
 def test_a_call_without_sound_returns_none() -> None:
-    async def silent(peer: Any) -> None:
+    async def silent(peer: Peer) -> None:
         await peer.start()
         await peer.hear_action("continue-task")
         await peer.hear_action("finish-task")
@@ -223,7 +234,7 @@ def test_a_call_without_sound_returns_none() -> None:
 def test_frames_of_any_size_are_put_together_in_order() -> None:
     frames = [PAIR, b"\x00", b"abc" * 30000]
 
-    async def speak(peer: Any) -> None:
+    async def speak(peer: Peer) -> None:
         await peer.start()
         for frame in frames:
             await peer.socket.send(frame)
