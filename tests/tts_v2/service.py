@@ -138,6 +138,7 @@ class Service:
 
     def abort(self, index: int = 0) -> None:
         """Break one connection."""
+        self.wait_until(lambda: len(self.sockets) > index)
         assert self.loop is not None
         self.loop.call_soon_threadsafe(self.sockets[index].transport.abort)
 

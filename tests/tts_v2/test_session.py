@@ -1,4 +1,5 @@
 import json
+import signal
 import threading
 import time
 
@@ -245,21 +246,23 @@ def test_waiting_after_the_finish_was_sent_sends_no_second_one() -> None:
         await peer.start()
         while (await peer.hear())["header"]["action"] != "finish-task":
             pass
+        await peer.sound()
         await peer.hold(gate)
         await peer.say("task-finished")
         await peer.until_closed()
 
-    with scripted(finishes_late) as service:
-        recorder = Recorder()
-        made = synthesizer(service.url, recorder)
-        made.call("Hello")
-        service.wait_until(lambda: "finish-task" in service.actions)
-        threading.Timer(0, gate.set).start()
-
+    def wait_for_the_end() -> None:
+        gate.set()
         made.streaming_complete()
 
+    with scripted(finishes_late) as service:
+        recorder = Recorder(on_data=wait_for_the_end)
+        made = synthesizer(service.url, recorder)
+        made.call("Hello")
+        recorder.wait_closed()
+
     assert service.actions == ["run-task", "continue-task", "finish-task"]
-    assert recorder.calls[-1] == "on_close"
+    assert recorder.calls[-2:] == ["on_complete", "on_close"]
 
 
 # Failures that the service announces
@@ -432,6 +435,28 @@ def test_a_call_with_a_callback_that_is_too_long_is_told() -> None:
 
     assert recorder.calls[-2:] == ["on_error", "on_close"]
     assert "wait for complete timeout 50ms" in recorder.errors[0]
+
+
+def test_an_interrupted_wait_closes_and_is_told_without_an_error() -> None:
+    async def speaks_after_the_finish(peer: Peer) -> None:
+        await peer.start()
+        while (await peer.hear())["header"]["action"] != "finish-task":
+            pass
+        await peer.sound()
+        await peer.until_closed()
+
+    with scripted(speaks_after_the_finish) as service:
+        recorder = Recorder(on_data=lambda: signal.pthread_kill(main, signal.SIGINT))
+        made = synthesizer(service.url, recorder)
+        made.streaming_call("Hello")
+
+        main = threading.get_ident()
+        with pytest.raises(KeyboardInterrupt):
+            made.streaming_complete()
+        recorder.wait_closed()
+        service.wait_until(lambda: service.open_now == 0)
+
+    assert recorder.calls == ["on_open", "on_event", "on_data", "on_close"]
 
 
 # Cancel and close
