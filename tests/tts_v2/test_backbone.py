@@ -8,14 +8,18 @@ from bridge.tts_v2.backbone import Backbone, backbone
 from tests.tts_v2.service import Peer, Service, scripted
 
 PRELUDE = """
+import os
 import sys
 from bridge.tts_v2 import *
 
+def say(*words):  # one write a line: two threads speak here
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
 class Callback(ResultCallback):
-    def on_data(self, data): print("sound", len(data), flush=True)
-    def on_complete(self): print("complete", flush=True)
-    def on_error(self, message): print("error", flush=True)
-    def on_close(self): print("close", flush=True)
+    def on_data(self, data): say("sound", len(data))
+    def on_complete(self): say("complete")
+    def on_error(self, message): say("error")
+    def on_close(self): say("close")
 
 def made(callback=None):
     return SpeechSynthesizer("m", "v", AudioFormat.PCM_8000HZ_MONO_16BIT, callback=callback, url=sys.argv[1])
@@ -70,7 +74,7 @@ def test_a_script_that_ends_with_a_call_hears_its_sound() -> None:
         await peer.until_closed()
 
     with scripted(speaks_slowly) as service:
-        printed = run(service, "made(Callback()).call('Hello'); print('end of script', flush=True)")
+        printed = run(service, "made(Callback()).call('Hello'); say('end of script')")
 
     assert "end of script" in printed
     assert [line for line in printed if line != "end of script"] == ["sound 640"] * 3 + ["complete", "close"]
@@ -83,7 +87,7 @@ def test_a_script_that_leaves_a_task_unfinished_ends_all_the_same() -> None:
 
 def test_a_script_that_leaves_a_pool_open_ends_all_the_same() -> None:
     with scripted() as service:
-        script = "pool = SpeechSynthesizerObjectPool(3, url=sys.argv[1]); print('made')"
+        script = "pool = SpeechSynthesizerObjectPool(3, url=sys.argv[1]); say('made')"
 
         assert run(service, script) == ["made"]
         service.wait_until(lambda: service.open_now == 0)
@@ -91,13 +95,12 @@ def test_a_script_that_leaves_a_pool_open_ends_all_the_same() -> None:
 
 def test_a_forked_process_speaks_on_connections_of_its_own() -> None:
     script = """
-import os
-print(len(made().call("Hello")), flush=True)
+say(len(made().call("Hello")))
 if (child := os.fork()) == 0:
-    print(len(made().call("Hello")), flush=True)
+    say(len(made().call("Hello")))
     os._exit(0)
 os.waitpid(child, 0)
-print(len(made().call("Hello")), flush=True)
+say(len(made().call("Hello")))
 """
     with scripted() as service:
         assert run(service, script) == ["640"] * 3
