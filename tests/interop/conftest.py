@@ -61,7 +61,7 @@ def sdk_service() -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def seen(sdk_service: Service) -> dict[str, dict[str, Any]]:
-    """What each subject saw in each scenario. The SDK waits much and computes little: all run side by side."""
+    """What each subject saw in each scenario. They wait much and compute little, so all run side by side."""
     runs = {
         subject: SdkRun(subject, sdk_service, scenarios)
         for subject, scenarios in SCENARIOS_OF.items()

@@ -2,7 +2,7 @@
 
     python sdk_script.py MODULE URL RUDE_URL SCENARIO...
 
-MODULE is the import line: ``dashscope.audio.tts_v2`` or ``bridge.tts_v2``; nothing else here knows which it is.
+MODULE is the import line: ``dashscope.audio.tts_v2`` or ``bridge.tts_v2``; nothing else here knows which.
 URL leads to a service with the voice ``tone``, RUDE_URL to one that closes the connection when a task begins.
 Prints one JSON document: an object of observations for each scenario. Scenarios run side by side, for the SDK
 waits 5 and 10 seconds for what will not come.
@@ -384,6 +384,7 @@ def complete_timeout(stage: Stage) -> Seen:
     tts = stage.synthesizer(callback, additional_params={"x_fault": "stall"})
     tts.streaming_call(LONG[:200])
     seen = attempt(lambda: tts.streaming_complete(402))
+    callback.closed.wait(0.5)
     return seen | {"calls": tidy(callback.calls)}
 
 
