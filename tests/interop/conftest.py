@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.interop.sdk_expected import FACADE, FORMATS, SCENARIOS_OF, SDKS
-from tests.interop.sdk_script import LONG, TEXTS
-from tests.interop.sdk_service import KEY, Service, digest, speak_plainly
+from tests.interop.sdk_expected import FACADE, FORMATS, PARAMETERS, SCENARIOS_OF, SDKS
+from tests.interop.sdk_script import LONG, MARKED, TEXTS, digest
+from tests.interop.sdk_service import KEY, Service, speak_plainly
 from tests.ttsserver.client import Heard
 
 _SCRIPT = Path(__file__).with_name("sdk_script.py")
@@ -113,13 +113,7 @@ async def _speak_all(service: Service) -> dict[str, Heard]:
         "there": (("Hello there.",), {}),
         "signs": (("3 < 5 & so on.",), {"enable_ssml": True}),
         "cut": ((LONG[:200],), {"x_fault": "fail_mid_word"}),
-        "volume": (("Hello there.",), {"volume": 80}),
-        "speech_rate": (("Hello there.",), {"rate": 1.5}),
-        "pitch_rate": (("Hello there.",), {"pitch": 0.75}),
-        "seed": (("Hello there.",), {"seed": 4711}),
-        "instruction": (("Hello there.",), {"instruction": "你说话的情感是happy。"}),
-        "language_hints": (("Hello there.",), {"language_hints": ["en", "zh"]}),
-        "voice": (("Hello there.",), {"voice": "longanyang"}),
+        "marked": ((MARKED,), {}),
         "hot_fix": (("Hello there.",), {"hot_fix": {"replace": [{"there": "everybody"}]}}),
         "additional": (("Hello there.",), {"volume": 80, "pitch": 1.5}),
         "ssml": (
@@ -127,4 +121,5 @@ async def _speak_all(service: Service) -> dict[str, Heard]:
             {"voice": "longanyang", "enable_ssml": True},
         ),
     }
+    asked |= {name: ((MARKED,), {"enable_ssml": True} | more) for name, more in PARAMETERS.items()}
     return {name: await speak_plainly(service, *texts, **more) for name, (texts, more) in asked.items()}

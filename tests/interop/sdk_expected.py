@@ -11,6 +11,7 @@ __all__ = [
     "DIFFERENCES",
     "FACADE",
     "FORMATS",
+    "PARAMETERS",
     "SCENARIOS_OF",
     "SDKS",
     "Either",
@@ -65,6 +66,28 @@ SCENARIOS_OF: dict[str, tuple[str, ...]] = {
     "1.24.6": (*_FAST,),
     FACADE: (*_WAITING, *_FAST, *_SINCE_1_25),
 }
+
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "volume": {"volume": 80},
+    "speech_rate": {"rate": 1.5},
+    "pitch_rate": {"pitch": 0.75},
+    "seed": {"seed": 4711},
+    "synthesis_type": {"type": 1},
+    "instruction": {"instruction": "你说话的情感是happy。", "voice": "longanyang"},
+    "language_hints": {"language_hints": ["en", "zh"]},
+    "voice": {"voice": "longanyang"},
+    "bit_rate": {"format": "opus", "sample_rate": 16000, "bit_rate": 64},
+    "enable_markdown_filter": {"enable_markdown_filter": True},
+    "enable_aigc_tag": {
+        "format": "wav",
+        "sample_rate": 16000,
+        "enable_aigc_tag": True,
+        "aigc_propagator": "a test",
+        "aigc_propagate_id": "4711",
+    },
+}
+"""What the scenario ``parameters`` asks for one after another, as on the wire."""
 
 
 @dataclass(frozen=True)
@@ -290,10 +313,8 @@ def _failures(version: str, spoken: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _asked(version: str, spoken: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("volume", "speech_rate", "pitch_rate", "seed", "instruction", "language_hints", "voice")
     return {
-        "parameters": {name: {"returned": spoken[name]} for name in names}
-        | {"synthesis_type": {"returned": spoken["there"]}},
+        "parameters": {name: {"returned": spoken[name]} for name in PARAMETERS},
         "hot_fix": {
             "dict": {"returned": spoken["hot_fix"]},
             "object": {"returned": spoken["hot_fix"]},

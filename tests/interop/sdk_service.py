@@ -1,10 +1,9 @@
 """What the SDK is pointed at: the embedded service in a thread, and a peer that hangs up."""
 
 import asyncio
-import hashlib
 import threading
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
@@ -13,7 +12,7 @@ from websockets.asyncio.server import serve as listen
 from bridge.ttsserver.server import TtsServer, TtsServerSettings
 from tests.ttsserver.client import Client, Heard
 
-__all__ = ["KEY", "Service", "digest", "speak_plainly"]
+__all__ = ["KEY", "Service", "speak_plainly"]
 
 KEY = "sk-right"
 
@@ -67,8 +66,3 @@ async def speak_plainly(service: Service, *texts: str, **parameters: object) -> 
     header = {"Authorization": f"Bearer {KEY}"}
     async with connect(service.url, compression=None, additional_headers=header) as socket:
         return await Client(socket).say("plain", *texts, **parameters)
-
-
-def digest(sound: bytes) -> dict[str, Any]:
-    """As `sdk_script.py` prints it."""
-    return {"bytes": len(sound), "sha256": hashlib.sha256(sound).hexdigest()}

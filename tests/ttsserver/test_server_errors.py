@@ -206,6 +206,32 @@ DOCUMENTED = (
     _parameter("enable_ssml", 1, "true or false"),
     _parameter("language_hints", "en", "a list of strings"),
     _parameter("instruction", ["fast"], "a string"),
+    _parameter("bit_rate", 5, "an integer from 6 to 510"),
+    Row(
+        "instruction to a voice that takes none",
+        (run(instruction="slowly"),),
+        INVALID,
+        "Parameter 'instruction' is not supported by cosyvoice-v3-flash with the voice tone"
+        " (voices: longanhuan, longanhuan_v3, longanyang, longhuhu_v3)",
+    ),
+    Row(
+        "opus with a model that has none",
+        (run(format="opus", model="cosyvoice-v1"),),
+        INVALID,
+        "Parameter 'format opus' is not supported by cosyvoice-v1 (models: cosyvoice-v3-flash)",
+    ),
+    Row(
+        "hot_fix with a model that has none",
+        (run(hot_fix={"replace": [{"a": "b"}]}, model="cosyvoice-v2"),),
+        INVALID,
+        "Parameter 'hot_fix' is not supported by cosyvoice-v2 (models: cosyvoice-v3-flash)",
+    ),
+    Row(
+        "throttled",
+        (run(x_fault="throttle"),),
+        "Throttling.RateQuota",
+        "Requests rate limit exceeded, please try again later.",
+    ),
     Row("refused", (run(x_fault="refuse"),), "AccessDenied", "the fault refuse was asked for"),
     Row(
         "broken voice",
