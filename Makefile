@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 RUN_READY := .venv/.ready-run
 TEST_READY := .venv/.ready-test
+SDK_READY := .venv/.ready-sdk
+SDKS := 2.0.2 1.25.24 1.24.6
 PEERS := sip-tester baresip-core
 # The lock is complete: pip must not resolve on its own, for it takes newer releases of extras than are pinned.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-deps --require-hashes --only-binary :all:
@@ -35,19 +37,20 @@ check: $(TEST_READY) ## Format, lint, types, layers and the pure tests: under a 
 # Rooms without a loop, socket or clock: every branch of them is taken by a test.
 PURE := rtp plane sip cosyvoice text speech media
 
-test: $(TEST_READY) ## Every test that can run here
+test: $(TEST_READY) $(SDK_READY) ## Every test that can run here
 	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory peers; fi
 	@$(BIN)/python -m pytest -m "not bench" tests
 
-again: $(TEST_READY) ## Only the tests that failed the last time
+again: $(TEST_READY) $(SDK_READY) ## Only the tests that failed the last time
 	@$(BIN)/python -m pytest -m "not bench" --last-failed --last-failed-no-failures none tests
 
 fix: $(TEST_READY) ## Let ruff repair what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(TEST_READY) ## Measure the media engine: CPU per call-second and lateness at the far end
+bench: $(TEST_READY) $(SDK_READY) ## Measure the media engine, and the speech client beside the official SDK
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.bench_sdk
 
 fuzz: $(TEST_READY) ## Run the laws with many more examples
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q -m "not e2e and not interop and not bench" --timeout 600 tests
@@ -61,6 +64,7 @@ peers: ## Install the system's SIP peers that interop tests call (Debian, as roo
 lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the path)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q lock/run.in -o lock/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt lock/test.in -o lock/test.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q --no-deps lock/sdk-needs.in -o lock/sdk-needs.txt
 
 licences: $(TEST_READY) ## List the licence of every installed package
 	@$(BIN)/python -c "from importlib.metadata import distributions as d; \
@@ -86,4 +90,11 @@ $(RUN_READY): lock/run.txt pyproject.toml | $(BIN)/python
 $(TEST_READY): lock/test.txt $(RUN_READY)
 	@echo "Installing the test tools and a speech recogniser into .venv: about 150 MB to download, once."
 	@$(PIP) -r lock/test.txt
+	@touch $@
+
+# Beside today's packages, a folder for each version: nothing of the bridge can import them by accident.
+$(SDK_READY): $(wildcard lock/sdk-*.txt) $(TEST_READY)
+	@echo "Installing three versions of the official SDK into .venv/sdk, to test against: about 11 MB to download, once."
+	@rm -rf .venv/sdk
+	@for name in $(SDKS) needs; do $(PIP) -q --target .venv/sdk/$$name -r lock/sdk-$$name.txt || exit 1; done
 	@touch $@
