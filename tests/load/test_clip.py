@@ -41,5 +41,5 @@ async def test_the_interruption_is_clear_speech_and_the_same_in_a_child() -> Non
 
 
 async def test_a_child_that_fails_says_why() -> None:
-    with pytest.raises(SetupError, match="English only"):
+    with pytest.raises(SetupError, match="Latin letters only"):
         await render_clip_apart("你好")
