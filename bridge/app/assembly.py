@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bridge.aio.cosyvoice import TtsSettings
+from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.aio.http import HttpSettings
 from bridge.aio.sip import SipSettings
 from bridge.app.config import Config

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.call.patience import PAUSES_S, Patience
-from bridge.call.script import Script
+from bridge.aio.patience import PAUSES_S, Patience
+from bridge.aio.script import Script
 from bridge.call.trace import UtteranceRecord
 from bridge.errors import CallEnded, SynthesisError
 from bridge.plane.events import Flushed

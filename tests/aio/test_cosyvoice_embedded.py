@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.cosyvoice.task import ClientPatience
@@ -15,8 +15,8 @@ from bridge.dice import SystemDice
 from bridge.errors import SynthesisError
 from bridge.ports import Voice
 from bridge.ttsserver.server import TtsServer, TtsServerSettings
+from tests.aio.cosyvoice_clients import heard_from, say
 from tests.aio.cosyvoice_fake import eventually
-from tests.aio.cosyvoice_pool import heard_from, say
 
 TONE = Voice("cosyvoice-v3-flash", "tone", "en")
 FORMAT = PcmFormat(8000)
@@ -26,11 +26,11 @@ MS = 1_000_000
 @asynccontextmanager
 async def embedded(
     *faults: str, key: str = "", keys: tuple[str, ...] = (), **changes: object
-) -> AsyncIterator[CosyVoice]:
+) -> AsyncIterator[CosyVoicePool]:
     serving = TtsServerSettings(listen=("127.0.0.1", 0), faults=faults, api_keys=keys, warm=False)
     async with await TtsServer.start(serving) as server:
         settings = replace(TtsSettings(server.url, key), **changes)  # type: ignore[arg-type]
-        tts = CosyVoice(settings, clock=SystemClock(), dice=SystemDice())
+        tts = CosyVoicePool(settings, clock=SystemClock(), dice=SystemDice())
         await tts.start()
         try:
             yield tts
@@ -130,5 +130,5 @@ async def test_a_voice_nobody_knows_is_refused_in_the_services_own_words() -> No
         assert not caught.value.retryable
 
 
-async def say_tone(tts: CosyVoice, text: str) -> bytes:
+async def say_tone(tts: CosyVoicePool, text: str) -> bytes:
     return await say(tts, text, voice=TONE)

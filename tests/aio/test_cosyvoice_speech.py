@@ -15,8 +15,8 @@ from bridge.cosyvoice.message import FinishTask, RunTask, TaskFinished, TaskStar
 from bridge.cosyvoice.task import ClientPatience, ClientTask
 from bridge.errors import LocalProtocolError, SynthesisError
 from bridge.ports import Speech, WordTime
+from tests.aio.cosyvoice_clients import FORMAT, VOICE, heard_from, pool
 from tests.aio.cosyvoice_fake import Behaviour, eventually, pcm_of, running
-from tests.aio.cosyvoice_pool import FORMAT, VOICE, heard_from, pool
 
 MS = 1_000_000
 

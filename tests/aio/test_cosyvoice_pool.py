@@ -5,14 +5,14 @@ import logging
 
 import pytest
 
-from bridge.aio.cosyvoice import TtsSettings
+from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.cosyvoice.task import ClientPatience
 from bridge.errors import SynthesisError
 from bridge.ports import Synthesizer, Voice
+from tests.aio.cosyvoice_clients import FORMAT, VOICE, heard_from, pool, say
 from tests.aio.cosyvoice_fake import Behaviour, FakeService, eventually, pcm_of, running, steady
-from tests.aio.cosyvoice_pool import FORMAT, VOICE, heard_from, pool, say
 
 MS = 1_000_000
 

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bridge.call.script import Script
+from bridge.aio.script import Script
 
 
 async def pieces(*texts: str) -> AsyncIterator[str]:

@@ -23,7 +23,7 @@ from bridge.cosyvoice.task import ClientPatience, ClientTask, Failed
 from bridge.errors import SynthesisError
 from bridge.ports import Clock, IdSource, Voice
 
-__all__ = ["CosyVoice", "TtsSettings"]
+__all__ = ["CosyVoicePool", "TtsSettings"]
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class TtsSettings:
     patience: ClientPatience = field(default_factory=ClientPatience)
 
 
-class CosyVoice:
+class CosyVoicePool:
     """A `bridge.ports.Synthesizer`. `start` it, and `close` it.
 
     Args:

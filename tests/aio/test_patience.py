@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.call.patience import PAUSES_S, Patience
+from bridge.aio.patience import PAUSES_S, Patience
 from bridge.errors import SynthesisError
 
 S = 1_000_000_000
