@@ -17,10 +17,9 @@ from bridge.aio.cosyvoice_connection import Address, Connection, DialError, dial
 from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.aio.tasks import Tasks
 from bridge.audio import PcmFormat
-from bridge.cosyvoice.formats import TaskParameters
-from bridge.cosyvoice.message import RunTask
+from bridge.cosyvoice.failures import BUSY, to_error
+from bridge.cosyvoice.request import VoiceRequest
 from bridge.cosyvoice.task import ClientPatience, ClientTask, Failed
-from bridge.errors import SynthesisError
 from bridge.ports import Clock, IdSource, Voice
 
 __all__ = ["CosyVoicePool", "TtsSettings"]
@@ -44,6 +43,7 @@ _COUNTERS = (
     "lost",
     "malformed",
     "strays",
+    "turned_away",
 )
 
 _CLOSING = Failed("Closed", "the client is closing", retryable=False)
@@ -70,6 +70,12 @@ class TtsSettings:
     """Between signs of life."""
     pong_s: float = 5.0
     """A connection that answers no ping for longer is replaced."""
+    max_connections: int = 1_000
+    """Open connections at most, those being dialled included."""
+    most_waiting: int = 1_000
+    """Utterances that may wait for a connection; more are refused at once, with ``Busy``."""
+    most_ahead: int = 2_000
+    """Counted characters that the service has and has not spoken; above it text waits with us."""
     open_timeout_s: float = 5.0
     patience: ClientPatience = field(default_factory=ClientPatience)
 
@@ -122,33 +128,44 @@ class CosyVoicePool:
                     self._dial()
                 await links.changed.wait()
             if (failure := links.failure) is not None and not links.idle:
-                raise SynthesisError(failure.message, code=failure.code, retryable=failure.retryable)
+                raise to_error(failure)
 
     def speak(self, voice: Voice, format: PcmFormat) -> PooledSpeech:
-        parameters = TaskParameters(
-            voice=voice.name,
-            format="pcm",
+        request = VoiceRequest(
+            voice.model,
+            voice.name,
             sample_rate=format.rate,
-            language=voice.language,
+            language_hints=(voice.language,) if voice.language else (),
             word_timestamp_enabled=self._settings.word_times,
-            extra=self._settings.parameters,
+            additional_params=self._settings.parameters,
         )
-        run = RunTask(self._dice.token(), voice.model, parameters.to_wire())
+        return self.begin(request)
+
+    def begin(self, request: VoiceRequest) -> PooledSpeech:
+        """Bind an open connection and start a task on it, without waiting for either."""
+        rate = request.counted_rate
         speech = PooledSpeech(
-            ClientTask(run, rate=format.rate, patience=self._settings.patience),
+            ClientTask(request.run_task(self._dice.token()), rate=rate, patience=self._settings.patience),
             clock=self._clock,
-            most_bytes=self._settings.buffer_ms * format.rate // 1000 * 2,
+            # Packed sound is smaller; how much smaller, nobody can say beforehand.
+            most_bytes=self._settings.buffer_ms * request.sample_rate // 1000 * 2,
             free=self._freed,
             forget=self._forget,
+            most_ahead=self._settings.most_ahead,
         )
         if self._links.closed:
             speech.lost(_CLOSING)
         elif (connection := self._warmest()) is not None:
             self.counters["warm_starts"] += 1
             self._bind(speech, connection)
+        elif len(self._links.waiting) >= self._settings.most_waiting:
+            self.counters["turned_away"] += 1
+            speech.lost(self._turned_away())
         else:
             self.counters["cold_starts"] += 1
             self._links.waiting.append(speech)
+            if self._links.count >= self._settings.max_connections:
+                speech.queue()
         self._tend()
         return speech
 
@@ -172,6 +189,14 @@ class CosyVoicePool:
         self._links.idle.discard(connection)
         self._links.busy.add(connection)
         speech.bind(connection)
+
+    def _turned_away(self) -> Failed:
+        settings = self._settings
+        message = (
+            f"{self.busy} of {settings.max_connections} connections are in use and "
+            f"{settings.most_waiting} utterances wait for one: raise max_connections, or ask for less"
+        )
+        return Failed(BUSY, message, retryable=True)
 
     def _forget(self, speech: PooledSpeech) -> None:
         if speech in self._links.waiting:
@@ -214,7 +239,7 @@ class CosyVoicePool:
                 self._retire(connection)
         # Whoever waits does not stand behind a backoff; spares do.
         missing = len(links.waiting) + (0 if links.backing_off else max(0, wanted - fresh))
-        for _ in range(missing - links.dialling):
+        for _ in range(min(missing - links.dialling, settings.max_connections - links.count)):
             self._dial()
 
     def _dial(self) -> None:
@@ -325,6 +350,11 @@ class _Links:
         """What the log was last told of them."""
         self.backing_off: asyncio.TimerHandle | None = None
         self.changed = asyncio.Event()
+
+    @property
+    def count(self) -> int:
+        """Connections that are open or being dialled."""
+        return len(self.idle) + len(self.busy) + self.dialling
 
     def tell(self) -> None:
         """Wake whoever looks at the idle connections or at the failure."""

@@ -111,7 +111,8 @@ async def test_a_cancel_that_is_not_answered_in_time_costs_the_connection() -> N
 
 async def test_a_listener_that_does_not_listen_holds_the_service_back() -> None:
     text = "a" * 390 + ". "
-    async with running(Behaviour(frame_bytes=32_000)) as service, pool(service, buffer_ms=500) as tts:
+    behaviour = Behaviour(frame_bytes=32_000)
+    async with running(behaviour) as service, pool(service, buffer_ms=500, most_ahead=10**6) as tts:
         speech = tts.speak(VOICE, PcmFormat(48_000))
         for _ in range(80):
             await speech.send_text(text)

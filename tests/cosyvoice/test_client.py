@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cosyvoice.client import ClientPatience, ClientTask
+from bridge.cosyvoice.client import ClientTask
+from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.client_steps import ClientState, Ended, Failed, Freed, Sound
 from bridge.cosyvoice.message import (
     SENTENCE_END,
@@ -207,7 +208,7 @@ def test_a_service_that_does_not_start_the_task_is_given_up() -> None:
     task.handle_timeout(now_ns=5 * S)
 
     assert task.drain() == [
-        Failed("Timeout", "no task-started within 5 s", retryable=True),
+        Failed("Timeout", "no task-started within 5 s", retryable=True, stage="start"),
         Freed(reusable=False),
     ]
 
@@ -222,7 +223,10 @@ def test_a_service_that_stalls_is_given_up_but_not_for_the_listeners_slowness() 
 
     task.handle_timeout(now_ns=40 * S)
 
-    assert task.drain() == [Failed("Timeout", "no sound for 10 s", retryable=True), Freed(reusable=False)]
+    assert task.drain() == [
+        Failed("Timeout", "no sound for 10 s", retryable=True, stage="sound"),
+        Freed(reusable=False),
+    ]
 
 
 def test_a_text_that_pauses_is_ended_before_the_service_fails_it() -> None:
@@ -247,7 +251,7 @@ def test_a_task_bound_for_text_that_never_comes_takes_itself_back() -> None:
 
     task.handle_timeout(now_ns=20 * S)
 
-    failure = Failed("Timeout", "no text for 20 s", retryable=True)
+    failure = Failed("Timeout", "no text for 20 s", retryable=True, stage="text")
     assert task.drain() == [failure, FinishTask("t", cancel=True)]
     task.receive(TaskFinished("t"), now_ns=20 * S)
     assert task.drain() == [Freed(reusable=True)]

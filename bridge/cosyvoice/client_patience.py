@@ -1,0 +1,108 @@
+"""How long the client's side of a task waits for what, and what it says when that did not come."""
+
+from dataclasses import dataclass
+
+from bridge.cosyvoice.client_steps import ClientState, Failed
+from bridge.cosyvoice.failures import TIMEOUT
+
+__all__ = ["ClientPatience", "Waits", "late"]
+
+_S = 1_000_000_000
+_AT_WORK = (ClientState.STARTING, ClientState.RUNNING, ClientState.FINISHING)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPatience:
+    """How long to wait for what, in ns."""
+
+    started_ns: int = 5 * _S
+    """From run-task to task-started."""
+    silence_ns: int = 20 * _S
+    """Without text for this long the task is ended: after 23 s the service would fail it."""
+    stall_ns: int = 10 * _S
+    """Without anything from a service that is in mid-sentence or has all the text."""
+    cancel_ns: int = 300_000_000
+    """From a cancel to its terminal event; past it the connection is not worth waiting for."""
+    first_sound_ns: int = 10 * _S
+    """From the first whole sentence, or the end of the text, to the first sound."""
+    connection_ns: int = 10 * _S
+    """For a connection, while as many as may be are in use."""
+    task_ns: int | None = None
+    """From run-task to the end, however well it goes; None sets no bound."""
+
+
+def late(stage: str, patience_ns: int) -> Failed:
+    """What is told when the wait that `stage` names was in vain."""
+    seconds = f"{patience_ns / _S:g} s"
+    text = {
+        "connection": f"no connection became free within {seconds}: raise max_connections, or ask for less",
+        "start": f"no task-started within {seconds}",
+        "text": f"no text for {seconds}",
+        "first-sound": f"no first sound within {seconds} of the text",
+        "sound": f"no sound for {seconds}",
+        "task": f"the task took longer than {seconds}",
+    }[stage]
+    # What took too long as a whole takes as long again.
+    return Failed(TIMEOUT, text, retryable=stage != "task", stage=stage)
+
+
+class Waits:
+    """What is awaited, and since when."""
+
+    def __init__(self, patience: ClientPatience) -> None:
+        self.patience = patience
+        self.queued_ns: int | None = None
+        self.bound_ns = 0
+        self.since_ns = 0
+        """The last message that the service had of us."""
+        self.is_held = False
+        self._owed_ns: int | None = None
+        self._served_ns = 0
+        self._has_sounded = False
+
+    def owe(self, *, now_ns: int) -> None:
+        """The service has something to speak."""
+        if self._owed_ns is None:
+            self._owed_ns = now_ns
+        self._served_ns = max(self._served_ns, now_ns)
+
+    def served(self, *, now_ns: int, is_sound: bool) -> None:
+        self._served_ns = now_ns
+        self._has_sounded |= is_sound
+
+    def resumed(self, *, now_ns: int) -> None:
+        self.is_held = False
+        self._served_ns = now_ns
+
+    def length_ns(self, stage: str) -> int:
+        """How long the wait that `stage` names may be; 0 where it has no bound."""
+        patience = self.patience
+        return {
+            "connection": patience.connection_ns,
+            "start": patience.started_ns,
+            "text": patience.silence_ns,
+            "first-sound": patience.first_sound_ns,
+            "sound": patience.stall_ns,
+            "task": patience.task_ns or 0,
+            "cancel": patience.cancel_ns,
+        }[stage]
+
+    def due(self, state: ClientState, *, is_in_sentence: bool) -> tuple[int, str] | None:
+        """The wait that ends first, and when."""
+        since: dict[str, int] = {}
+        if state is ClientState.WAITING and self.queued_ns is not None:
+            since["connection"] = self.queued_ns
+        elif state is ClientState.STARTING:
+            since["start"] = self.since_ns
+        elif state is ClientState.CANCELLING:
+            since["cancel"] = self.since_ns
+        elif state is ClientState.RUNNING:
+            since["text"] = self.since_ns
+        if state in (ClientState.RUNNING, ClientState.FINISHING) and not self.is_held:
+            if not self._has_sounded and self._owed_ns is not None:
+                since["first-sound"] = max(self._owed_ns, self._served_ns)
+            elif is_in_sentence or state is ClientState.FINISHING:
+                since["sound"] = self._served_ns
+        if self.patience.task_ns is not None and state in _AT_WORK:
+            since["task"] = self.bound_ns
+        return min(((at + self.length_ns(stage), stage) for stage, at in since.items()), default=None)

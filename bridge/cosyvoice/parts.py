@@ -1,0 +1,143 @@
+"""One utterance made of several tasks: where each begins, and where the next goes on after one that broke.
+
+Positions are samples of the utterance from its first. A task that broke is followed by one that goes on
+
+* behind the last whole word that was received, where word times tell where that is: a word that had begun
+  to sound is said again from its start;
+* else at the start of the sentence that broke: the service makes the same sound of the same text, so as
+  much of it as was received is left out of the repetition, and what was said is not said again;
+* else, for a service that tells neither words nor sentences, where the number of characters says.
+"""
+
+from dataclasses import dataclass
+
+from bridge.ports import Speech, WordTime
+from bridge.speech.heard import heard
+
+__all__ = ["Part", "Parts"]
+
+
+@dataclass(slots=True)
+class Part:
+    """One task's share of an utterance."""
+
+    speech: Speech
+    text_offset: int
+    """Where its text begins in the whole text."""
+    origin: int
+    """Where its first sample belongs in the whole sound."""
+    skip: int
+    """Samples that are still to be left out, for they were handed on before."""
+    begin: int
+    """What had been handed on when it began."""
+    sent: int = 0
+    """Characters handed to the service."""
+    counted: int = 0
+    """The same, as the service counts them."""
+    spoken: int | None = None
+    """How many of its characters count; None while it is not over."""
+
+
+class Parts:
+    """The tasks of one utterance, in order.
+
+    Args:
+        rate: Sampling frequency of the sound, in Hz; 0 for sound that cannot be counted.
+        is_whole: Whether the text must go to one task as a whole, as SSML does.
+    """
+
+    def __init__(self, rate: int, *, is_whole: bool = False) -> None:
+        self.position: int = 0
+        """Samples handed on so far; bytes where samples cannot be counted."""
+        self.offset: int = 0
+        """Where the text of the next part begins."""
+        self.all: list[Part] = []
+        self._rate = rate
+        self._is_whole = is_whole
+        self._origin = 0
+        self._settled: list[WordTime] = []
+
+    @property
+    def words(self) -> list[WordTime]:
+        """Word times of all parts, in the whole text and from the first sample."""
+        return self.words_from(0)
+
+    def words_from(self, index: int) -> list[WordTime]:
+        """Word times without the first `index`."""
+        settled = self._settled[index:]
+        if not self.all or self.all[-1].spoken is not None:
+            return settled
+        part = self.all[-1]
+        return settled + self._placed(part, part.speech.words[max(0, index - len(self._settled)) :])
+
+    def begin(self, speech: Speech) -> Part:
+        """Let `speech` go on where the part before it ended."""
+        part = Part(speech, self.offset, self._origin, self.position - self._origin, self.position)
+        self.all.append(part)
+        return part
+
+    def hand_on(self, data: bytes) -> bytes:
+        """Count sound of the present part; return what of it was not handed on before."""
+        if not self._rate:
+            self.position += len(data)
+            return data
+        part = self.all[-1]
+        left_out = min(part.skip, len(data) // 2)
+        part.skip -= left_out
+        self.position += len(data) // 2 - left_out
+        return data[2 * left_out :] if left_out else data
+
+    def end(self) -> None:
+        """The present part has spoken all that it was given."""
+        self._settle(self.all[-1].sent, self.position)
+
+    def break_off(self, text: str) -> bool:
+        """The present part failed: decide where the next goes on.
+
+        Args:
+            text: The whole text, as far as it is known.
+
+        Returns:
+            False if its sound cannot be continued, for want of a way to count it.
+        """
+        part = self.all[-1]
+        received = self.position - part.origin - part.skip
+        if not self._rate:
+            self._settle(0, self.position)
+            return self.position == part.begin
+        if self._is_whole or part.skip or not received:
+            self._settle(0, part.origin)
+            return True
+        text = text[part.text_offset : part.text_offset + part.sent]
+        played_ms = received * 1000 // self._rate
+        found = heard(text, part.speech.words, played_ms=played_ms, finished=False, total_ms=None)
+        mark = part.speech.sentence
+        if found.estimated and mark is not None and mark.begin_samples <= received:
+            self._settle(mark.begin_index, part.origin + mark.begin_samples)
+        else:
+            self._settle(len(found.heard), self.position)
+        return True
+
+    def _settle(self, spoken: int, origin: int) -> None:
+        part = self.all[-1]
+        part.spoken = spoken
+        counting = [word for word in part.speech.words if word.end_index <= spoken]
+        self._settled += self._placed(part, counting)
+        self.offset = part.text_offset + spoken
+        self._origin = origin
+
+    def _placed(self, part: Part, words: list[WordTime]) -> list[WordTime]:
+        shift_ms = part.origin * 1000 // self._rate if self._rate else self._end_ms()
+        return [
+            WordTime(
+                text=word.text,
+                begin_index=word.begin_index + part.text_offset,
+                end_index=word.end_index + part.text_offset,
+                begin_ms=word.begin_ms + shift_ms,
+                end_ms=word.end_ms + shift_ms,
+            )
+            for word in words
+        ]
+
+    def _end_ms(self) -> int:
+        return self._settled[-1].end_ms if self._settled else 0
