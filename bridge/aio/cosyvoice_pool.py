@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.aio.cosyvoice_connection import Address, Connection, DialError, dial
+from bridge.aio.cosyvoice_keys import KeyProvider, Keys
 from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.aio.tasks import Tasks
 from bridge.audio import PcmFormat
-from bridge.cosyvoice.failures import BUSY, to_error
+from bridge.cosyvoice.failures import BUSY, CLOSED, to_error
 from bridge.cosyvoice.request import VoiceRequest
 from bridge.cosyvoice.task import ClientPatience, ClientTask, Failed
 from bridge.ports import Clock, IdSource, Voice
@@ -46,7 +47,7 @@ _COUNTERS = (
     "turned_away",
 )
 
-_CLOSING = Failed("Closed", "the client is closing", retryable=False)
+_CLOSING = Failed(CLOSED, "the client is closing", retryable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class TtsSettings:
     """Which service, and how many connections stand by."""
 
     url: str
-    api_key: str = field(default="", repr=False)
+    api_key: str | KeyProvider = field(default="", repr=False)
+    """The key itself, or what gives one whenever a connection is opened."""
     spares: int = 1
     """Idle connections kept open, at least."""
     spare_share: float = 0.2
@@ -77,6 +79,8 @@ class TtsSettings:
     most_ahead: int = 2_000
     """Counted characters that the service has and has not spoken; above it text waits with us."""
     open_timeout_s: float = 5.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers of the handshake, such as ``X-DashScope-WorkSpace``."""
     patience: ClientPatience = field(default_factory=ClientPatience)
 
 
@@ -96,7 +100,8 @@ class CosyVoicePool:
         self._clock = clock
         self._dice = dice
         tls = ssl.create_default_context() if settings.url.startswith("wss:") else None
-        self._address = Address(settings.url, settings.api_key, settings.open_timeout_s, tls)
+        self._keys = Keys(settings.api_key)
+        self._address = Address(settings.url, "", settings.open_timeout_s, tls, settings.headers)
         self._links = _Links()
         self._tasks = Tasks("cosyvoice")
 
@@ -249,13 +254,13 @@ class CosyVoicePool:
     async def _serve(self) -> None:
         """Open one connection and read it until it ends."""
         try:
-            connection = await dial(self._address, clock=self._clock, counters=self.counters)
+            connection = await self._open()
         except DialError as error:
             self._dial_failed(error.failure)
             return
         except Exception as error:
             # Not foreseen, so it is loud; but whoever waits is told all the same.
-            self._dial_failed(Failed("Closed", f"dialling failed: {error}", retryable=False))
+            self._dial_failed(Failed(CLOSED, f"dialling failed: {error}", retryable=False))
             raise
         finally:
             self._links.dialling -= 1
@@ -267,6 +272,14 @@ class CosyVoicePool:
             self._parted(connection)
             # Nobody reads it any more. It is closed already, unless the client closes in this very moment.
             connection.abort()
+
+    async def _open(self) -> Connection:
+        address = await self._keys.address(self._address)
+        try:
+            return await dial(address, clock=self._clock, counters=self.counters)
+        except DialError as error:
+            address = await self._keys.after(address, error)
+        return await dial(address, clock=self._clock, counters=self.counters)
 
     def _opened(self, connection: Connection) -> None:
         # The pauses between dials start anew only when the connection has proved to be of use.
@@ -285,7 +298,7 @@ class CosyVoicePool:
         elif was_ours and not self._links.closed:
             # Accepted and dropped at once, or a service that ends: dialling again at once would be a storm.
             message = f"a new connection to {self._address.url} was lost: {connection.end.message}"
-            self._back_off(Failed("Closed", message, retryable=True))
+            self._back_off(Failed(CLOSED, message, retryable=True))
         if was_ours and not self._links.closed:
             self.counters["lost"] += 1
         self._tend()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bridge.cosyvoice.client_steps import ClientState, Failed
 from bridge.cosyvoice.failures import TIMEOUT
 
-__all__ = ["ClientPatience", "Waits", "late"]
+__all__ = ["ClientPatience", "Deadlines", "Waits", "late"]
 
 _S = 1_000_000_000
 _AT_WORK = (ClientState.STARTING, ClientState.RUNNING, ClientState.FINISHING)
@@ -29,6 +29,38 @@ class ClientPatience:
     """For a connection, while as many as may be are in use."""
     task_ns: int | None = None
     """From run-task to the end, however well it goes; None sets no bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long to wait for what, in seconds; each has an error of its own."""
+
+    open_s: float = 5.0
+    """For a connection to open, its handshake included."""
+    connection_s: float = 10.0
+    """For a connection to become free, while as many as may be are in use."""
+    started_s: float = 5.0
+    """For the service to start a task."""
+    first_sound_s: float = 10.0
+    """For the first sound, from the first whole sentence or the end of the text."""
+    sound_s: float = 10.0
+    """For more sound, from a service that is in mid-sentence or has all the text."""
+    task_s: float | None = None
+    """For a whole task; None sets no bound. Not tried again."""
+    cancel_s: float = 0.3
+    """For the answer to a cancel; past it the connection is replaced, unheard."""
+    text_pause_s: float = 12.0
+    """For more text, before the running task is ended; the next begins with the next text."""
+
+    def patience(self) -> ClientPatience:
+        return ClientPatience(
+            started_ns=round(self.started_s * _S),
+            stall_ns=round(self.sound_s * _S),
+            cancel_ns=round(self.cancel_s * _S),
+            first_sound_ns=round(self.first_sound_s * _S),
+            connection_ns=round(self.connection_s * _S),
+            task_ns=None if self.task_s is None else round(self.task_s * _S),
+        )
 
 
 def late(stage: str, patience_ns: int) -> Failed:

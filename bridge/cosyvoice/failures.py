@@ -1,5 +1,7 @@
 """What a failure means for who asked: which error it is, and whether asking again can help."""
 
+import json
+
 from bridge.cosyvoice.client_steps import Failed
 from bridge.errors import (
     AuthenticationError,
@@ -24,6 +26,7 @@ BUSY = "Busy"
 _UNAUTHORISED = (401, 403)
 _TOO_MANY = 429
 _SERVERS_FAULT = 500
+_BODY_BYTES = 65_536
 
 # The service's codes come with suffixes, ``Throttling.RateQuota``: the first match by prefix counts.
 _KINDS: tuple[tuple[str, type[SynthesisError], bool], ...] = (
@@ -55,10 +58,43 @@ def is_retryable(code: str) -> bool:
     return any(retryable for prefix, _, retryable in _KINDS if code.startswith(prefix))
 
 
-def refused(status: int, message: str, *, code: str = "", request_id: str = "") -> Failed:
-    """A handshake that was answered with `status`."""
+def refused(url: str, status: int, body: bytes = b"", *, key: str = "") -> Failed:
+    """What an HTTP answer other than the wanted one means.
+
+    Args:
+        url: Who answered.
+        status: How.
+        body: Its first 64 kB are read; a JSON object may tell ``code``, ``message`` and ``request_id``.
+        key: What the answer must not repeat.
+    """
+    code, told, request_id = _read(body[:_BODY_BYTES])
+    message = f"{url} answered {status}"
+    if status in _UNAUTHORISED:
+        message += ": set tts.api_key or DASHSCOPE_API_KEY to a valid key"
+    if told:
+        message += f" ({code}: {told})" if code else f" ({told})"
+    if key:
+        message = message.replace(key, "***")
     retryable = status == _TOO_MANY or status >= _SERVERS_FAULT
     return Failed(code or REFUSED, message, retryable, status=status, request_id=request_id)
+
+
+def _read(body: bytes) -> tuple[str, str, str]:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", "", ""
+    if not isinstance(told, dict):
+        return "", "", ""
+    code, message, request_id = (told.get(name) for name in ("code", "message", "request_id"))
+    return _line(code, 80), _line(message, 200), _line(request_id, 80)
+
+
+def _line(value: object, longest: int) -> str:
+    """What a stranger says, fit for a log: one line, printable, not too long."""
+    if not isinstance(value, str):
+        return ""
+    return "".join(character if character.isprintable() else " " for character in value[:longest])
 
 
 def to_error(failure: Failed) -> SynthesisError:
