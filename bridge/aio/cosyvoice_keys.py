@@ -1,10 +1,12 @@
 """The key that connections are opened with: a permanent one, or what a provider gives anew."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from bridge.aio.cosyvoice_connection import Address, DialError
+from bridge.cosyvoice.failures import REFUSED, TIMEOUT
 from bridge.cosyvoice.task import Failed
 from bridge.errors import SynthesisError
 
@@ -44,7 +46,11 @@ class Keys:
         if isinstance(self._source, str):
             return replace(of, api_key=self._source)
         try:
-            return replace(of, api_key=await self._source())
+            async with asyncio.timeout(of.open_timeout_s):
+                return replace(of, api_key=await self._source())
+        except TimeoutError:
+            message = f"what is to give the key gave none within {of.open_timeout_s:g} s"
+            raise DialError(Failed(TIMEOUT, message, retryable=True, stage="handshake")) from None
         except SynthesisError as error:
             failure = Failed(
                 error.code, error.message, error.retryable, error.status, error.request_id, error.stage
@@ -52,7 +58,7 @@ class Keys:
             raise DialError(failure) from None
         except Exception as error:
             message = f"no temporary token: {type(error).__name__}: {error}"
-            raise DialError(Failed("Refused", message, retryable=True)) from error
+            raise DialError(Failed(REFUSED, message, retryable=True)) from error
 
     async def after(self, refused: Address, error: DialError) -> Address:
         """The same address with another key, where a temporary one was refused.

@@ -9,7 +9,7 @@ from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.cosyvoice.task import ClientPatience
-from bridge.errors import SynthesisError
+from bridge.errors import InvalidRequestError, SynthesisError, SynthesisTimeoutError, ThrottledError
 from bridge.ports import Synthesizer, Voice
 from tests.aio.cosyvoice_clients import FORMAT, VOICE, heard_from, pool, say
 from tests.aio.cosyvoice_fake import Behaviour, FakeService, eventually, pcm_of, running, steady
@@ -364,3 +364,59 @@ async def test_who_cancels_before_there_is_a_connection_takes_none() -> None:
         assert await heard_from(speech) == b""
         await eventually(lambda: tts.idle == 1)
         assert service.tasks == []
+
+
+async def test_no_more_connections_are_opened_than_there_may_be() -> None:
+    behaviour = Behaviour(hold=asyncio.Event())
+    async with running(behaviour) as service, pool(service, max_connections=3) as tts:
+        speeches = [tts.speak(VOICE, FORMAT) for _ in range(8)]
+        await eventually(lambda: tts.busy == 3)
+        assert behaviour.hold is not None
+        behaviour.hold.set()
+        for number, speech in enumerate(speeches):
+            await speech.send_text(f"Number {number}.")
+            await speech.finish()
+
+        sounds = await asyncio.gather(*(heard_from(speech) for speech in speeches))
+
+        assert sounds == [pcm_of(f"Number {number}.", 8000) for number in range(8)]
+        assert service.connections == 3
+
+
+async def test_who_waits_too_long_for_a_connection_is_told_how_many_there_may_be() -> None:
+    patience = ClientPatience(connection_ns=30 * MS)
+    behaviour = Behaviour(hold=asyncio.Event())
+    async with running(behaviour) as service, pool(service, max_connections=1, patience=patience) as tts:
+        first = tts.speak(VOICE, FORMAT)
+        second = tts.speak(VOICE, FORMAT)
+
+        with pytest.raises(SynthesisTimeoutError, match="raise max_connections") as caught:
+            await heard_from(second)
+
+        assert (caught.value.stage, caught.value.retryable) == ("connection", True)
+        await first.cancel()
+        await eventually(lambda: tts.idle == 1)
+
+
+async def test_who_comes_when_too_many_wait_is_turned_away_at_once() -> None:
+    behaviour = Behaviour(hold_handshake=asyncio.Event())
+    async with running(behaviour) as service, pool(service, max_connections=1, most_waiting=2) as tts:
+        waiting = [tts.speak(VOICE, FORMAT) for _ in range(2)]
+
+        with pytest.raises(ThrottledError, match=r"Busy: .* 2 utterances wait for one") as caught:
+            await heard_from(tts.speak(VOICE, FORMAT))
+
+        assert caught.value.retryable
+        assert tts.counters["turned_away"] == 1
+        for speech in waiting:
+            await speech.cancel()
+        assert behaviour.hold_handshake is not None
+        behaviour.hold_handshake.set()
+
+
+async def test_a_wrong_parameter_is_refused_before_anything_is_sent() -> None:
+    async with running() as service, pool(service, parameters={"volume": 500}) as tts:
+        with pytest.raises(InvalidRequestError, match="'volume'"):
+            tts.speak(VOICE, FORMAT)
+
+        assert tts.busy == 0

@@ -54,3 +54,59 @@ async def test_a_source_that_fails_says_so_to_the_reader() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await script.more(4)
+
+
+async def test_a_source_that_is_not_async_is_read_too() -> None:
+    script = Script(["one ", "two"])
+
+    assert await script.whole() == "one two"
+    assert script.is_complete
+
+
+async def test_a_source_without_end_is_read_no_further_than_it_is_needed() -> None:
+    pulled = 0
+
+    async def endless() -> AsyncIterator[str]:
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield "0123456789"
+
+    script = Script(endless(), ahead=100)
+    await script.more(0)
+    await turns()
+    assert pulled == 11
+
+    await script.more(50)
+    await turns()
+
+    assert pulled == 16
+    await script.close()
+
+
+async def test_a_whole_text_is_read_to_its_end_however_long() -> None:
+    script = Script(iter(["x" * 50] * 100), ahead=100)
+
+    assert len(await script.whole()) == 5000
+    assert script.text == await script.whole()
+
+
+async def test_the_characters_before_a_place_are_known() -> None:
+    script = Script("0123456789")
+
+    assert script.last(5, count=3) == "234"
+    assert script.last(2) == "01"
+    assert script.last(0) == ""
+
+
+async def test_characters_of_any_kind_and_line_ends_stay_what_they_are() -> None:
+    text = "a\r\n你\ud800\U0001f600b"
+    script = Script([text, "c"])
+
+    assert await script.whole() == text + "c"
+    assert await script.more(3) == (text + "c")[3:]
+
+
+async def turns() -> None:
+    for _ in range(100):
+        await asyncio.sleep(0)  # one turn of the loop

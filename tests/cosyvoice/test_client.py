@@ -6,6 +6,7 @@ from bridge.cosyvoice.client import ClientTask
 from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.client_steps import ClientState, Ended, Failed, Freed, Sound
 from bridge.cosyvoice.message import (
+    SENTENCE_BEGIN,
     SENTENCE_END,
     ContinueTask,
     Event,
@@ -18,7 +19,7 @@ from bridge.cosyvoice.message import (
     Word,
 )
 from bridge.errors import LocalProtocolError
-from bridge.ports import WordTime
+from bridge.ports import SentenceMark, WordTime
 from tests.fakes import MS
 
 S = 1000 * MS
@@ -281,6 +282,154 @@ def test_a_long_text_goes_in_messages_the_service_accepts() -> None:
 
     outputs = task.drain()
     assert [len(out.text) for out in outputs if isinstance(out, ContinueTask)] == [10_000, 10_000, 5_000]
+
+
+def test_a_long_text_is_cut_between_sentences() -> None:
+    task = running()
+    sentence = "All work and no play makes Jack a dull boy. "
+
+    task.send_text(sentence * 500, now_ns=0)
+
+    texts = [out.text for out in task.drain() if isinstance(out, ContinueTask)]
+    assert [len(text) <= 20_000 for text in texts] == [True, True]
+    assert texts[0].endswith("boy. ")
+
+
+SSML = RunTask("t", "cosyvoice-v3-flash", {"voice": "longanyang", "enable_ssml": True})
+
+
+def running_ssml() -> ClientTask:
+    task = ClientTask(SSML, rate=8000)
+    task.bind(now_ns=0)
+    task.receive(TaskStarted("t"), now_ns=0)
+    task.drain()
+    return task
+
+
+def test_ssml_goes_in_one_message_whatever_pieces_it_comes_in() -> None:
+    task = running_ssml()
+    task.send_text("<speak>Hello", now_ns=0)
+    task.send_text(" there.</speak>", now_ns=0)
+    assert task.drain() == []
+
+    task.finish(now_ns=0)
+
+    assert task.drain() == [ContinueTask("t", "<speak>Hello there.</speak>"), FinishTask("t")]
+
+
+def test_ssml_whose_end_does_not_come_is_spoken_as_far_as_it_came() -> None:
+    task = running_ssml()
+    task.send_text("<speak>Hello</speak>", now_ns=0)
+
+    task.handle_timeout(now_ns=20 * S)
+
+    assert task.drain() == [ContinueTask("t", "<speak>Hello</speak>"), FinishTask("t")]
+
+
+def test_ssml_that_is_too_long_for_a_message_is_refused_before_it_is_sent() -> None:
+    task = running_ssml()
+    task.send_text("<speak>" + "你" * 10_001 + "</speak>", now_ns=0)
+
+    task.finish(now_ns=0)
+
+    message = "SSML goes in one message of 20000 characters at most, not 20002"
+    failure = Failed("InvalidParameter", message, retryable=False)
+    assert task.drain() == [failure, FinishTask("t", cancel=True)]
+    assert task.failure == failure
+
+
+def test_sound_in_another_format_is_handed_on_as_it_comes() -> None:
+    task = ClientTask(RUN, rate=0)
+    task.bind(now_ns=0)
+    task.receive(TaskStarted("t"), now_ns=0)
+    task.drain()
+
+    task.receive(b"ID3", now_ns=0)
+
+    assert task.drain() == [Sound(b"ID3")]
+
+
+def test_a_service_without_a_first_sound_is_given_up() -> None:
+    task = running()
+    task.send_text("Hello there", now_ns=0)
+    task.handle_timeout(now_ns=11 * S)
+    task.send_text(". Hi", now_ns=11 * S)
+    assert task.deadline_ns == 21 * S
+    task.drain()
+
+    task.handle_timeout(now_ns=21 * S)
+
+    message = "no first sound within 10 s of the text"
+    assert task.drain() == [
+        Failed("Timeout", message, retryable=True, stage="first-sound"),
+        Freed(reusable=False),
+    ]
+
+
+def test_a_service_that_stops_in_mid_sentence_is_given_up_while_text_is_still_being_written() -> None:
+    task = running()
+    task.send_text("Hello there. Hi", now_ns=0)
+    task.receive(ResultGenerated("t", SENTENCE_BEGIN, 0, (), "Hello there. "), now_ns=1 * S)
+    task.receive(b"\x01\x02", now_ns=2 * S)
+    task.send_text(" Bob", now_ns=11 * S)
+    task.drain()
+
+    task.handle_timeout(now_ns=12 * S)
+
+    assert task.drain() == [
+        Failed("Timeout", "no sound for 10 s", retryable=True, stage="sound"),
+        Freed(reusable=False),
+    ]
+
+
+def test_a_service_that_is_held_back_owes_nothing() -> None:
+    task = finishing()
+    task.receive(b"\x01\x02", now_ns=0)
+    task.held_back()
+    assert task.deadline_ns is None
+
+    task.resumed(now_ns=50 * S)
+
+    assert task.deadline_ns == 60 * S
+
+
+def test_a_task_may_be_given_so_long_and_no_longer() -> None:
+    task = ClientTask(RUN, rate=8000, patience=ClientPatience(task_ns=3 * S))
+    task.bind(now_ns=1 * S)
+    task.receive(TaskStarted("t"), now_ns=1 * S)
+    task.drain()
+
+    task.handle_timeout(now_ns=4 * S)
+
+    message = "the task took longer than 3 s"
+    assert task.drain() == [
+        Failed("Timeout", message, retryable=False, stage="task"),
+        Freed(reusable=False),
+    ]
+
+
+def test_who_waits_for_a_connection_in_use_by_others_does_not_wait_for_ever() -> None:
+    task = waiting()
+    assert task.deadline_ns is None
+    task.queue(now_ns=0)
+
+    task.handle_timeout(now_ns=10 * S)
+
+    message = "no connection became free within 10 s: raise max_connections, or ask for less"
+    assert task.drain() == [Failed("Timeout", message, retryable=True, stage="connection")]
+
+
+def test_what_the_service_has_ahead_is_known_until_the_task_is_over() -> None:
+    task = running()
+    task.send_text("Hello. Hi.", now_ns=0)
+    assert task.ahead == 10
+    assert task.sentence is None
+    task.receive(ResultGenerated("t", SENTENCE_BEGIN, 0, (), "Hello. "), now_ns=0)
+    assert task.sentence == SentenceMark(0, 0)
+
+    task.cancel(now_ns=0)
+
+    assert task.ahead == 0
 
 
 def test_what_belongs_to_others_is_counted_and_dropped() -> None:

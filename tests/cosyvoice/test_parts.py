@@ -1,0 +1,157 @@
+from collections.abc import AsyncIterator
+
+from bridge.cosyvoice.parts import Parts
+from bridge.ports import SentenceMark, Speech, WordTime
+
+RATE = 1000
+"""One sample is one millisecond."""
+
+
+class Known:
+    """A task of which the test says what is known."""
+
+    def __init__(self, *words: WordTime, sentence: SentenceMark | None = None) -> None:
+        self.words = list(words)
+        self.sentence = sentence
+        self.task_id = "task"
+        self.bound_ns = 0
+
+    async def send_text(self, text: str) -> None: ...
+    async def finish(self) -> None: ...
+    def audio(self) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+    async def cancel(self) -> int:
+        return 0
+
+
+def begun(parts: Parts, speech: Speech, sent: int, samples: int) -> None:
+    """A task that was given so many characters and of which so many samples have come."""
+    parts.begin(speech).sent = sent
+    parts.hand_on(bytes(2 * samples))
+
+
+ONE = WordTime("one", 0, 3, 0, 100)
+TWO = WordTime("two", 4, 7, 100, 200)
+
+
+def test_a_task_that_ends_well_is_followed_by_what_comes_next() -> None:
+    parts = Parts(RATE)
+    begun(parts, Known(ONE, TWO), 8, 250)
+
+    parts.end()
+    begun(parts, Known(WordTime("three", 0, 5, 0, 90)), 5, 90)
+
+    assert (parts.offset, parts.position) == (8, 340)
+    assert parts.words == [ONE, TWO, WordTime("three", 8, 13, 250, 340)]
+    assert parts.words_from(1) == [TWO, WordTime("three", 8, 13, 250, 340)]
+    assert parts.words_from(2) == [WordTime("three", 8, 13, 250, 340)]
+    assert parts.words_from(3) == []
+
+
+def test_a_word_that_had_begun_is_said_again_where_word_times_tell() -> None:
+    parts = Parts(RATE)
+    begun(parts, Known(ONE, TWO), 7, 150)
+
+    assert parts.break_off("one two")
+
+    assert parts.offset == 4
+    assert parts.words == [ONE]
+    assert parts.begin(Known()).skip == 0
+
+
+def test_a_sentence_without_word_times_is_asked_for_again_and_what_was_received_is_left_out() -> None:
+    parts = Parts(RATE)
+    text = "one. two three"
+    begun(parts, Known(ONE, sentence=SentenceMark(5, 120)), len(text), 150)
+
+    assert parts.break_off(text)
+    part = parts.begin(Known(WordTime("two", 0, 3, 0, 80)))
+    out = [parts.hand_on(bytes([n]) * 40) for n in range(3)]
+
+    assert parts.offset == 5
+    assert out == [bytes([0]) * 0, bytes([1]) * 20, bytes([2]) * 40]
+    assert parts.position == 150 + 30
+    # Its words are where its sentence began, not where its own sound was handed on.
+    assert parts.words == [ONE, WordTime("two", 5, 8, 120, 200)]
+    assert part.origin == 120
+
+
+def test_a_repetition_that_breaks_before_there_is_anything_new_is_repeated_as_it_was() -> None:
+    parts = Parts(RATE)
+    begun(parts, Known(sentence=SentenceMark(0, 0)), 7, 150)
+    parts.break_off("one two")
+    begun(parts, Known(sentence=SentenceMark(0, 0)), 7, 100)
+
+    assert parts.break_off("one two")
+
+    assert parts.offset == 0
+    assert parts.begin(Known()).skip == 150
+
+
+def test_a_task_that_gave_nothing_is_repeated_from_its_start() -> None:
+    parts = Parts(RATE)
+    begun(parts, Known(ONE), 4, 100)
+    parts.end()
+    begun(parts, Known(), 3, 0)
+
+    assert parts.break_off("one two")
+
+    assert (parts.offset, parts.position) == (4, 100)
+    assert parts.begin(Known()).skip == 0
+
+
+def test_where_nothing_is_known_the_characters_say() -> None:
+    parts = Parts(RATE)
+    text = "one two three four five six seven eight nine ten eleven twelve thirteen"
+    begun(parts, Known(), len(text), 2000)
+
+    assert parts.break_off(text)
+
+    # About 14 letters a second.
+    assert text[parts.offset :].startswith("seven")
+
+
+def test_a_sentence_that_has_not_sounded_yet_is_no_place_to_go_on_from() -> None:
+    parts = Parts(RATE)
+    begun(parts, Known(sentence=SentenceMark(8, 500)), 12, 100)
+
+    assert parts.break_off("one two. six")
+
+    assert parts.offset < 8
+
+
+def test_ssml_is_repeated_as_a_whole() -> None:
+    parts = Parts(RATE, is_whole=True)
+    text = "<speak>one two</speak>"
+    begun(parts, Known(ONE, sentence=SentenceMark(3, 100)), len(text), 150)
+
+    assert parts.break_off(text)
+
+    assert parts.offset == 0
+    assert parts.begin(Known()).skip == 150
+
+
+def test_sound_that_cannot_be_counted_goes_on_only_where_none_was_received() -> None:
+    parts = Parts(0)
+    parts.begin(Known()).sent = 7
+
+    assert parts.break_off("one two")
+    assert parts.offset == 0
+    parts.begin(Known()).sent = 7
+    assert parts.hand_on(b"mp3") == b"mp3"
+    assert not parts.break_off("one two")
+    assert parts.position == 3
+
+
+def test_words_of_a_later_task_follow_those_before_it_where_sound_cannot_be_counted() -> None:
+    parts = Parts(0)
+    parts.begin(Known(ONE)).sent = 4
+    parts.end()
+    parts.begin(Known(WordTime("two", 0, 3, 0, 80))).sent = 3
+
+    assert parts.words == [ONE, WordTime("two", 4, 7, 100, 180)]
+
+
+def test_a_sound_without_any_part_has_no_words() -> None:
+    assert Parts(RATE).words == []
