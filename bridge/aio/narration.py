@@ -149,24 +149,29 @@ class Narration:
 
     async def _feed(self, part: Part) -> None:
         """Hand the text over as it is written; end the task when the source pauses, ends or fails."""
-        telling = self._telling
         try:
-            while text := await self._script.more(part.text_offset + part.sent, timeout_s=telling.pause_s):
-                if not self._has_text:
-                    self._has_text = True
-                    telling.note_text(telling.clock.now_ns())
-                piece = text if telling.is_ssml else self._piece(part, text)
-                if not piece:
-                    break
-                await part.speech.send_text(piece)
-                part.sent += len(piece)
-                part.counted += count_characters(piece)
+            await self._hand_over(part)
         except TimeoutError:
             pass  # the next task takes what the source may still say
         except SynthesisError:
             pass  # the sound ends with it, or the task has ended and the next takes this text
-        finally:
+        except Exception:
             await part.speech.finish()
+            raise
+        await part.speech.finish()
+
+    async def _hand_over(self, part: Part) -> None:
+        telling = self._telling
+        while text := await self._script.more(part.text_offset + part.sent, timeout_s=telling.pause_s):
+            if not self._has_text:
+                self._has_text = True
+                telling.note_text(telling.clock.now_ns())
+            piece = text if telling.is_ssml else self._piece(part, text)
+            if not piece:
+                break
+            await part.speech.send_text(piece)
+            part.sent += len(piece)
+            part.counted += count_characters(piece)
 
     def _piece(self, part: Part, text: str) -> str:
         """The beginning of `text` that goes to this task; empty when the task has all that it may have."""

@@ -58,7 +58,7 @@ class Script:
             if self._reader is None:
                 return ""
             if self._reader.done():
-                self._reader.result()
+                self._check()
                 break
             await self._change(timeout_s)
         return self._after(offset)
@@ -77,8 +77,7 @@ class Script:
         while not self.is_complete:
             self._take(self._length)
             await self._change(None)
-        if self._reader is not None:
-            self._reader.result()
+        self._check()
         return self.text
 
     async def close(self) -> None:
@@ -86,6 +85,11 @@ class Script:
         if self._reader is not None and not self._reader.done():
             self._reader.cancel()
             await asyncio.wait({self._reader})
+
+    def _check(self) -> None:
+        """Raise what the source raised; one that was closed has ended."""
+        if self._reader is not None and not self._reader.cancelled():
+            self._reader.result()
 
     def _take(self, offset: int) -> None:
         if offset > self._taken:

@@ -107,6 +107,22 @@ async def test_characters_of_any_kind_and_line_ends_stay_what_they_are() -> None
     assert await script.more(3) == (text + "c")[3:]
 
 
+async def test_a_source_that_was_closed_has_ended() -> None:
+    async def forever() -> AsyncIterator[str]:
+        yield "well"
+        await asyncio.Event().wait()
+
+    script = Script(forever())
+    await script.more(0)
+    waiting = asyncio.create_task(script.more(4))
+    await turns()
+
+    await script.close()
+
+    assert await waiting == ""
+    assert await script.whole() == "well"
+
+
 async def turns() -> None:
     for _ in range(100):
         await asyncio.sleep(0)  # one turn of the loop
