@@ -123,6 +123,10 @@ class CosyVoice:
     def stream(
         self, text: Text, *, words: Literal[True], **parameters: Unpack[Parameters]
     ) -> "SpeechStream[SpeechChunk | WordTime]": ...
+    @overload
+    def stream(
+        self, text: Text, *, words: bool, **parameters: Unpack[Parameters]
+    ) -> "SpeechStream[SpeechChunk] | SpeechStream[SpeechChunk | WordTime]": ...
     def stream(
         self, text: Text, *, words: bool = False, **parameters: Unpack[Parameters]
     ) -> "SpeechStream[SpeechChunk] | SpeechStream[SpeechChunk | WordTime]":

@@ -70,6 +70,11 @@ class PooledSpeech:
         return self._task.words
 
     @property
+    def was_silent(self) -> bool:
+        """Whether the task was ended because its text paused."""
+        return self._task.was_silent
+
+    @property
     def sentence(self) -> SentenceMark | None:
         return self._task.sentence
 

@@ -7,9 +7,11 @@ from contextlib import aclosing
 import pytest
 
 from bridge.aio.cosyvoice_pool import CosyVoicePool
+from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.aio.narration import Narration, Telling
 from bridge.aio.script import Script, Text
 from bridge.clock import SystemClock
+from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.request import VoiceRequest
 from bridge.errors import ConnectionLostError, SynthesisError
 from bridge.ports import Speech, WordTime
@@ -304,6 +306,32 @@ async def test_a_source_that_fails_is_told_behind_what_it_gave_before() -> None:
             await listen(narration, received)
 
         assert b"".join(received) == pcm_of("Half a ", RATE)
+
+
+async def test_a_listener_that_pauses_for_long_loses_nothing() -> None:
+    text = "One sentence of some length. " * 40
+    patience = ClientPatience(silence_ns=50_000_000)
+    async with (
+        running(Behaviour(frame_bytes=3200)) as service,
+        pool(service, patience=patience, buffer_ms=200, most_ahead=60) as tts,
+    ):
+        narration = narrating(tts, text)
+        audio = narration.audio()
+        received = [await anext(audio)]
+        # Held back by the listener, the service has text enough and gets no more: its task is ended.
+        await eventually(lambda: has_paused(narration))
+
+        async for data in audio:
+            received.append(data)  # noqa: PERF401  an async comprehension cannot go on where anext stopped
+
+        assert b"".join(received) == pcm_of(text, RATE)
+        assert len(service.tasks) > 1
+
+
+def has_paused(narration: Narration) -> bool:
+    speech = narration.parts.all[0].speech
+    assert isinstance(speech, PooledSpeech)
+    return speech.was_silent
 
 
 async def test_a_refusal_is_told_at_once() -> None:

@@ -1,5 +1,8 @@
 from collections.abc import AsyncIterator
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bridge.cosyvoice.parts import Parts
 from bridge.ports import SentenceMark, Speech, WordTime
 
@@ -155,3 +158,53 @@ def test_words_of_a_later_task_follow_those_before_it_where_sound_cannot_be_coun
 
 def test_a_sound_without_any_part_has_no_words() -> None:
     assert Parts(RATE).words == []
+
+
+SENTENCES = st.lists(
+    st.lists(st.sampled_from(["a", "be", "cat", "deer"]), min_size=1, max_size=4).map(
+        lambda words: " ".join(words) + ". "
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def spoken(text: str) -> bytes:
+    """Ten samples for a character; each tells which it is."""
+    return b"".join(ord(character).to_bytes(2, "little") * 10 for character in text)
+
+
+def broken_off(sentences: list[str], samples: int) -> Known:
+    """What is known of a task that spoke these sentences and broke after so many samples; no word times."""
+    begin = 0
+    for sentence in sentences:
+        if (begin + len(sentence)) * 10 > samples:
+            break
+        begin += len(sentence)
+    return Known(sentence=SentenceMark(begin, begin * 10))
+
+
+@given(SENTENCES, st.lists(st.integers(0, 400), max_size=6))
+def test_however_often_it_breaks_the_sound_is_that_of_one_task(
+    sentences: list[str], breaks: list[int]
+) -> None:
+    text = "".join(sentences)
+    parts = Parts(RATE)
+    out = b""
+    for wanted in breaks:
+        rest = text[parts.offset :]
+        samples = min(wanted, 10 * len(rest))
+        begun = [_begins(sentences, number) >= parts.offset for number in range(len(sentences))]
+        left = [sentence for sentence, is_left in zip(sentences, begun, strict=True) if is_left]
+        parts.begin(broken_off(left, samples)).sent = len(rest)
+        out += parts.hand_on(spoken(rest)[: 2 * samples])
+        assert parts.break_off(text)
+    rest = text[parts.offset :]
+    parts.begin(Known()).sent = len(rest)
+    out += parts.hand_on(spoken(rest))
+
+    assert out == spoken(text)
+
+
+def _begins(sentences: list[str], number: int) -> int:
+    return sum(len(sentence) for sentence in sentences[:number])
