@@ -54,6 +54,7 @@ class PooledSpeech:
         self._news = asyncio.Event()
         self._progress = asyncio.Event()
         self._is_over = False
+        self._has_sounded = False
         self._was_cancelled = False
 
     @property
@@ -132,7 +133,8 @@ class PooledSpeech:
     def receive(self, item: Event | bytes) -> None:
         """Take what the connection brought."""
         self._task.receive(item, now_ns=self._clock.now_ns())
-        self._settle()
+        # Sound only moves deadlines back, but for the first, which ends one wait and begins another.
+        self._settle(keeps_timer=self._has_sounded and type(item) is bytes)
 
     def lost(self, failure: Failed) -> None:
         """The connection is gone, or none could be opened."""
@@ -148,10 +150,11 @@ class PooledSpeech:
             self._arm()
         return data
 
-    def _settle(self) -> None:
+    def _settle(self, *, keeps_timer: bool = False) -> None:
         for output in self._task.drain():
             match output:
                 case Sound():
+                    self._has_sounded = True
                     self._keep(output.data)
                 case Ended() | Failed():
                     self._is_over = True
@@ -161,6 +164,8 @@ class PooledSpeech:
                 case _:
                     if self._connection is not None:
                         self._connection.write(encode_action(output))
+        if keeps_timer and self._timer is not None:
+            return
         self._progress.set()
         self._arm()
 

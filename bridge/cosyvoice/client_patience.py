@@ -116,25 +116,37 @@ class Waits:
             "first-sound": patience.first_sound_ns,
             "sound": patience.stall_ns,
             "task": patience.task_ns or 0,
-            "cancel": patience.cancel_ns,
         }[stage]
 
     def due(self, state: ClientState, *, is_in_sentence: bool) -> tuple[int, str] | None:
-        """The wait that ends first, and when."""
-        since: dict[str, int] = {}
-        if state is ClientState.WAITING and self.queued_ns is not None:
-            since["connection"] = self.queued_ns
-        elif state is ClientState.STARTING:
-            since["start"] = self.since_ns
-        elif state is ClientState.CANCELLING:
-            since["cancel"] = self.since_ns
-        elif state is ClientState.RUNNING:
-            since["text"] = self.since_ns
-        if state in (ClientState.RUNNING, ClientState.FINISHING) and not self.is_held:
-            if not self._has_sounded and self._owed_ns is not None:
-                since["first-sound"] = max(self._owed_ns, self._served_ns)
-            elif is_in_sentence or state is ClientState.FINISHING:
-                since["sound"] = self._served_ns
+        """When the wait that ends first ends, and which it is."""
+        due = self._due_of_state(state)
+        owed = None if self.is_held else self._due_of_sound(state, is_in_sentence=is_in_sentence)
+        if owed is not None and (due is None or owed < due):
+            due = owed
         if self.patience.task_ns is not None and state in _AT_WORK:
-            since["task"] = self.bound_ns
-        return min(((at + self.length_ns(stage), stage) for stage, at in since.items()), default=None)
+            whole = (self.bound_ns + self.patience.task_ns, "task")
+            due = whole if due is None else min(due, whole)
+        return due
+
+    def _due_of_state(self, state: ClientState) -> tuple[int, str] | None:
+        patience = self.patience
+        if state is ClientState.RUNNING:
+            return self.since_ns + patience.silence_ns, "text"
+        if state is ClientState.STARTING:
+            return self.since_ns + patience.started_ns, "start"
+        if state is ClientState.CANCELLING:
+            return self.since_ns + patience.cancel_ns, "cancel"
+        if state is ClientState.WAITING and self.queued_ns is not None:
+            return self.queued_ns + patience.connection_ns, "connection"
+        return None
+
+    def _due_of_sound(self, state: ClientState, *, is_in_sentence: bool) -> tuple[int, str] | None:
+        is_finishing = state is ClientState.FINISHING
+        if not is_finishing and state is not ClientState.RUNNING:
+            return None
+        if not self._has_sounded and self._owed_ns is not None:
+            return max(self._owed_ns, self._served_ns) + self.patience.first_sound_ns, "first-sound"
+        if is_finishing or is_in_sentence:
+            return self._served_ns + self.patience.stall_ns, "sound"
+        return None
