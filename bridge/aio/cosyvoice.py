@@ -162,6 +162,7 @@ class CosyVoice:
             request.counted_rate,
             pauses_s=self._retry_pauses_s,
             pause_s=self._deadlines.text_pause_s,
+            has_words=request.word_timestamp_enabled,
             is_ssml=request.is_ssml,
             is_wav=request.is_wav,
         )

@@ -46,6 +46,8 @@ class Telling:
     """A text that pauses for longer ends its task: after 23 s the service would fail it (§1.7)."""
     task_characters: int = TASK_CHARACTERS
     """Counted characters that one task takes."""
+    has_words: bool = True
+    """Whether the tasks were asked for word times."""
     is_ssml: bool = False
     """Whether texts are SSML, which goes to one task as a whole."""
     is_wav: bool = False
@@ -61,7 +63,7 @@ class Narration:
     """
 
     def __init__(self, script: Script, telling: Telling) -> None:
-        self.parts: Parts = Parts(telling.rate, is_whole=telling.is_ssml)
+        self.parts: Parts = Parts(telling.rate, is_whole=telling.is_ssml, has_words=telling.has_words)
         self._script = script
         self._telling = telling
         self._has_text = False
@@ -98,7 +100,8 @@ class Narration:
                     async with aclosing(self._sound_of(part)) as sound:
                         async for data in sound:
                             yield data
-                    self.parts.end()
+                    if rest := self.parts.end():
+                        yield rest
                 except SynthesisError as error:
                     has_progress = self.parts.position > part.begin
                     if not self.parts.break_off(self._script.text):

@@ -4,17 +4,23 @@ Positions are samples of the utterance from its first. A task that broke is foll
 
 * behind the last whole word that was received, where word times tell where that is: a word that had begun
   to sound is said again from its start;
-* else at the start of the sentence that broke: the service makes the same sound of the same text, so as
-  much of it as was received is left out of the repetition, and what was said is not said again;
+* else at the start of the sentence that broke: it is spoken again, and as much of it as was received is left
+  out. Where the repetition is the same sound, sample by sample, that is exact; where it is not, it goes on
+  at the word that sounds at that place, as the repetition's own word times tell, or else at that place;
 * else, for a service that tells neither words nor sentences, where the number of characters says.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.ports import Speech, WordTime
 from bridge.speech.heard import heard
 
 __all__ = ["Part", "Parts"]
+
+_TAIL_S = 0.25
+"""The last sound before a break; found again at the same place, the repetition is the same."""
+_LONGEST_S = 3
+"""Sound of a repetition that is held, for want of word times, before it goes on without."""
 
 
 @dataclass(slots=True)
@@ -27,7 +33,7 @@ class Part:
     origin: int
     """Where its first sample belongs in the whole sound."""
     skip: int
-    """Samples that are still to be left out, for they were handed on before."""
+    """Samples that are to be left out, for they were handed on before."""
     begin: int
     """What had been handed on when it began."""
     sent: int = 0
@@ -36,6 +42,10 @@ class Part:
     """The same, as the service counts them."""
     spoken: int | None = None
     """How many of its characters count; None while it is not over."""
+    held: bytearray = field(default_factory=bytearray)
+    """What came of a repetition of which it is not known yet where it goes on."""
+    is_joined: bool = False
+    """Whether that is known."""
 
 
 class Parts:
@@ -44,9 +54,10 @@ class Parts:
     Args:
         rate: Sampling frequency of the sound, in Hz; 0 for sound that cannot be counted.
         is_whole: Whether the text must go to one task as a whole, as SSML does.
+        has_words: Whether the tasks were asked for word times.
     """
 
-    def __init__(self, rate: int, *, is_whole: bool = False) -> None:
+    def __init__(self, rate: int, *, is_whole: bool = False, has_words: bool = True) -> None:
         self.position: int = 0
         """Samples handed on so far; bytes where samples cannot be counted."""
         self.offset: int = 0
@@ -54,6 +65,8 @@ class Parts:
         self.all: list[Part] = []
         self._rate = rate
         self._is_whole = is_whole
+        self._has_words = has_words
+        self._tail = b""
         self._origin = 0
         self._settled: list[WordTime] = []
 
@@ -73,23 +86,29 @@ class Parts:
     def begin(self, speech: Speech) -> Part:
         """Let `speech` go on where the part before it ended."""
         part = Part(speech, self.offset, self._origin, self.position - self._origin, self.position)
+        part.is_joined = not part.skip
         self.all.append(part)
         return part
 
     def hand_on(self, data: bytes) -> bytes:
-        """Count sound of the present part; return what of it was not handed on before."""
+        """Count sound of the present part; return what is to be handed on of it, and of what was held."""
         if not self._rate:
             self.position += len(data)
             return data
         part = self.all[-1]
-        left_out = min(part.skip, len(data) // 2)
-        part.skip -= left_out
-        self.position += len(data) // 2 - left_out
-        return data[2 * left_out :] if left_out else data
+        if not part.is_joined:
+            part.held += data
+            cut = self._cut(part)
+            return self._join(part, cut) if cut is not None else b""
+        self._count(data)
+        return data
 
-    def end(self) -> None:
-        """The present part has spoken all that it was given."""
-        self._settle(self.all[-1].sent, self.position)
+    def end(self) -> bytes:
+        """The present part has spoken all that it was given; return what is still to be handed on of it."""
+        part = self.all[-1]
+        rest = self._join(part, part.skip) if self._rate and not part.is_joined else b""
+        self._settle(part.sent, self.position)
+        return rest
 
     def break_off(self, text: str) -> bool:
         """The present part failed: decide where the next goes on.
@@ -101,11 +120,11 @@ class Parts:
             False if its sound cannot be continued, for want of a way to count it.
         """
         part = self.all[-1]
-        received = self.position - part.origin - part.skip
+        received = self.position - part.origin
         if not self._rate:
             self._settle(0, self.position)
             return self.position == part.begin
-        if self._is_whole or part.skip or not received:
+        if self._is_whole or not part.is_joined or not received:
             self._settle(0, part.origin)
             return True
         text = text[part.text_offset : part.text_offset + part.sent]
@@ -117,6 +136,35 @@ class Parts:
         else:
             self._settle(len(found.heard), self.position)
         return True
+
+    def _cut(self, part: Part) -> int | None:
+        """Where a repetition goes on, in its own samples; None while that is not known."""
+        received = len(part.held) // 2
+        if received < part.skip:
+            return None
+        end = 2 * part.skip
+        tail = self._tail[-end:]
+        if part.held[end - len(tail) : end] == tail or not self._has_words:
+            return part.skip
+        for word in part.speech.words:
+            if word.end_ms * self._rate > part.skip * 1000:
+                return min(part.skip, max(0, word.begin_ms) * self._rate // 1000)
+        mark = part.speech.sentence
+        has_passed = mark is not None and mark.begin_samples > part.skip
+        return part.skip if has_passed or received - part.skip > _LONGEST_S * self._rate else None
+
+    def _join(self, part: Part, cut: int) -> bytes:
+        joined = bytes(part.held[2 * cut :])
+        part.held.clear()
+        part.is_joined = True
+        part.origin = self.position - cut
+        self._count(joined)
+        return joined
+
+    def _count(self, data: bytes) -> None:
+        self.position += len(data) // 2
+        size = 2 * int(_TAIL_S * self._rate)
+        self._tail = data[-size:] if len(data) >= size else (self._tail + data)[-size:]
 
     def _settle(self, spoken: int, origin: int) -> None:
         part = self.all[-1]

@@ -63,21 +63,101 @@ def test_a_word_that_had_begun_is_said_again_where_word_times_tell() -> None:
     assert parts.begin(Known()).skip == 0
 
 
-def test_a_sentence_without_word_times_is_asked_for_again_and_what_was_received_is_left_out() -> None:
-    parts = Parts(RATE)
-    text = "one. two three"
-    begun(parts, Known(ONE, sentence=SentenceMark(5, 120)), len(text), 150)
-
-    assert parts.break_off(text)
-    part = parts.begin(Known(WordTime("two", 0, 3, 0, 80)))
-    out = [parts.hand_on(bytes([n]) * 40) for n in range(3)]
-
+def broken(*, has_words: bool = True) -> Parts:
+    """ "One." was heard, and of the next sentence, which began at 120, all before 150."""
+    parts = Parts(RATE, has_words=has_words)
+    begun(parts, Known(ONE, sentence=SentenceMark(5, 120)), len(TEXT), 0)
+    parts.hand_on(sound(150))
+    assert parts.break_off(TEXT)
     assert parts.offset == 5
-    assert out == [bytes([0]) * 0, bytes([1]) * 20, bytes([2]) * 40]
-    assert parts.position == 150 + 30
+    return parts
+
+
+TEXT = "one. two three"
+
+
+def sound(samples: int, *, start: int = 0) -> bytes:
+    """Each sample tells where it is."""
+    return b"".join(value.to_bytes(2, "little") for value in range(start, start + samples))
+
+
+def test_a_sentence_without_word_times_is_spoken_again_and_what_was_received_is_left_out() -> None:
+    parts = broken()
+
+    part = parts.begin(Known(WordTime("two", 0, 3, 0, 80)))
+    out = [parts.hand_on(sound(20, start=start)) for start in (120, 140, 160)]
+
+    assert out == [b"", sound(10, start=150), sound(20, start=160)]
+    assert parts.position == 180
     # Its words are where its sentence began, not where its own sound was handed on.
     assert parts.words == [ONE, WordTime("two", 5, 8, 120, 200)]
     assert part.origin == 120
+
+
+def test_a_repetition_that_sounds_otherwise_goes_on_at_the_word_that_was_broken() -> None:
+    parts = broken()
+    speech = Known()
+    part = parts.begin(speech)
+
+    assert parts.hand_on(sound(100)) == b""
+    speech.words += [WordTime("two", 0, 3, 0, 20), WordTime("three", 4, 9, 25, 90)]
+    assert parts.hand_on(sound(20, start=100)) == sound(95, start=25)
+
+    assert part.origin == 150 - 25
+    assert parts.words == [ONE, WordTime("two", 5, 8, 125, 145), WordTime("three", 9, 14, 150, 215)]
+
+
+def test_between_two_words_it_goes_on_in_the_pause() -> None:
+    parts = broken()
+    parts.begin(Known(WordTime("two", 0, 3, 0, 20), WordTime("three", 4, 9, 60, 90)))
+
+    assert parts.hand_on(sound(100)) == sound(70, start=30)
+
+
+def test_without_word_times_it_goes_on_at_the_place() -> None:
+    parts = broken(has_words=False)
+    parts.begin(Known())
+
+    assert parts.hand_on(sound(100)) == sound(70, start=30)
+
+
+def test_word_times_that_do_not_come_with_the_sentence_are_not_waited_for() -> None:
+    parts = broken()
+    speech = Known(sentence=SentenceMark(0, 0))
+    parts.begin(speech)
+    assert parts.hand_on(sound(100)) == b""
+
+    speech.sentence = SentenceMark(9, 100)
+
+    assert parts.hand_on(sound(20, start=100)) == sound(90, start=30)
+
+
+def test_word_times_are_waited_for_no_longer_than_three_seconds_of_sound() -> None:
+    parts = broken()
+    parts.begin(Known())
+    assert parts.hand_on(sound(3030)) == b""
+
+    assert parts.hand_on(sound(1, start=3030)) == sound(3001, start=30)
+
+
+def test_a_repetition_that_ends_before_its_word_times_is_handed_on_at_its_end() -> None:
+    parts = broken()
+    parts.begin(Known()).sent = 9
+    parts.hand_on(sound(100))
+
+    assert parts.end() == sound(70, start=30)
+
+    assert (parts.position, parts.offset) == (220, 14)
+
+
+def test_a_repetition_that_is_shorter_than_what_was_received_adds_nothing() -> None:
+    parts = broken()
+    parts.begin(Known()).sent = 9
+    parts.hand_on(sound(10))
+
+    assert parts.end() == b""
+
+    assert parts.position == 150
 
 
 def test_a_repetition_that_breaks_before_there_is_anything_new_is_repeated_as_it_was() -> None:
