@@ -66,6 +66,7 @@ class Narration:
         self.parts: Parts = Parts(telling.rate, is_whole=telling.is_ssml, has_words=telling.has_words)
         self._script = script
         self._telling = telling
+        self._first: Speech | None = None
         self._has_text = False
         self._is_cancelled = False
 
@@ -77,12 +78,12 @@ class Narration:
     @property
     def task_id(self) -> str:
         """Identifier of the latest task; empty before the first."""
-        return self.parts.all[-1].speech.task_id if self.parts.all else ""
+        return part.speech.task_id if (part := self.parts.latest) is not None else ""
 
     @property
     def bound_ns(self) -> int:
         """When the first task had an open connection; 0 while it has none."""
-        return self.parts.all[0].speech.bound_ns if self.parts.all else 0
+        return self._first.bound_ns if self._first is not None else 0
 
     async def audio(self) -> AsyncGenerator[bytes, None]:
         """Yield the sound; to be iterated once, and closed where it is left early.
@@ -115,7 +116,7 @@ class Narration:
     async def cancel(self) -> int | None:
         """Abandon the running task, if any, and begin no other; returns when that was written, in ns."""
         self._is_cancelled = True
-        return await self.parts.all[-1].speech.cancel() if self.parts.all else None
+        return await part.speech.cancel() if (part := self.parts.latest) is not None else None
 
     async def _has_more(self) -> bool:
         offset = self.parts.offset
@@ -124,14 +125,16 @@ class Narration:
         return bool(await self._script.more(offset))
 
     async def _begin(self) -> Part:
-        part = self.parts.begin(await self._telling.take_speech())
+        speech = await self._telling.take_speech()
+        self._first = self._first or speech
+        part = self.parts.begin(speech)
         if self._is_cancelled:
             await part.speech.cancel()
         return part
 
     async def _sound_of(self, part: Part) -> AsyncGenerator[bytes, None]:
         feeder = asyncio.create_task(self._feed(part), name="feed")
-        has_header = self._telling.is_wav and len(self.parts.all) > 1
+        has_header = self._telling.is_wav and self.parts.count > 1
         try:
             async for data in part.speech.audio():
                 handed_on = self.parts.hand_on(_without_header(data) if has_header else data)

@@ -12,6 +12,7 @@ Positions are samples of the utterance from its first. A task that broke is foll
 
 from dataclasses import dataclass, field
 
+from bridge.errors import LocalProtocolError
 from bridge.ports import Speech, WordTime
 from bridge.speech.heard import heard
 
@@ -62,7 +63,9 @@ class Parts:
         """Samples handed on so far; bytes where samples cannot be counted."""
         self.offset: int = 0
         """Where the text of the next part begins."""
-        self.all: list[Part] = []
+        self.count: int = 0
+        """Tasks begun so far; only the latest is kept."""
+        self.latest: Part | None = None
         self._rate = rate
         self._is_whole = is_whole
         self._has_words = has_words
@@ -78,16 +81,17 @@ class Parts:
     def words_from(self, index: int) -> list[WordTime]:
         """Word times without the first `index`."""
         settled = self._settled[index:]
-        if not self.all or self.all[-1].spoken is not None:
+        part = self.latest
+        if part is None or part.spoken is not None:
             return settled
-        part = self.all[-1]
         return settled + self._placed(part, part.speech.words[max(0, index - len(self._settled)) :])
 
     def begin(self, speech: Speech) -> Part:
         """Let `speech` go on where the part before it ended."""
         part = Part(speech, self.offset, self._origin, self.position - self._origin, self.position)
         part.is_joined = not part.skip
-        self.all.append(part)
+        self.latest = part
+        self.count += 1
         return part
 
     def hand_on(self, data: bytes) -> bytes:
@@ -95,7 +99,7 @@ class Parts:
         if not self._rate:
             self.position += len(data)
             return data
-        part = self.all[-1]
+        part = self._part
         if not part.is_joined:
             part.held += data
             cut = self._cut(part)
@@ -105,7 +109,7 @@ class Parts:
 
     def end(self) -> bytes:
         """The present part has spoken all that it was given; return what is still to be handed on of it."""
-        part = self.all[-1]
+        part = self._part
         rest = self._join(part, part.skip) if self._rate and not part.is_joined else b""
         self._settle(part.sent, self.position)
         return rest
@@ -119,7 +123,7 @@ class Parts:
         Returns:
             False if its sound cannot be continued, for want of a way to count it.
         """
-        part = self.all[-1]
+        part = self._part
         received = self.position - part.origin
         if not self._rate:
             self._settle(0, self.position)
@@ -136,6 +140,12 @@ class Parts:
         else:
             self._settle(len(found.heard), self.position)
         return True
+
+    @property
+    def _part(self) -> Part:
+        if self.latest is None:
+            raise LocalProtocolError("no task has been begun")
+        return self.latest
 
     def _cut(self, part: Part) -> int | None:
         """Where a repetition goes on, in its own samples; None while that is not known."""
@@ -167,7 +177,7 @@ class Parts:
         self._tail = data[-size:] if len(data) >= size else (self._tail + data)[-size:]
 
     def _settle(self, spoken: int, origin: int) -> None:
-        part = self.all[-1]
+        part = self._part
         part.spoken = spoken
         counting = [word for word in part.speech.words if word.end_index <= spoken]
         self._settled += self._placed(part, counting)

@@ -329,9 +329,10 @@ async def test_a_listener_that_pauses_for_long_loses_nothing() -> None:
 
 
 def has_paused(narration: Narration) -> bool:
-    speech = narration.parts.all[0].speech
-    assert isinstance(speech, PooledSpeech)
-    return speech.was_silent
+    part = narration.parts.latest
+    assert part is not None
+    assert isinstance(part.speech, PooledSpeech)
+    return part.speech.was_silent
 
 
 async def test_a_refusal_is_told_at_once() -> None:

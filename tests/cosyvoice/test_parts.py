@@ -1,9 +1,11 @@
 from collections.abc import AsyncIterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cosyvoice.parts import Parts
+from bridge.errors import LocalProtocolError
 from bridge.ports import SentenceMark, Speech, WordTime
 
 RATE = 1000
@@ -236,8 +238,13 @@ def test_words_of_a_later_task_follow_those_before_it_where_sound_cannot_be_coun
     assert parts.words == [ONE, WordTime("two", 4, 7, 100, 180)]
 
 
-def test_a_sound_without_any_part_has_no_words() -> None:
-    assert Parts(RATE).words == []
+def test_before_the_first_task_there_are_no_words_and_no_sound() -> None:
+    parts = Parts(RATE)
+
+    assert parts.words == []
+    assert parts.count == 0
+    with pytest.raises(LocalProtocolError, match="no task has been begun"):
+        parts.hand_on(b"ab")
 
 
 SENTENCES = st.lists(
