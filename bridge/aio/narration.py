@@ -8,7 +8,7 @@ heard. A task that has all the text it may have is followed by the next.
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from bridge.aio.patience import PAUSES_S, Patience
@@ -68,7 +68,7 @@ class Narration:
         self._telling = telling
         self._first: Speech | None = None
         self._has_text = False
-        self._is_cancelled = False
+        self._cancelled = asyncio.Event()
 
     @property
     def words(self) -> list[WordTime]:
@@ -95,7 +95,7 @@ class Narration:
         telling = self._telling
         patience = Patience(telling.pauses_s)
         try:
-            while await self._has_more() and not self._is_cancelled:
+            while await self._has_more() and not self._cancelled.is_set():
                 part = await self._begin()
                 try:
                     async with aclosing(self._sound_of(part)) as sound:
@@ -109,13 +109,15 @@ class Narration:
                         raise
                     now_ns = telling.clock.now_ns()
                     pause_s = patience.pause_s(error, has_progress=has_progress, now_ns=now_ns)
-                    await asyncio.sleep(pause_s)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(pause_s):
+                            await self._cancelled.wait()
         finally:
             await self.cancel()
 
     async def cancel(self) -> int | None:
         """Abandon the running task, if any, and begin no other; returns when that was written, in ns."""
-        self._is_cancelled = True
+        self._cancelled.set()
         return await part.speech.cancel() if (part := self.parts.latest) is not None else None
 
     async def _has_more(self) -> bool:
@@ -128,7 +130,7 @@ class Narration:
         speech = await self._telling.take_speech()
         self._first = self._first or speech
         part = self.parts.begin(speech)
-        if self._is_cancelled:
+        if self._cancelled.is_set():
             await part.speech.cancel()
         return part
 
@@ -147,7 +149,7 @@ class Narration:
             if not feeder.done():
                 feeder.cancel()
                 await asyncio.wait({feeder})
-        if not part.sent and not self._is_cancelled:
+        if not part.sent and not self._cancelled.is_set():
             # To begin another at once, and another, would be a storm.
             raise ConnectionLostError(
                 "the service ended the task before its text", code=CLOSED, retryable=True

@@ -272,6 +272,19 @@ async def test_a_cancel_ends_the_sound_and_begins_no_other_task() -> None:
         assert len(service.tasks) == 1
 
 
+async def test_a_cancel_ends_the_pause_before_a_new_try() -> None:
+    behaviour = Behaviour(status=503)
+    async with running(behaviour) as service, pool(service, spares=0) as tts:
+        narration = narrating(tts, "Hello.", pauses_s=(3600.0,))
+        listening = asyncio.create_task(heard_from(narration))
+        await eventually(lambda: tts.counters["dial_failures"] == 1)
+
+        await narration.cancel()
+
+        assert await listening == b""
+        assert tts.counters["dial_failures"] == 1
+
+
 async def test_a_cancel_while_a_task_is_being_taken_cancels_that_too() -> None:
     speech = Canned(b"ab")
     taking, go_on = asyncio.Event(), asyncio.Event()
