@@ -5,23 +5,19 @@ Positions are samples of the utterance from its first. A task that broke is foll
 * behind the last whole word that was received, where word times tell where that is: a word that had begun
   to sound is said again from its start;
 * else at the start of the sentence that broke: it is spoken again, and as much of it as was received is left
-  out. Where the repetition is the same sound, sample by sample, that is exact; where it is not, it goes on
-  at the word that sounds at that place, as the repetition's own word times tell, or else at that place;
+  out. Where the last sound received is found in the repetition, sample by sample, it goes on behind that;
+  else at the word that sounds at that place, as the repetition's own word times tell, or else at that place;
 * else, for a service that tells neither words nor sentences, where the number of characters says.
 """
 
 from dataclasses import dataclass, field
 
+from bridge.cosyvoice.seam import TAIL_S, find_seam
 from bridge.errors import LocalProtocolError
 from bridge.ports import Speech, WordTime
 from bridge.speech.heard import heard
 
 __all__ = ["Part", "Parts"]
-
-_TAIL_S = 0.25
-"""The last sound before a break; found again at the same place, the repetition is the same."""
-_LONGEST_S = 3
-"""Sound of a repetition that is held, for want of word times, before it goes on without."""
 
 
 @dataclass(slots=True)
@@ -149,19 +145,15 @@ class Parts:
 
     def _cut(self, part: Part) -> int | None:
         """Where a repetition goes on, in its own samples; None while that is not known."""
-        received = len(part.held) // 2
-        if received < part.skip:
-            return None
-        end = 2 * part.skip
-        tail = self._tail[-end:]
-        if part.held[end - len(tail) : end] == tail or not self._has_words:
-            return part.skip
-        for word in part.speech.words:
-            if word.end_ms * self._rate > part.skip * 1000:
-                return min(part.skip, max(0, word.begin_ms) * self._rate // 1000)
         mark = part.speech.sentence
         has_passed = mark is not None and mark.begin_samples > part.skip
-        return part.skip if has_passed or received - part.skip > _LONGEST_S * self._rate else None
+        words = part.speech.words
+        # Word times come with the end of their sentence or never.
+        is_told = bool(words) and words[-1].end_ms * self._rate > part.skip * 1000
+        may_come = self._has_words and (is_told or not has_passed)
+        return find_seam(
+            part.held, tail=self._tail, skip=part.skip, rate=self._rate, words=words if may_come else None
+        )
 
     def _join(self, part: Part, cut: int) -> bytes:
         joined = bytes(part.held[2 * cut :])
@@ -173,7 +165,7 @@ class Parts:
 
     def _count(self, data: bytes) -> None:
         self.position += len(data) // 2
-        size = 2 * int(_TAIL_S * self._rate)
+        size = 2 * int(TAIL_S * self._rate)
         self._tail = data[-size:] if len(data) >= size else (self._tail + data)[-size:]
 
     def _settle(self, spoken: int, origin: int) -> None:

@@ -152,6 +152,7 @@ async def test_a_wav_stream_of_several_tasks_has_one_header() -> None:
         ) as tts,
     ):
         stream = tts.stream(pausing(), format="wav")
+        await tts.ready()
         listening = asyncio.create_task(collected(stream))
         await eventually(lambda: stream.task_id != "" and tts.pool.busy == 0)
         go_on.set()
