@@ -129,7 +129,7 @@ class CosyVoicePool:
         links = self._links
         while not links.idle:
             if not links.closed:
-                if not links.dialling:
+                if not links.dialling and links.count < self._settings.max_connections:
                     self._dial()
                 await links.changed.wait()
             if (failure := links.failure) is not None and not links.idle:

@@ -383,6 +383,21 @@ async def test_no_more_connections_are_opened_than_there_may_be() -> None:
         assert service.connections == 3
 
 
+async def test_who_asks_whether_one_is_ready_opens_no_more_than_there_may_be() -> None:
+    behaviour = Behaviour(hold=asyncio.Event())
+    async with running(behaviour) as service, pool(service, max_connections=1) as tts:
+        await tts.ready()
+        speech = tts.speak(VOICE, FORMAT)
+        asking = asyncio.create_task(tts.ready())
+        await eventually(lambda: service.tasks != [])
+        assert not asking.done()
+
+        await speech.cancel()
+
+        await asking
+        assert service.connections == 1
+
+
 async def test_who_waits_too_long_for_a_connection_is_told_how_many_there_may_be() -> None:
     patience = ClientPatience(connection_ns=30 * MS)
     behaviour = Behaviour(hold=asyncio.Event())
