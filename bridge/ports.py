@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bridge.audio import PcmFormat
 
-__all__ = ["Clock", "IdSource", "Speech", "Synthesizer", "Voice", "WordTime"]
+__all__ = ["Clock", "IdSource", "SentenceMark", "Speech", "SpeechChunk", "Synthesizer", "Voice", "WordTime"]
 
 
 class Clock(Protocol):
@@ -43,6 +43,26 @@ class WordTime:
 
 
 @dataclass(frozen=True, slots=True)
+class SentenceMark:
+    """Where a sentence begins, in the text and in the sound."""
+
+    begin_index: int
+    """Offset of its first character in the text of its task."""
+    begin_samples: int
+    """Samples of its task's sound before its own; meaningless where sound cannot be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechChunk:
+    """A piece of an utterance's sound."""
+
+    data: bytes
+    """PCM: 16 bit, little-endian, mono, whole samples. Other formats: a piece of one stream, to be joined."""
+    position_samples: int | None
+    """Where its first sample belongs in the utterance; None where samples cannot be counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Voice:
     """Which voice speaks, and how."""
 
@@ -70,11 +90,16 @@ class Speech(Protocol):
         """Word times known so far, in order; grows while audio arrives."""
         ...
 
+    @property
+    def sentence(self) -> SentenceMark | None:
+        """The last border between sentences that the sound received has come to; None if unknown."""
+        ...
+
     async def send_text(self, text: str) -> None:
-        """Append text; returns once it is handed to the transport.
+        """Append text; waits while the service has plenty, returns once it is handed to the transport.
 
         Raises:
-            SynthesisError: If the task has failed.
+            SynthesisError: If the task has failed, or was ended because its text paused.
         """
         ...
 
@@ -83,7 +108,7 @@ class Speech(Protocol):
         ...
 
     def audio(self) -> AsyncIterator[bytes]:
-        """Yield PCM in even-sized pieces until the task has ended.
+        """Yield the sound until the task has ended; PCM in whole samples, all of it before a failure.
 
         Raises:
             SynthesisError: If the service refuses, fails or disappears.

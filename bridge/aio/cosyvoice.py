@@ -1,351 +1,265 @@
-"""Speech from a CosyVoice service, the cloud's or our own, over connections that are warm beforehand.
+"""The voice, for a program: text in, sound and word times out.
 
-An utterance is bound to an idle open connection in the turn in which it is asked for. A connection
-comes back when its task has ended; after a cancel it stays in quarantine until the terminal event,
-and is closed and replaced when that takes too long.
+    async with CosyVoice(api_key="sk-…") as tts:
+        async for chunk in tts.stream("Hello there."):
+            play(chunk.data)
+
+Connections stand by, a broken one is replaced in mid-sentence, a text may be written while it is spoken
+and may pause for as long as it likes; whoever leaves the loop has cancelled the task.
 """
 
-import asyncio
-import logging
-import math
-import ssl
-from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from types import TracebackType
+from typing import Generic, Literal, Self, TypeVar, Unpack, cast, overload
 
-from bridge.aio.cosyvoice_connection import Address, Connection, DialError, dial
-from bridge.aio.cosyvoice_speech import PooledSpeech
-from bridge.aio.tasks import Tasks
-from bridge.audio import PcmFormat
-from bridge.cosyvoice.formats import TaskParameters
-from bridge.cosyvoice.message import RunTask
-from bridge.cosyvoice.task import ClientPatience, ClientTask, Failed
-from bridge.errors import SynthesisError
-from bridge.ports import Clock, IdSource, Voice
+from bridge.aio.cosyvoice_keys import KeyProvider
+from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
+from bridge.aio.narration import Narration, Telling
+from bridge.aio.patience import PAUSES_S
+from bridge.aio.script import Script, Text
+from bridge.clock import SystemClock
+from bridge.cosyvoice.client_patience import Deadlines
+from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, endpoint, fill_workspace, is_cloud
+from bridge.cosyvoice.request import Parameters, VoiceRequest
+from bridge.dice import SystemDice
+from bridge.errors import ConfigError, LocalProtocolError
+from bridge.ports import Speech, SpeechChunk, WordTime
+from bridge.speech.heard import Heard, heard
 
-__all__ = ["CosyVoice", "TtsSettings"]
+__all__ = ["CosyVoice", "Deadlines", "SpeechStream"]
 
-_log = logging.getLogger(__name__)
+T = TypeVar("T", bound=SpeechChunk | WordTime)
 
-_S = 1_000_000_000
-_BACKOFF_S = (0.1, 0.3, 1.0, 3.0, 10.0)
-"""Between dials for spares that fail. A speech that has no connection is not made to wait for it."""
-
-_PROVEN_NS = 1 * _S
-"""A connection without a task that lives for less says nothing good about the service."""
-
-_COUNTERS = (
-    "dialled",
-    "dial_failures",
-    "warm_starts",
-    "cold_starts",
-    "replaced",
-    "retired",
-    "lost",
-    "malformed",
-    "strays",
+_DEADLINES = Deadlines()
+_NO_SERVICE = (
+    "no service to speak with: set DASHSCOPE_API_KEY or give api_key= for the cloud, or give url= of a "
+    "service of your own; `cosybridge tts` starts one and prints its address"
 )
-
-_CLOSING = Failed("Closed", "the client is closing", retryable=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TtsSettings:
-    """Which service, and how many connections stand by."""
-
-    url: str
-    api_key: str = field(default="", repr=False)
-    spares: int = 1
-    """Idle connections kept open, at least."""
-    spare_share: float = 0.2
-    """… and this share of the utterances now being spoken."""
-    word_times: bool = True
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    """Further parameters for every task, as on the wire: ``volume``, ``rate``, ``instruction`` …"""
-    buffer_ms: int = 15_000
-    """Sound taken ahead of the listener; the service is held back above it."""
-    retire_s: float = 45.0
-    """A connection idle for longer is replaced: the service closes it after 60 s."""
-    ping_s: float = 10.0
-    """Between signs of life."""
-    pong_s: float = 5.0
-    """A connection that answers no ping for longer is replaced."""
-    open_timeout_s: float = 5.0
-    patience: ClientPatience = field(default_factory=ClientPatience)
 
 
 class CosyVoice:
-    """A `bridge.ports.Synthesizer`. `start` it, and `close` it.
+    """A client of a CosyVoice service, the cloud's or your own.
 
     Args:
-        settings: Which service.
-        clock: For the marks.
-        dice: For task ids.
+        url: Address of the service, ``ws://`` or ``wss://``; empty is the cloud's in `region`.
+        api_key: The key, or an async function that gives one, such as
+            `bridge.aio.cosyvoice_tokens.TemporaryTokens`; empty reads DASHSCOPE_API_KEY, for the cloud only.
+        region: Of the cloud: ``"cn-beijing"``, ``"ap-southeast-1"`` and others.
+        workspace: Its id; also put where `url` says ``{workspace_id}``.
+        spares: Connections kept open and idle at least; 20 % of those that speak, if that is more.
+        max_connections: Connections at most; who comes when all are in use waits `Deadlines.connection_s`.
+        deadlines: How long to wait for what.
+        retry_pauses_s: Before each new try with a service that failed.
+        parameters: The fields of `bridge.cosyvoice.request.VoiceRequest`, where a stream names no other.
+
+    Raises:
+        ConfigError: If there is no service to speak with, or no such region.
+        InvalidRequestError: If a parameter is out of its range.
     """
 
-    def __init__(self, settings: TtsSettings, *, clock: Clock, dice: IdSource) -> None:
-        self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTERS, 0))
-        """What happened so far, by the names of `_COUNTERS`."""
-        self._settings = settings
-        self._clock = clock
-        self._dice = dice
-        tls = ssl.create_default_context() if settings.url.startswith("wss:") else None
-        self._address = Address(settings.url, settings.api_key, settings.open_timeout_s, tls)
-        self._links = _Links()
-        self._tasks = Tasks("cosyvoice")
+    def __init__(
+        self,
+        *,
+        url: str = "",
+        api_key: str | KeyProvider = "",
+        region: str = "cn-beijing",
+        workspace: str = "",
+        spares: int = 1,
+        max_connections: int = 100,
+        deadlines: Deadlines = _DEADLINES,
+        retry_pauses_s: tuple[float, ...] = PAUSES_S,
+        **parameters: Unpack[Parameters],
+    ) -> None:
+        self.request: VoiceRequest = VoiceRequest.of(parameters)
+        """What is asked for where a stream names nothing else."""
+        self._parameters = parameters
+        self._deadlines = deadlines
+        self._retry_pauses_s = retry_pauses_s
+        self._clock = SystemClock()
+        url, key = _service(url, api_key, region, workspace)
+        settings = TtsSettings(
+            url,
+            key,
+            spares=spares,
+            max_connections=max_connections,
+            open_timeout_s=deadlines.open_s,
+            headers={WORKSPACE_HEADER: workspace} if workspace else {},
+            patience=deadlines.patience(),
+        )
+        self.pool: CosyVoicePool = CosyVoicePool(settings, clock=self._clock, dice=SystemDice())
+        """The connections: how many are `idle` and `busy`, and `counters` of what happened to them."""
+        self._is_open = False
 
-    @property
-    def idle(self) -> int:
-        """Connections that stand by, open and without a task."""
-        return len(self._links.idle)
+    async def __aenter__(self) -> Self:
+        await self.pool.start()
+        self._is_open = True
+        return self
 
-    @property
-    def busy(self) -> int:
-        """Connections that carry a task, those in quarantine included."""
-        return len(self._links.busy)
-
-    async def start(self) -> None:
-        """Begin to dial the spares; `ready` tells when one stands by."""
-        self._tasks.start(self._watch(), name="watch")
-        self._tend()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def ready(self) -> None:
-        """Return once a connection stands by.
+        """Return once a connection stands by; to learn early whether the service answers.
 
         Raises:
             SynthesisError: If the service refuses or cannot be reached; names the cause and the fix.
         """
-        links = self._links
-        while not links.idle:
-            if not links.closed:
-                if not links.dialling:
-                    self._dial()
-                await links.changed.wait()
-            if (failure := links.failure) is not None and not links.idle:
-                raise SynthesisError(failure.message, code=failure.code, retryable=failure.retryable)
-
-    def speak(self, voice: Voice, format: PcmFormat) -> PooledSpeech:
-        parameters = TaskParameters(
-            voice=voice.name,
-            format="pcm",
-            sample_rate=format.rate,
-            language=voice.language,
-            word_timestamp_enabled=self._settings.word_times,
-            extra=self._settings.parameters,
-        )
-        run = RunTask(self._dice.token(), voice.model, parameters.to_wire())
-        speech = PooledSpeech(
-            ClientTask(run, rate=format.rate, patience=self._settings.patience),
-            clock=self._clock,
-            most_bytes=self._settings.buffer_ms * format.rate // 1000 * 2,
-            free=self._freed,
-            forget=self._forget,
-        )
-        if self._links.closed:
-            speech.lost(_CLOSING)
-        elif (connection := self._warmest()) is not None:
-            self.counters["warm_starts"] += 1
-            self._bind(speech, connection)
-        else:
-            self.counters["cold_starts"] += 1
-            self._links.waiting.append(speech)
-        self._tend()
-        return speech
+        await self.pool.ready()
 
     async def close(self) -> None:
-        """End every speech and close every connection."""
-        self._links.close()
-        connections = [*self._links.idle, *self._links.busy]
-        while self._links.waiting:
-            self._links.waiting.popleft().lost(_CLOSING)
-        await asyncio.gather(*(connection.close() for connection in connections))
-        await self._tasks.close()
-        self._links.idle.clear()
-        self._links.busy.clear()
+        """End every stream and close every connection."""
+        self._is_open = False
+        await self.pool.close()
 
-    def _warmest(self) -> Connection | None:
-        """Take the idle connection with the latest sign of life."""
-        usable = [connection for connection in self._links.idle if connection.is_open]
-        return max(usable, key=lambda connection: connection.last_sign_ns, default=None)
+    @overload
+    def stream(
+        self, text: Text, *, words: Literal[False] = False, **parameters: Unpack[Parameters]
+    ) -> "SpeechStream[SpeechChunk]": ...
+    @overload
+    def stream(
+        self, text: Text, *, words: Literal[True], **parameters: Unpack[Parameters]
+    ) -> "SpeechStream[SpeechChunk | WordTime]": ...
+    @overload
+    def stream(
+        self, text: Text, *, words: bool, **parameters: Unpack[Parameters]
+    ) -> "SpeechStream[SpeechChunk] | SpeechStream[SpeechChunk | WordTime]": ...
+    def stream(
+        self, text: Text, *, words: bool = False, **parameters: Unpack[Parameters]
+    ) -> "SpeechStream[SpeechChunk] | SpeechStream[SpeechChunk | WordTime]":
+        """Speak `text`; iterate over what is returned.
 
-    def _bind(self, speech: PooledSpeech, connection: Connection) -> None:
-        self._links.idle.discard(connection)
-        self._links.busy.add(connection)
-        speech.bind(connection)
+        Args:
+            text: A text, or an iterator that yields it in pieces: async, or one that does not block.
+            words: Yield each `WordTime` as well, once it is known and its sound was yielded.
+            parameters: What differs from the client's own.
 
-    def _forget(self, speech: PooledSpeech) -> None:
-        if speech in self._links.waiting:
-            self._links.waiting.remove(speech)
+        Raises:
+            InvalidRequestError: If a parameter is out of its range; nothing has been sent.
+            LocalProtocolError: Outside of ``async with``.
+        """
+        if not self._is_open:
+            raise LocalProtocolError("this client is not open: use `async with CosyVoice(...) as tts`")
+        changes = cast("Parameters", {"word_timestamp_enabled": True} if words else {})
+        request = VoiceRequest.of(self._parameters | parameters | changes)
+        return SpeechStream(text, self._telling(request), words=words)
 
-    def _freed(self, connection: Connection, reusable: bool) -> None:
-        self._links.busy.discard(connection)
-        if reusable and connection.is_open:
-            self._links.proved()
-            self._stand_by(connection)
-        elif connection.is_usable:
-            self.counters["replaced"] += 1
-            self._retire(connection)
-        else:
-            self.counters["lost"] += 1
-        self._tend()
+    async def synthesize(self, text: Text, **parameters: Unpack[Parameters]) -> bytes:
+        """Speak `text` and return its whole sound; Raises as `stream` and its iteration do."""
+        async with self.stream(text, **parameters) as stream:
+            return b"".join([chunk.data async for chunk in stream])
 
-    def _stand_by(self, connection: Connection) -> None:
-        """Give an open connection to whoever waits, or keep it."""
-        connection.idle_since_ns = self._clock.now_ns()
-        if self._links.waiting:
-            self._bind(self._links.waiting.popleft(), connection)
-            return
-        self._links.idle.add(connection)
-        self._links.tell()
+    def _telling(self, request: VoiceRequest) -> Telling:
+        async def take_speech() -> Speech:
+            return self.pool.begin(request)
 
-    def _tend(self) -> None:
-        """Dial what is missing and part from what has been idle for too long."""
-        if self._links.closed:
-            return
-        settings, links = self._settings, self._links
-        wanted = max(settings.spares, math.ceil(settings.spare_share * len(links.busy)))
-        oldest_ns = self._clock.now_ns() - round(settings.retire_s * _S)
-        stale = [connection for connection in links.idle if connection.idle_since_ns <= oldest_ns]
-        fresh = len(links.idle) - len(stale)
-        if fresh >= wanted:
-            for connection in stale:
-                links.idle.discard(connection)
-                self.counters["retired"] += 1
-                self._retire(connection)
-        # Whoever waits does not stand behind a backoff; spares do.
-        missing = len(links.waiting) + (0 if links.backing_off else max(0, wanted - fresh))
-        for _ in range(missing - links.dialling):
-            self._dial()
-
-    def _dial(self) -> None:
-        self._links.dialling += 1
-        self._tasks.start(self._serve(), name="connection")
-
-    async def _serve(self) -> None:
-        """Open one connection and read it until it ends."""
-        try:
-            connection = await dial(self._address, clock=self._clock, counters=self.counters)
-        except DialError as error:
-            self._dial_failed(error.failure)
-            return
-        except Exception as error:
-            # Not foreseen, so it is loud; but whoever waits is told all the same.
-            self._dial_failed(Failed("Closed", f"dialling failed: {error}", retryable=False))
-            raise
-        finally:
-            self._links.dialling -= 1
-        try:
-            if not self._links.closed:
-                self._opened(connection)
-                await connection.read()
-        finally:
-            self._parted(connection)
-            # Nobody reads it any more. It is closed already, unless the client closes in this very moment.
-            connection.abort()
-
-    def _opened(self, connection: Connection) -> None:
-        # The pauses between dials start anew only when the connection has proved to be of use.
-        self._links.failure = None
-        self.counters["dialled"] += 1
-        self._stand_by(connection)
-        self._tend()
-
-    def _parted(self, connection: Connection) -> None:
-        was_ours = connection in self._links.idle or connection in self._links.busy
-        self._links.idle.discard(connection)
-        self._links.busy.discard(connection)
-        lived_ns = self._clock.now_ns() - connection.opened_ns
-        if connection.tasks_carried or lived_ns >= _PROVEN_NS:
-            self._links.proved()
-        elif was_ours and not self._links.closed:
-            # Accepted and dropped at once, or a service that ends: dialling again at once would be a storm.
-            message = f"a new connection to {self._address.url} was lost: {connection.end.message}"
-            self._back_off(Failed("Closed", message, retryable=True))
-        if was_ours and not self._links.closed:
-            self.counters["lost"] += 1
-        self._tend()
-
-    def _dial_failed(self, failure: Failed) -> None:
-        self.counters["dial_failures"] += 1
-        # The cause is the service's, not one caller's: nobody who waits is better off waiting longer.
-        while self._links.waiting:
-            self._links.waiting.popleft().lost(failure)
-        self._back_off(failure)
-
-    def _back_off(self, failure: Failed) -> None:
-        links = self._links
-        if links.complaint != failure.message:
-            links.complaint = failure.message
-            _log.warning("tts: %s", failure.message)
-        delay_s = _BACKOFF_S[min(links.failures, len(_BACKOFF_S) - 1)]
-        links.failed(failure)
-        if links.backing_off is not None:
-            links.backing_off.cancel()
-        links.backing_off = asyncio.get_running_loop().call_later(delay_s, self._backed_off)
-
-    def _backed_off(self) -> None:
-        self._links.backing_off = None
-        self._tend()
-
-    def _retire(self, connection: Connection) -> None:
-        connection.is_usable = False
-        if not self._links.closed:
-            self._tasks.start(connection.close(), name="closing")
-
-    async def _watch(self) -> None:
-        """Ask every connection for a sign of life, and renew the spares before they grow old."""
-        while True:
-            await asyncio.sleep(self._settings.ping_s)
-            connections = [*self._links.idle, *self._links.busy]
-            alive = await asyncio.gather(
-                *(connection.check(within_s=self._settings.pong_s) for connection in connections)
-            )
-            for connection, is_alive in zip(connections, alive, strict=True):
-                if not is_alive and connection.is_usable:
-                    self._links.idle.discard(connection)
-                    self.counters["replaced"] += 1
-                    self._retire(connection)
-            self._tend()
+        return Telling(
+            take_speech,
+            self._clock,
+            request.counted_rate,
+            pauses_s=self._retry_pauses_s,
+            pause_s=self._deadlines.text_pause_s,
+            has_words=request.word_timestamp_enabled,
+            is_ssml=request.is_ssml,
+            is_wav=request.is_wav,
+        )
 
 
-class _Links:
-    """The connections, by what they do, and those who wait for one."""
+class SpeechStream(Generic[T]):
+    """One text on its way to the listener; made by `CosyVoice.stream`, iterated once.
 
-    def __init__(self) -> None:
-        self.idle: set[Connection] = set()
-        self.busy: set[Connection] = set()
-        self.waiting: deque[PooledSpeech] = deque()
-        self.dialling = 0
-        self.closed = False
-        self.failure: Failed | None = None
-        """Why the last dial failed; None after one that did not."""
-        self.failures = 0
-        """In a row: dials that failed, and connections that were lost before they were of use."""
-        self.complaint = ""
-        """What the log was last told of them."""
-        self.backing_off: asyncio.TimerHandle | None = None
-        self.changed = asyncio.Event()
+    Leaving the loop cancels the task and frees its connection: at once where the stream was made in the
+    ``async for`` line, at the end of the block where it was made by ``async with``.
 
-    def tell(self) -> None:
-        """Wake whoever looks at the idle connections or at the failure."""
-        self.changed.set()
-        self.changed = asyncio.Event()
+    Iteration raises `SynthesisError`, once trying again has not helped or cannot.
+    """
 
-    def close(self) -> None:
-        self.closed = True
-        if self.backing_off is not None:
-            self.backing_off.cancel()
-        self.failure = _CLOSING
-        self.tell()
+    def __init__(self, text: Text, telling: Telling, *, words: bool) -> None:
+        self._source = text
+        self._telling = telling
+        self._tells_words = words
+        self._script: Script | None = None
+        self._narration: Narration | None = None
 
-    def proved(self) -> None:
-        """The service is good: the next failure is the first, and dials need not wait."""
-        self.failures, self.complaint = 0, ""
-        if self.backing_off is not None:
-            self.backing_off.cancel()
-            self.backing_off = None
+    async def __aenter__(self) -> Self:
+        return self
 
-    def failed(self, failure: Failed) -> None:
-        self.failure = failure
-        self.failures += 1
-        self.tell()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.cancel()
+
+    def __aiter__(self) -> AsyncGenerator[T, None]:
+        if self._narration is not None:
+            raise LocalProtocolError("a stream is iterated once: its sound is gone")
+        self._script = Script(self._source)
+        self._narration = Narration(self._script, self._telling)
+        # It is not kept: when the loop drops it, its end cancels the task.
+        return _items(self._script, self._narration, self._telling.rate, self._tells_words)  # type: ignore[return-value]
+
+    @property
+    def text(self) -> str:
+        """What the source has written so far."""
+        return self._script.text if self._script is not None else ""
+
+    @property
+    def words(self) -> list[WordTime]:
+        """Word times known so far, in the whole text and from the first sample; empty unless asked for."""
+        return self._narration.words if self._narration is not None else []
+
+    @property
+    def task_id(self) -> str:
+        """The latest task's id at the service, for its support; empty before the first."""
+        return self._narration.task_id if self._narration is not None else ""
+
+    def heard(self, position_samples: int) -> Heard:
+        """Split the text behind the last word that was played before `position_samples` (PCM only)."""
+        played_ms = position_samples * 1000 // self._telling.rate if self._telling.rate else 0
+        return heard(self.text, self.words, played_ms=played_ms, finished=False, total_ms=None)
+
+    async def cancel(self) -> None:
+        """Fall silent: the iteration ends, the connection is freed. Harmless when it has ended."""
+        if self._narration is not None:
+            await self._narration.cancel()
+        if self._script is not None:
+            await self._script.close()
+
+
+async def _items(
+    script: Script, narration: Narration, rate: int, tells_words: bool
+) -> AsyncGenerator[SpeechChunk | WordTime, None]:
+    told = 0
+    try:
+        async with aclosing(narration.audio()) as audio:
+            async for data in audio:
+                position = narration.parts.position
+                yield SpeechChunk(data, position - len(data) // 2 if rate else None)
+                for word in narration.parts.words_from(told) if tells_words else ():
+                    if rate and word.end_ms * rate > position * 1000:
+                        break  # it has not sounded yet
+                    told += 1
+                    yield word
+        for word in narration.parts.words_from(told) if tells_words else ():
+            yield word
+    finally:
+        await script.close()
+
+
+def _service(
+    url: str, api_key: str | KeyProvider, region: str, workspace: str
+) -> tuple[str, str | KeyProvider]:
+    try:
+        address = fill_workspace(url, workspace) if url else endpoint(region, workspace)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if not address.startswith(("ws://", "wss://")):
+        raise ConfigError(f"url must start with ws:// or wss://, not {address!r:.80}")
+    if not api_key and is_cloud(address):
+        # Shown to the cloud only: it is nobody else's business.
+        api_key = os.environ.get("DASHSCOPE_API_KEY", "")
+    if not url and not api_key:
+        raise ConfigError(_NO_SERVICE)
+    return address, api_key

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from websockets.asyncio.server import broadcast
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.protocol import State
 
+from bridge.cosyvoice.failures import CLOSED, REFUSED, TIMEOUT, refused
 from bridge.cosyvoice.message import Event, decode_event
 from bridge.cosyvoice.task import Failed
 from bridge.errors import RemoteProtocolError
@@ -31,7 +33,6 @@ _CLOSE_S = 1.0
 # The library logs headers and frames when asked to debug: the key and what is said stay out of any log.
 _wire_log = logging.getLogger("bridge.aio.cosyvoice.wire")
 _wire_log.setLevel(logging.INFO)
-_KEY_STATUSES = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Address:
     open_timeout_s: float = 5.0
     tls: ssl.SSLContext | None = None
     """Made once: loading the root certificates takes longer than a dial."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers of the handshake, such as ``X-DashScope-WorkSpace``."""
 
     @property
     def is_loopback(self) -> bool:
@@ -88,8 +91,10 @@ async def dial(address: Address, *, clock: Clock, counters: Counter[str]) -> "Co
         message = (
             "the key cannot stand in an HTTP header: set tts.api_key or DASHSCOPE_API_KEY to a valid key"
         )
-        raise DialError(Failed("Refused", message, retryable=False))
-    headers = {"Authorization": f"Bearer {address.api_key}"} if address.api_key else {}
+        raise DialError(Failed(REFUSED, message, retryable=False, status=401))
+    headers = dict(address.headers)
+    if address.api_key:
+        headers["Authorization"] = f"Bearer {address.api_key}"
     try:
         socket = await connect(
             address.url,
@@ -108,13 +113,14 @@ async def dial(address: Address, *, clock: Clock, counters: Counter[str]) -> "Co
             logger=_wire_log,
         )
     except InvalidStatus as error:
-        raise DialError(_refused(address, error.response.status_code)) from None
+        status, body = error.response.status_code, bytes(error.response.body or b"")
+        raise DialError(refused(address.url, status, body, key=address.api_key)) from None
     except TimeoutError:
         message = f"{address.url} did not answer within {address.open_timeout_s:g} s"
-        raise DialError(Failed("Timeout", message, retryable=True)) from None
+        raise DialError(Failed(TIMEOUT, message, retryable=True, stage="handshake")) from None
     except (OSError, WebSocketException) as error:
         message = f"{address.url} cannot be reached: {str(error) or type(error).__name__}"
-        raise DialError(Failed("Closed", message, retryable=True)) from None
+        raise DialError(Failed(CLOSED, message, retryable=True)) from None
     return Connection(socket, clock=clock, counters=counters)
 
 
@@ -207,13 +213,6 @@ class Connection:
             self.counters["malformed"] += 1
         else:
             bearer.receive(event)
-
-
-def _refused(address: Address, status: int) -> Failed:
-    if status in _KEY_STATUSES:
-        message = f"{address.url} answered {status}: set tts.api_key or DASHSCOPE_API_KEY to a valid key"
-        return Failed("Refused", message, retryable=False)
-    return Failed("Refused", f"{address.url} answered {status}", retryable=status == 429 or status >= 500)
 
 
 def _closed(error: ConnectionClosed) -> str:

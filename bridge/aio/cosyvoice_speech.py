@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from bridge.aio.cosyvoice_connection import Connection
+from bridge.cosyvoice.failures import CLOSED, TIMEOUT, to_error
 from bridge.cosyvoice.message import Event, encode_action
 from bridge.cosyvoice.task import ClientState, ClientTask, Ended, Failed, Freed, Sound
-from bridge.errors import SynthesisError
-from bridge.ports import Clock, WordTime
+from bridge.errors import ConnectionLostError, SynthesisTimeoutError
+from bridge.ports import Clock, SentenceMark, WordTime
 
 __all__ = ["PooledSpeech"]
 
@@ -24,6 +25,7 @@ class PooledSpeech:
         most_bytes: Sound kept for the listener; above it the socket is left unread.
         free: Called when the connection carries this speech no more, with whether it may be used again.
         forget: Called when the speech ends before it had a connection.
+        most_ahead: Counted characters that the service has and has not come to; above it text has to wait.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class PooledSpeech:
         most_bytes: int,
         free: Callable[[Connection, bool], None],
         forget: Callable[["PooledSpeech"], None],
+        most_ahead: int = 2_000,
     ) -> None:
         self.room: asyncio.Event = asyncio.Event()
         self.room.set()
         self._task = task
         self._clock = clock
         self._most_bytes = most_bytes
+        self._most_ahead = most_ahead
         self._free = free
         self._forget = forget
         self._connection: Connection | None = None
@@ -48,7 +52,9 @@ class PooledSpeech:
         self._sound: deque[bytes] = deque()
         self._kept_bytes = 0
         self._news = asyncio.Event()
+        self._progress = asyncio.Event()
         self._is_over = False
+        self._has_sounded = False
         self._was_cancelled = False
 
     @property
@@ -64,6 +70,20 @@ class PooledSpeech:
     def words(self) -> list[WordTime]:
         return self._task.words
 
+    @property
+    def was_silent(self) -> bool:
+        """Whether the task was ended because its text paused."""
+        return self._task.was_silent
+
+    @property
+    def sentence(self) -> SentenceMark | None:
+        return self._task.sentence
+
+    def queue(self) -> None:
+        """Bound the wait for a connection: as many as may be are in use."""
+        self._task.queue(now_ns=self._clock.now_ns())
+        self._settle()
+
     def bind(self, connection: Connection) -> None:
         """Start the task on `connection`, which is idle and open."""
         self._connection = connection
@@ -74,6 +94,9 @@ class PooledSpeech:
         self._settle()
 
     async def send_text(self, text: str) -> None:
+        while self._task.ahead >= self._most_ahead:
+            self._progress.clear()
+            await self._progress.wait()
         if not self._task.send_text(text, now_ns=self._clock.now_ns()):
             self._complain()
         self._settle()
@@ -91,7 +114,7 @@ class PooledSpeech:
             self._news.clear()
             await self._news.wait()
         if (failure := self._task.failure) is not None:
-            raise _error(failure)
+            raise to_error(failure)
 
     async def cancel(self) -> int:
         waited = self._task.state is ClientState.WAITING
@@ -110,7 +133,8 @@ class PooledSpeech:
     def receive(self, item: Event | bytes) -> None:
         """Take what the connection brought."""
         self._task.receive(item, now_ns=self._clock.now_ns())
-        self._settle()
+        # Sound only moves deadlines back, but for the first, which ends one wait and begins another.
+        self._settle(keeps_timer=self._has_sounded and type(item) is bytes)
 
     def lost(self, failure: Failed) -> None:
         """The connection is gone, or none could be opened."""
@@ -118,19 +142,20 @@ class PooledSpeech:
         self._settle()
 
     def _take(self) -> bytes:
-        pcm = self._sound.popleft()
-        self._kept_bytes -= len(pcm)
+        data = self._sound.popleft()
+        self._kept_bytes -= len(data)
         if not self.room.is_set() and self._kept_bytes <= self._most_bytes // 2:
             self._task.resumed(now_ns=self._clock.now_ns())
             self.room.set()
             self._arm()
-        return pcm
+        return data
 
-    def _settle(self) -> None:
+    def _settle(self, *, keeps_timer: bool = False) -> None:
         for output in self._task.drain():
             match output:
                 case Sound():
-                    self._keep(output.pcm)
+                    self._has_sounded = True
+                    self._keep(output.data)
                 case Ended() | Failed():
                     self._is_over = True
                     self._news.set()
@@ -139,14 +164,18 @@ class PooledSpeech:
                 case _:
                     if self._connection is not None:
                         self._connection.write(encode_action(output))
+        if keeps_timer and self._timer is not None:
+            return
+        self._progress.set()
         self._arm()
 
-    def _keep(self, pcm: bytes) -> None:
-        self._sound.append(pcm)
-        self._kept_bytes += len(pcm)
+    def _keep(self, data: bytes) -> None:
+        self._sound.append(data)
+        self._kept_bytes += len(data)
         self._news.set()
         if self._kept_bytes > self._most_bytes:
             self.room.clear()
+            self._task.held_back()
 
     def _release(self, *, reusable: bool) -> None:
         connection, self._connection = self._connection, None
@@ -162,9 +191,7 @@ class PooledSpeech:
 
         A deadline that moves back with every frame costs nothing: the timer fires early once and is set anew.
         """
-        # Held back, the service owes no sound; but a cancel is still to be answered, a pause to be ended.
-        is_held_back = not self.room.is_set() and self._task.state is ClientState.FINISHING
-        deadline_ns = None if is_held_back else self._task.deadline_ns
+        deadline_ns = self._task.deadline_ns
         if deadline_ns is None:
             if self._timer is not None:
                 self._timer.cancel()
@@ -180,19 +207,18 @@ class PooledSpeech:
 
     def _due(self) -> None:
         self._timer = None
+        waited = self._task.state is ClientState.WAITING
         self._task.handle_timeout(now_ns=self._clock.now_ns())
         self._settle()
+        if waited and self._is_over:
+            self._forget(self)
 
     def _complain(self) -> None:
         if (failure := self._task.failure) is not None:
-            raise _error(failure)
+            raise to_error(failure)
         if self._was_cancelled:
             return
         if self._task.was_silent:
             message = "the task was ended because its text paused"
-            raise SynthesisError(message, code="Timeout", retryable=True)
-        raise SynthesisError("the service ended the task before its text", code="Closed", retryable=True)
-
-
-def _error(failure: Failed) -> SynthesisError:
-    return SynthesisError(failure.message, code=failure.code, retryable=failure.retryable)
+            raise SynthesisTimeoutError(message, code=TIMEOUT, retryable=True, stage="text")
+        raise ConnectionLostError("the service ended the task before its text", code=CLOSED, retryable=True)

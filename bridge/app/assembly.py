@@ -7,13 +7,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bridge.aio.cosyvoice import TtsSettings
+from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.aio.http import HttpSettings
 from bridge.aio.sip import SipSettings
 from bridge.app.config import Config
 from bridge.call.agent import Agent
 from bridge.call.routes import Route
 from bridge.call.session import CallSettings
+from bridge.cosyvoice.client_patience import Deadlines
+from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud
 from bridge.engine.supervisor import MediaSettings
 from bridge.ports import Voice
 from bridge.speech.budget import Budget
@@ -109,7 +111,24 @@ def voice_settings(config: Config) -> TtsServerSettings:
 
 
 def tts_settings(config: Config, url: str, key: SecretStr | None) -> TtsSettings:
-    return TtsSettings(url=url, api_key=_plain(key), spares=config.tts.spares)
+    section = config.tts
+    deadlines = Deadlines(
+        open_s=section.open_s,
+        started_s=section.started_s,
+        first_sound_s=section.first_sound_s,
+        sound_s=section.sound_s,
+        task_s=section.task_s or None,
+    )
+    return TtsSettings(
+        url=url,
+        api_key=_plain(key),
+        spares=section.spares,
+        max_connections=section.max_connections,
+        # The workspace is the cloud's business alone, as the key is.
+        headers={WORKSPACE_HEADER: section.workspace} if section.workspace and is_cloud(url) else {},
+        open_timeout_s=deadlines.open_s,
+        patience=deadlines.patience(),
+    )
 
 
 def _plain(secret: SecretStr | None) -> str:

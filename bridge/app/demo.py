@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
 from bridge.app.config import Config, load
 from bridge.audio import PcmFormat
 from bridge.call.routes import Route, choose
@@ -194,7 +194,7 @@ async def _rendered(spawned: SpawnedBridge, settings: Config, call: _Call) -> di
     """Ask the embedded service for the same texts again: it says the same text the same way each time."""
     voice = _voice(settings)
     encode = encode_ulaw if call.heard.payload_type == 0 else encode_alaw
-    synthesizer = CosyVoice(TtsSettings(url=spawned.tts_url), clock=SystemClock(), dice=SystemDice())
+    synthesizer = CosyVoicePool(TtsSettings(url=spawned.tts_url), clock=SystemClock(), dice=SystemDice())
     await synthesizer.start()
     rendered: dict[str, NDArray[np.uint8]] = {}
     try:

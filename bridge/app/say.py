@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
 from bridge.app.settings import Config
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
@@ -48,7 +48,7 @@ async def say(config: Config, text: str, out: Path, *, voice: str, rate: int, la
     async with _service(config) as url:
         key = config.tts.api_key
         settings = TtsSettings(url, key.get_secret_value() if key is not None else "")
-        synthesizer = CosyVoice(settings, clock=clock, dice=SystemDice())
+        synthesizer = CosyVoicePool(settings, clock=clock, dice=SystemDice())
         await synthesizer.start()
         try:
             await synthesizer.ready()

@@ -14,7 +14,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
-from bridge.aio.cosyvoice import CosyVoice
+from bridge.aio.cosyvoice_pool import CosyVoicePool
 from bridge.aio.http import HttpServer
 from bridge.aio.ports_taken import Wanted, refuse_taken
 from bridge.aio.sip import SipEndpoint
@@ -235,11 +235,11 @@ async def _start_children(
 
 async def _start_clients(
     config: Config, voice: VoiceProcess | None, stack: AsyncExitStack
-) -> tuple[CosyVoice | None, CosyVoice]:
+) -> tuple[CosyVoicePool | None, CosyVoicePool]:
     """A client of the embedded service, if there is one, and the client that callers hear; often the same."""
 
-    async def start(url: str, key: SecretStr | None) -> CosyVoice:
-        client = CosyVoice(tts_settings(config, url, key), clock=SystemClock(), dice=SystemDice())
+    async def start(url: str, key: SecretStr | None) -> CosyVoicePool:
+        client = CosyVoicePool(tts_settings(config, url, key), clock=SystemClock(), dice=SystemDice())
         stack.push_async_callback(client.close)
         await client.start()
         return client
@@ -252,7 +252,7 @@ async def _start_clients(
     return embedded, await start(config.tts.url, config.tts.api_key)
 
 
-def _refresh(metrics: Metrics, bridge: Bridge, synthesizer: CosyVoice, engine: MediaEngine) -> None:
+def _refresh(metrics: Metrics, bridge: Bridge, synthesizer: CosyVoicePool, engine: MediaEngine) -> None:
     metrics.sip(bridge.endpoint.counters)
     metrics.tts_connections({"idle": synthesizer.idle, "busy": synthesizer.busy})
     with suppress(EngineError):  # between two lives of the media process

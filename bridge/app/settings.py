@@ -7,7 +7,7 @@ environment and the command line is `bridge.app.config`.
 import ipaddress
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from bridge.app.values import (
     Address,
@@ -25,6 +25,7 @@ from bridge.app.values import (
     Token,
     TtsUrl,
 )
+from bridge.cosyvoice.endpoints import endpoint, fill_workspace
 
 __all__ = [
     "CLOUD_URL",
@@ -45,10 +46,11 @@ __all__ = [
     "embedded_url",
 ]
 
-CLOUD_URL = "wss://dashscope.aliyuncs.com/api-ws/v1/inference"
+CLOUD_URL = endpoint()
 _PATH = "/api-ws/v1/inference"
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
+Region = Literal["cn-beijing", "ap-southeast-1", "cn-hongkong", "us-east-1", "eu-central-1", "ap-northeast-1"]
 StageMs = Annotated[int, Field(ge=1, le=60_000)]
 
 
@@ -131,8 +133,29 @@ class TtsSection(_Section):
     """Model that speaks where a route names none."""
     voice: str = Field(default="longanyang", min_length=1)
     """Voice that speaks where a route names none."""
+    region: Region = "cn-beijing"
+    """Where the cloud is, for ``cloud``: a key is for one region."""
+    workspace: str = Field(default="", pattern=r"^([A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)?$")
+    """Id of the cloud's workspace; also put where the address says ``{workspace_id}``."""
     spares: int = Field(default=1, ge=1, le=100)
     """Connections kept open and idle at least, so that the next sentence starts at once."""
+    max_connections: int = Field(default=1000, ge=1, le=100_000)
+    """Connections at most; who speaks when all are in use waits for one, for 10 s at most."""
+    open_s: int = Field(default=5, ge=1, le=300)
+    """How long a connection may take to open, in s."""
+    started_s: int = Field(default=5, ge=1, le=300)
+    """How long the service may take to start a task, in s."""
+    first_sound_s: int = Field(default=10, ge=1, le=300)
+    """How long the first sound may take, from the first whole sentence, in s."""
+    sound_s: int = Field(default=10, ge=1, le=300)
+    """How long the service may be silent in mid-sentence, in s."""
+    task_s: int = Field(default=0, ge=0, le=86_400)
+    """How long one task may take as a whole, in s; 0 sets no bound."""
+
+    @model_validator(mode="after")
+    def _has_its_workspace(self) -> Self:
+        fill_workspace(self.url, self.workspace)
+        return self
 
 
 class TtsServerSection(_Section):
@@ -258,7 +281,8 @@ class Config(_Section):
         """Which service speaks, once resolved."""
         if self.tts.url in ("embedded", embedded_url(self.tts_server.listen)):
             return "embedded"
-        return "cloud" if self.tts.url in ("cloud", CLOUD_URL) else "custom"
+        clouds = ("cloud", CLOUD_URL, endpoint(self.tts.region, self.tts.workspace))
+        return "cloud" if self.tts.url in clouds else "custom"
 
     def resolved(self, *, dashscope_key: str = "") -> Self:
         """Fill in what depends on other settings: the service's address and key, each route's voice.
@@ -271,7 +295,8 @@ class Config(_Section):
         if url == "embedded":
             url = embedded_url(self.tts_server.listen)
         elif url == "cloud":
-            url = CLOUD_URL
+            url = endpoint(self.tts.region, self.tts.workspace)
+        url = fill_workspace(url, self.tts.workspace)
         if url == embedded_url(self.tts_server.listen):
             # The cloud's key is nobody's business here, not even our own process's.
             key = next(iter(self.tts_server.api_keys), None)

@@ -25,7 +25,7 @@ class Stage:
 
 OUTBOUND = (
     Stage("text", "call.turns", "takes the agent's words, whole or as they are written"),
-    Stage("synthesis", "aio.cosyvoice", "CosyVoice task on a warm connection, PCM at the leg's rate"),
+    Stage("synthesis", "aio.cosyvoice_pool", "CosyVoice task on a warm connection, PCM at the leg's rate"),
     Stage("backlog", "call.turns", "holds what the ring has no room for, between two watermarks"),
     Stage("ring", "plane.ring", "4 s of samples shared with the media process, stamped with the epoch"),
     Stage(

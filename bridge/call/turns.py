@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.aio.patience import PAUSES_S
+from bridge.aio.script import Script
 from bridge.audio import PcmFormat
-from bridge.call.patience import PAUSES_S
-from bridge.call.script import Script
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.call.utterance import Utterance, Workshop
 from bridge.errors import CallEnded, SynthesisError

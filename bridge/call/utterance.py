@@ -1,31 +1,31 @@
 """One utterance in the making: text becomes speech, speech goes into the leg's ring.
 
-It may take several tasks at the voice service: a second one follows where a service failed or the
-text's source paused for long. All positions are sample indices of the leg's playout.
+It may take several tasks at the voice service (`bridge.aio.narration`). All positions are sample
+indices of the leg's playout.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.call.patience import PAUSES_S, Patience
-from bridge.call.script import Script
+from bridge.aio.narration import Narration, Telling
+from bridge.aio.patience import PAUSES_S
+from bridge.aio.script import Script
 from bridge.call.trace import UtteranceRecord
-from bridge.errors import CallEnded, SynthesisError
+from bridge.errors import CallEnded
 from bridge.plane.events import Flushed
 from bridge.plane.ring import PlayoutWriter
-from bridge.ports import Clock, Speech, WordTime
+from bridge.ports import Clock, Speech
 from bridge.speech.heard import Heard, heard
 
 __all__ = ["Utterance", "Workshop"]
 
 _LOW_WATER_S = 2.0
 """Refill the ring (4 s) when this much is left: two wake-ups a second, and a second to be late by."""
-_PATIENCE_S = 12.0
-"""The service gives up on a task after 23 s without text (§1.7); we end the task well before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,6 @@ class Workshop:
     is_closed: Callable[[], bool]
     """Whether the call is over."""
     retry_pauses_s: tuple[float, ...] = PAUSES_S
-
-
-@dataclass(slots=True)
-class _Part:
-    """One task's share of an utterance."""
-
-    speech: Speech
-    text_offset: int
-    start_sample: int
-    sent: int = 0
-    spoken: int | None = None
-    """How many of its characters count, if it failed; the rest was asked for again."""
 
 
 class Utterance:
@@ -79,7 +67,7 @@ class Utterance:
         self.written: int = record.start_sample
         """Index after the last sample written."""
         self._workshop = workshop
-        self._parts: list[_Part] = []
+        self._narration: Narration | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -90,11 +78,11 @@ class Utterance:
     @property
     def bound_ns(self) -> int | None:
         """When its first task had an open connection."""
-        return self._parts[0].speech.bound_ns or None if self._parts else None
+        return self._narration.bound_ns or None if self._narration is not None else None
 
     async def cancel(self) -> int | None:
         """Cancel the running task, if any; returns when that was written. Harmless when it has ended."""
-        return await self._parts[-1].speech.cancel() if self._parts else None
+        return await self._narration.cancel() if self._narration is not None else None
 
     async def speak(self, script: Script) -> None:
         """Put all of `script` into the ring.
@@ -105,19 +93,17 @@ class Utterance:
             Exception: Whatever the text's source raised; what it gave before is in the ring.
         """
         workshop = self._workshop
-        offset = 0
-        patience = Patience(workshop.retry_pauses_s)
-        while await script.more(offset):
-            part = await self._begin_part(offset)
-            try:
-                await self._stream(script, part)
-                offset += part.sent
-            except SynthesisError as error:
-                part.spoken = self._delivered(script, part)
-                offset += part.spoken
-                now_ns = workshop.clock.now_ns()
-                pause_s = patience.pause_s(error, has_progress=part.spoken > 0, now_ns=now_ns)
-                await asyncio.sleep(pause_s)
+        telling = Telling(
+            self._take_speech,
+            workshop.clock,
+            workshop.rate,
+            pauses_s=workshop.retry_pauses_s,
+            note_text=self._note_text,
+        )
+        self._narration = Narration(script, telling)
+        async with aclosing(self._narration.audio()) as audio:
+            async for data in audio:
+                await self.put(np.frombuffer(data, "<i2"))
 
     async def put(self, samples: NDArray[np.int16]) -> None:
         """Write samples as the ring has room for them; returns early after a flush.
@@ -143,66 +129,17 @@ class Utterance:
         start, rate = self.record.start_sample, self._workshop.rate
         return heard(
             text,
-            self._words(),
+            self._narration.words if self._narration is not None else [],
             played_ms=(position - start) * 1000 // rate,
             finished=False,
             total_ms=(self.written - start) * 1000 // rate if self.is_written else None,
         )
 
-    async def _begin_part(self, offset: int) -> _Part:
+    async def _take_speech(self) -> Speech:
         speech = await self._workshop.take_speech()
-        part = _Part(speech, offset, self._workshop.writer.write_index)
-        self._parts.append(part)
         self.record.task_id = speech.task_id
-        return part
+        return speech
 
-    async def _stream(self, script: Script, part: _Part) -> None:
-        feeder = asyncio.create_task(self._feed(script, part), name="feed")
-        try:
-            async for data in part.speech.audio():
-                await self.put(np.frombuffer(data, "<i2"))
-            await feeder
-        finally:
-            if not feeder.done():
-                feeder.cancel()
-                await asyncio.wait({feeder})
-
-    async def _feed(self, script: Script, part: _Part) -> None:
-        """Hand the text over as it is written; end the task when the source pauses, ends or fails."""
-        try:
-            while text := await script.more(part.text_offset + part.sent, timeout_s=_PATIENCE_S):
-                if self.record.first_text_ns is None:
-                    self.record.first_text_ns = self._workshop.clock.now_ns()
-                    self._workshop.note_text(self.record.first_text_ns)
-                part.sent += len(text)
-                await part.speech.send_text(text)
-        except TimeoutError:
-            pass  # `speak` begins a new task for what the source may still say
-        finally:
-            await part.speech.finish()
-
-    def _delivered(self, script: Script, part: _Part) -> int:
-        """Count the characters of a failed part that are already in the ring."""
-        played_ms = (self.written - part.start_sample) * 1000 // self._workshop.rate
-        text = script.text[part.text_offset : part.text_offset + part.sent]
-        if not played_ms:
-            return 0
-        return len(heard(text, part.speech.words, played_ms=played_ms, finished=False, total_ms=None).heard)
-
-    def _words(self) -> list[WordTime]:
-        """Word times of all parts, counted from the utterance's own start."""
-        out: list[WordTime] = []
-        for part in self._parts:
-            shift_ms = (part.start_sample - self.record.start_sample) * 1000 // self._workshop.rate
-            out += [
-                WordTime(
-                    text=word.text,
-                    begin_index=word.begin_index + part.text_offset,
-                    end_index=word.end_index + part.text_offset,
-                    begin_ms=word.begin_ms + shift_ms,
-                    end_ms=word.end_ms + shift_ms,
-                )
-                for word in part.speech.words
-                if part.spoken is None or word.end_index <= part.spoken
-            ]
-        return out
+    def _note_text(self, now_ns: int) -> None:
+        self.record.first_text_ns = now_ns
+        self._workshop.note_text(now_ns)

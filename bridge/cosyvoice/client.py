@@ -5,8 +5,7 @@ when told. Audio carries no task id: after a cancel this machine swallows it unt
 event, so that the connection never delivers a stale word to the next task.
 """
 
-from dataclasses import dataclass
-
+from bridge.cosyvoice.client_patience import ClientPatience, Waits, late
 from bridge.cosyvoice.client_steps import (
     TRANSITIONS,
     ClientState,
@@ -17,6 +16,9 @@ from bridge.cosyvoice.client_steps import (
     Sound,
     Yield,
 )
+from bridge.cosyvoice.cutting import cut_text
+from bridge.cosyvoice.failures import is_retryable
+from bridge.cosyvoice.limits import INVALID_PARAMETER, MESSAGE_CHARACTERS
 from bridge.cosyvoice.message import (
     ContinueTask,
     Event,
@@ -28,37 +30,13 @@ from bridge.cosyvoice.message import (
 )
 from bridge.cosyvoice.words import WordTimeline
 from bridge.errors import LocalProtocolError
-from bridge.ports import WordTime
+from bridge.ports import SentenceMark, WordTime
+from bridge.text.characters import count_characters
+from bridge.text.sentence import SentenceSplitter
 
-__all__ = ["ClientPatience", "ClientTask"]
+__all__ = ["ClientTask"]
 
-_S = 1_000_000_000
-
-_RETRYABLE = (
-    "Throttling",
-    "InternalError",
-    "ServiceUnavailable",
-    "ModelUnavailable",
-    "RequestTimeOut",
-    "ResponseTimeout",
-    "CLIENT_ERROR",
-)
-
-# Half of what a message may carry, since a hanzi counts two: a longer text goes in several messages.
-_MESSAGE_CHARACTERS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class ClientPatience:
-    """How long to wait for what, in ns."""
-
-    started_ns: int = 5 * _S
-    silence_ns: int = 20 * _S
-    """Without text for this long the task is ended: after 23 s the service would fail it."""
-    stall_ns: int = 10 * _S
-    """Without anything from a service that has all the text."""
-    cancel_ns: int = 300_000_000
-    """From a cancel to its terminal event; past it the connection is not worth waiting for."""
+_ENDED = (ClientState.CANCELLING, ClientState.DONE, ClientState.FAILED)
 
 
 class ClientTask:
@@ -66,25 +44,24 @@ class ClientTask:
 
     Args:
         run: What opens the task.
-        rate: Sampling frequency of the PCM it asks for, in Hz.
+        rate: Sampling frequency of the PCM it asks for, in Hz; 0 for any other format, whose sound is
+            handed on as it comes.
         patience: Bounds; the defaults follow the documented timers.
     """
 
     def __init__(self, run: RunTask, *, rate: int, patience: ClientPatience | None = None) -> None:
         self.state: ClientState = ClientState.WAITING
         self.strays: int = 0
-        """Events of other tasks and sound outside a running task: dropped and counted."""
+        """Items that were not meant for this task."""
         self.was_silent: bool = False
-        """The task was ended by us, since its text paused for too long."""
+        """Whether it was ended because no more text came."""
         self._run = run
-        self._patience = patience or ClientPatience()
-        self._timeline = WordTimeline(rate)
-        self._kept: list[str] = []
-        self._is_complete = False
+        self._rate = rate
         self._failure: Failed | None = None
+        self._timeline = WordTimeline(rate)
+        self._text = _Text(is_single=run.parameters.get("enable_ssml") is True)
         self._half = b""
-        # When the present wait began: for task-started, text, sound or the terminal event.
-        self._since_ns = 0
+        self._waits = Waits(patience or ClientPatience())
         self._outputs: list[Yield] = []
 
     @property
@@ -97,6 +74,16 @@ class ClientTask:
         return self._timeline.words
 
     @property
+    def sentence(self) -> SentenceMark | None:
+        """See `bridge.ports.Speech`."""
+        return self._timeline.sentence
+
+    @property
+    def ahead(self) -> int:
+        """Counted characters that were given and not come to yet; 0 once nobody will come to them."""
+        return self._timeline.ahead if self.state not in _ENDED else 0
+
+    @property
     def failure(self) -> Failed | None:
         """Why the task failed, if it did."""
         return self._failure
@@ -104,18 +91,17 @@ class ClientTask:
     @property
     def deadline_ns(self) -> int | None:
         """When to call `handle_timeout`; None while nothing is awaited."""
-        patience = {
-            ClientState.STARTING: self._patience.started_ns,
-            ClientState.RUNNING: self._patience.silence_ns,
-            ClientState.FINISHING: self._patience.stall_ns,
-            ClientState.CANCELLING: self._patience.cancel_ns,
-        }.get(self.state)
-        return None if patience is None else self._since_ns + patience
+        due = self._waits.due(self.state, is_in_sentence=self._timeline.is_in_sentence)
+        return due[0] if due is not None else None
+
+    def queue(self, *, now_ns: int) -> None:
+        """There is no connection to be had at present."""
+        self._waits.queued_ns = now_ns
 
     def bind(self, *, now_ns: int) -> None:
         """A connection is there: open the task on it."""
         self._step(ClientStep.BIND)
-        self._since_ns = now_ns
+        self._waits.bound_ns = self._waits.since_ns = now_ns
         self._outputs.append(self._run)
 
     def send_text(self, text: str, *, now_ns: int) -> bool:
@@ -127,21 +113,21 @@ class ClientTask:
         Raises:
             LocalProtocolError: After `finish`.
         """
-        if self.state in (ClientState.CANCELLING, ClientState.DONE, ClientState.FAILED):
+        if self.state in _ENDED:
             return False
-        if self._is_complete:
+        if self._text.is_complete:
             raise LocalProtocolError(f"text after the end of task {self.task_id}")
         if self.state is ClientState.FINISHING:
             return False
         if text:
             self._timeline.text_sent(text)
-            self._kept.append(text)
+            self._text.kept.append(text)
             self._write_kept(now_ns=now_ns)
         return True
 
     def finish(self, *, now_ns: int) -> None:
         """No more text will follow; harmless when said twice or too late."""
-        self._is_complete = True
+        self._text.is_complete = True
         self._write_kept(now_ns=now_ns)
 
     def cancel(self, *, now_ns: int) -> None:
@@ -149,7 +135,7 @@ class ClientTask:
         if ClientStep.CANCEL not in TRANSITIONS[self.state]:
             return
         self._step(ClientStep.CANCEL)
-        self._since_ns = now_ns
+        self._waits.since_ns = now_ns
         if self.state is ClientState.CANCELLING:
             self._outputs.append(FinishTask(self.task_id, cancel=True))
         if self._failure is None:
@@ -171,32 +157,34 @@ class ClientTask:
             case TaskFinished():
                 self._end(ClientStep.FINISHED, None)
             case _:
-                retryable = item.code.startswith(_RETRYABLE)
-                self._end(ClientStep.FAIL, Failed(item.code or "Unknown", item.message, retryable))
+                failure = Failed(item.code or "Unknown", item.message, is_retryable(item.code))
+                self._end(ClientStep.FAIL, failure)
 
     def lost(self, failure: Failed) -> None:
         """The connection is gone, or none could be opened; harmless when the task has ended."""
         self._end(ClientStep.FAIL, failure)
 
+    def held_back(self) -> None:
+        """The listener has enough: what the service owes is not awaited until `resumed`."""
+        self._waits.is_held = True
+
     def resumed(self, *, now_ns: int) -> None:
         """The listener reads again: the time it took is not held against the service."""
-        if self.state is ClientState.FINISHING:
-            self._since_ns = now_ns
+        self._waits.resumed(now_ns=now_ns)
 
     def handle_timeout(self, *, now_ns: int) -> None:
         """Act on what did not come; harmless when early."""
-        if self.deadline_ns is None or now_ns < self.deadline_ns:
+        due = self._waits.due(self.state, is_in_sentence=self._timeline.is_in_sentence)
+        if due is None or now_ns < due[0]:
             return
-        match self.state:
-            case ClientState.STARTING:
-                self._late("no task-started within", self._patience.started_ns)
-            case ClientState.FINISHING:
-                self._late("no sound for", self._patience.stall_ns)
-            case ClientState.CANCELLING:
-                self._step(ClientStep.FAIL)
-                self._outputs.append(Freed(reusable=False))
-            case _:
-                self._silent(now_ns=now_ns)
+        stage = due[1]
+        if self.state is ClientState.CANCELLING:
+            self._step(ClientStep.FAIL)
+            self._outputs.append(Freed(reusable=False))
+        elif stage == "text":
+            self._silent(now_ns=now_ns)
+        else:
+            self._end(ClientStep.FAIL, late(stage, self._waits.length_ns(stage)))
 
     def drain(self) -> list[Yield]:
         """What to write, to hand to the listener and to tell the pool, in order."""
@@ -206,31 +194,48 @@ class ClientTask:
     def _started(self, *, now_ns: int) -> None:
         if self.state is ClientState.STARTING:
             self._step(ClientStep.STARTED)
-            self._since_ns = now_ns
+            self._waits.since_ns = now_ns
             self._write_kept(now_ns=now_ns)
 
-    def _write_kept(self, *, now_ns: int) -> None:
+    def _write_kept(self, *, now_ns: int, is_all: bool = False) -> None:
         if self.state is not ClientState.RUNNING:
             return
-        text = "".join(self._kept)
-        self._kept.clear()
-        for start in range(0, len(text), _MESSAGE_CHARACTERS):
-            self._outputs.append(ContinueTask(self.task_id, text[start : start + _MESSAGE_CHARACTERS]))
-            self._since_ns = now_ns
-        if self._is_complete and self._timeline.text:
-            self._step(ClientStep.COMPLETE)
-            self._since_ns = now_ns
-            self._outputs.append(FinishTask(self.task_id))
-        elif self._is_complete:
+        is_all = is_all or self._text.is_complete
+        for piece in self._text.take(is_all=is_all):
+            self._write_text(piece, now_ns=now_ns)
+        if self.state is ClientState.RUNNING and is_all:
+            self._complete(now_ns=now_ns)
+
+    def _write_text(self, text: str, *, now_ns: int) -> None:
+        if self._text.is_single and (count := count_characters(text, ssml=True)) > MESSAGE_CHARACTERS:
+            message = f"SSML goes in one message of {MESSAGE_CHARACTERS} characters at most, not {count}"
+            self._failure = Failed(INVALID_PARAMETER, message, retryable=False)
+            self._outputs.append(self._failure)
+            self.cancel(now_ns=now_ns)
+            return
+        self._outputs.append(ContinueTask(self.task_id, text))
+        self._waits.since_ns = now_ns
+        if self._text.owes_sound(text):
+            self._waits.owe(now_ns=now_ns)
+
+    def _complete(self, *, now_ns: int) -> None:
+        if not self._timeline.text:
             # A task without text fails at the service; taken back, it costs nothing.
             self.cancel(now_ns=now_ns)
+            return
+        self._step(ClientStep.COMPLETE)
+        self._waits.owe(now_ns=now_ns)
+        self._outputs.append(FinishTask(self.task_id))
 
     def _receive_sound(self, data: bytes, *, now_ns: int) -> None:
         if self.state not in (ClientState.RUNNING, ClientState.FINISHING):
             self.strays += 1
             return
-        if self.state is ClientState.FINISHING:
-            self._since_ns = now_ns
+        self._waits.served(now_ns=now_ns, is_sound=True)
+        if not self._rate:
+            self._timeline.sound_received(len(data))
+            self._outputs.append(Sound(data))
+            return
         if self._half:
             data = self._half + data
         whole = len(data) & ~1
@@ -240,8 +245,7 @@ class ClientTask:
             self._outputs.append(Sound(data[:whole] if self._half else data))
 
     def _note(self, event: ResultGenerated, *, now_ns: int) -> None:
-        if self.state is ClientState.FINISHING:
-            self._since_ns = now_ns
+        self._waits.served(now_ns=now_ns, is_sound=False)
         if self.state is not ClientState.CANCELLING:
             self._timeline.receive(event)
 
@@ -256,22 +260,41 @@ class ClientTask:
         if was is not ClientState.WAITING:
             self._outputs.append(Freed(reusable))
 
-    def _late(self, what: str, patience_ns: int) -> None:
-        message = f"{what} {patience_ns / _S:g} s"
-        self._end(ClientStep.FAIL, Failed("Timeout", message, retryable=True))
-
     def _silent(self, *, now_ns: int) -> None:
         """No text for long: end the task ourselves, so that the connection outlives it."""
         self.was_silent = True
         if self._timeline.text:
-            self._step(ClientStep.COMPLETE)
-            self._since_ns = now_ns
-            self._outputs.append(FinishTask(self.task_id))
+            self._write_kept(now_ns=now_ns, is_all=True)
             return
-        message = f"no text for {self._patience.silence_ns / _S:g} s"
-        self._failure = Failed("Timeout", message, retryable=True)
+        self._failure = late("text", self._waits.length_ns("text"))
         self._outputs.append(self._failure)
         self.cancel(now_ns=now_ns)
 
     def _step(self, step: ClientStep) -> None:
         self.state = TRANSITIONS[self.state][step]
+
+
+class _Text:
+    """What was given to say and is not written yet.
+
+    Args:
+        is_single: Whether all of it has to go in one message, as SSML does.
+    """
+
+    def __init__(self, *, is_single: bool) -> None:
+        self.kept: list[str] = []
+        self.is_complete = False
+        self.is_single = is_single
+        self._splitter = SentenceSplitter()
+
+    def take(self, *, is_all: bool) -> list[str]:
+        """The messages to write now; `is_all` when no more text comes."""
+        if not self.kept or (self.is_single and not is_all):
+            return []
+        text = "".join(self.kept)
+        self.kept.clear()
+        return [text] if self.is_single else list(cut_text(text, MESSAGE_CHARACTERS))
+
+    def owes_sound(self, text: str) -> bool:
+        """Whether the service, given `text` as well, has a whole sentence to speak."""
+        return self.is_single or bool(self._splitter.push(text))

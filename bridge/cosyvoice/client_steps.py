@@ -78,9 +78,9 @@ TRANSITIONS: dict[ClientState, dict[ClientStep, ClientState]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """To the listener: whole samples."""
+    """To the listener: whole samples of PCM, or a piece of a container as it came."""
 
-    pcm: bytes
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,11 @@ class Failed:
     code: str
     message: str
     retryable: bool
+    status: int = 0
+    """HTTP status of a refused handshake."""
+    request_id: str = ""
+    stage: str = ""
+    """What was awaited in vain, as `bridge.errors.SynthesisError` names it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Both roles of a CosyVoice task in one place: the service's and the client's."""
 
-from bridge.cosyvoice.client import ClientPatience, ClientTask
+from bridge.cosyvoice.client import ClientTask
+from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.client_steps import ClientState, Ended, Failed, Freed, Sound, Yield
 from bridge.cosyvoice.service import ServerTask
 from bridge.cosyvoice.service_steps import (

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from bridge.clock import SystemClock
+from bridge.cosyvoice.formats import TaskParameters
 from bridge.cosyvoice.message import (
     FinishTask,
     ResultGenerated,
@@ -79,10 +80,16 @@ class Behaviour:
 
     status: int = 0
     """Refuse the handshake with this status."""
+    body: str = "no\n"
+    """What a refusal says."""
+    keys: tuple[str, ...] = ()
+    """Keys that are let in; empty lets everybody in."""
     hold_handshake: asyncio.Event | None = None
     """Answer no handshake before this is set."""
     drop_after_frames: int = 0
     """Break the socket in mid-word."""
+    drop_once: bool = False
+    """Let the next connections live."""
     drop_at_open: bool = False
     hold: asyncio.Event | None = None
     """Let no sound out before this is set."""
@@ -106,6 +113,9 @@ class FakeService:
     open_now: int = 0
     cancels: int = 0
     tasks: list[str] = field(default_factory=list)
+    parameters: list[TaskParameters] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """What was spoken, sentence by sentence."""
     headers: list[dict[str, str]] = field(default_factory=list)
     extensions: list[str] = field(default_factory=list)
     sent_bytes: int = 0
@@ -116,7 +126,10 @@ class FakeService:
         if (hold := self.behaviour.hold_handshake) is not None:
             await hold.wait()
         if self.behaviour.status:
-            return connection.respond(HTTPStatus(self.behaviour.status), "no\n")
+            return connection.respond(HTTPStatus(self.behaviour.status), self.behaviour.body)
+        keys = [f"Bearer {key}" for key in self.behaviour.keys]
+        if keys and request.headers.get("Authorization") not in keys:
+            return connection.respond(HTTPStatus.UNAUTHORIZED, self.behaviour.body)
         return None
 
     async def handle(self, socket: ServerConnection) -> None:
@@ -187,6 +200,7 @@ class _Session:
                     await self._send_audio(output.data)
                 case Begin():
                     self._service.tasks.append(output.task_id)
+                    self._service.parameters.append(output.parameters)
                     self._texts = asyncio.Queue()
                     self._voice = asyncio.create_task(
                         self._speak(output.task_id, output.parameters.sample_rate, self._texts)
@@ -212,6 +226,8 @@ class _Session:
         self._service.sent_bytes += len(data)
         self._frames += 1
         if behaviour.drop_after_frames and self._frames >= behaviour.drop_after_frames:
+            if behaviour.drop_once:
+                behaviour.drop_after_frames = 0
             self._socket.transport.abort()
 
     async def _speak(self, task_id: str, rate: int, texts: "asyncio.Queue[str | None]") -> None:
@@ -229,6 +245,7 @@ class _Session:
                     return
 
     async def _speak_sentence(self, task_id: str, rate: int, sentence: str) -> None:
+        self._service.texts.append(sentence)
         self._machine.sentence_begin(task_id, sentence)
         for piece in _pieces(pcm_of(sentence, rate), self._service.behaviour.frame_bytes):
             self._machine.audio(task_id, piece)

@@ -1,365 +1,317 @@
-"""The pool against an honest service: who gets which connection, and what happens to it afterwards."""
+"""The voice as a program uses it."""
 
 import asyncio
-import logging
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from bridge.aio.cosyvoice import TtsSettings
-from bridge.audio import PcmFormat
-from bridge.clock import SystemClock
-from bridge.cosyvoice.task import ClientPatience
-from bridge.errors import SynthesisError
-from bridge.ports import Synthesizer, Voice
-from tests.aio.cosyvoice_fake import Behaviour, FakeService, eventually, pcm_of, running, steady
-from tests.aio.cosyvoice_pool import FORMAT, VOICE, heard_from, pool, say
+import bridge
+from bridge.aio.cosyvoice import CosyVoice
+from bridge.aio.script import Text
+from bridge.cosyvoice.client_patience import Deadlines
+from bridge.errors import (
+    AuthenticationError,
+    BridgeError,
+    ConfigError,
+    ConnectionLostError,
+    InvalidRequestError,
+    LocalProtocolError,
+    SynthesisTimeoutError,
+)
+from bridge.ports import SpeechChunk, WordTime
+from bridge.speech.heard import Heard
+from tests.aio.cosyvoice_fake import Behaviour, eventually, pcm_of, running
 
-MS = 1_000_000
-
-
-async def test_the_pool_is_a_synthesizer() -> None:
-    async with running() as service, pool(service) as tts:
-        synthesizer: Synthesizer = tts
-        assert synthesizer is tts
-
-
-async def test_a_warm_connection_is_bound_in_the_same_turn() -> None:
-    async with running() as service, pool(service) as tts:
-        await tts.ready()
-        asked_ns = SystemClock().now_ns()
-
-        speech = tts.speak(VOICE, FORMAT)
-
-        assert speech.bound_ns >= asked_ns
-        await speech.send_text("Hello.")
-        await speech.finish()
-        assert await heard_from(speech) == pcm_of("Hello.", 8000)
-        assert tts.counters["cold_starts"] == 0
+RATE = 24_000
+"""What is asked for where nothing is said."""
 
 
-async def test_one_connection_carries_one_utterance_after_another() -> None:
-    async with running() as service, pool(service, spares=0, spare_share=0.0) as tts:
-        for text in ("One. ", "Two. ", "Three. "):
-            assert await say(tts, text) == pcm_of(text, 8000)
-            await eventually(lambda: tts.idle == 1)
-
-        assert service.connections == 1
-        assert len(set(service.tasks)) == 3
+async def writing(*pieces: str) -> AsyncIterator[str]:
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0)
 
 
-async def test_an_utterance_asked_for_before_any_connection_waits_for_one() -> None:
-    async with running() as service, pool(service) as tts:
-        speech = tts.speak(VOICE, FORMAT)
-        assert speech.bound_ns == 0
-        await speech.send_text("Hello.")
-        await speech.finish()
+async def test_a_text_becomes_sound_with_its_place() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        chunks = [chunk async for chunk in tts.stream("Hello there. Hi.")]
 
-        assert await heard_from(speech) == pcm_of("Hello.", 8000)
-        assert speech.bound_ns > 0
-        assert tts.counters["cold_starts"] == 1
+        whole = pcm_of("Hello there. Hi.", RATE)
+        assert b"".join(chunk.data for chunk in chunks) == whole
+        for chunk in chunks:
+            assert chunk.position_samples is not None
+            begin = 2 * chunk.position_samples
+            assert whole[begin : begin + len(chunk.data)] == chunk.data
 
 
-async def test_after_a_cancel_the_next_utterance_starts_at_once_and_hears_nothing_stale() -> None:
-    behaviour = Behaviour(hold_cancel=asyncio.Event())
-    async with running(behaviour) as service, pool(service) as tts:
-        await tts.ready()
-        first = tts.speak(VOICE, FORMAT)
-        await first.send_text("Aaaaaaaaaa. " * 20)
-        async for _ in first.audio():
+@pytest.mark.parametrize("how", ["text", "list", "generator", "async"])
+async def test_a_text_may_come_in_any_way(how: str) -> None:
+    pieces = ["One. ", "Two."]
+    sources: dict[str, Callable[[], Text]] = {
+        "text": lambda: "".join(pieces),
+        "list": lambda: pieces,
+        "generator": lambda: (piece for piece in pieces),
+        "async": lambda: writing(*pieces),
+    }
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        assert await tts.synthesize(sources[how]()) == pcm_of("One. Two.", RATE)
+
+
+async def test_word_times_come_as_values_behind_their_sound() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        stream = tts.stream("Go on. Go.", words=True)
+        items = [item async for item in stream]
+
+        words = [item for item in items if isinstance(item, WordTime)]
+        assert words == stream.words
+        assert [(word.text, word.begin_index, word.begin_ms) for word in words] == [
+            ("Go", 0, 0),
+            ("on", 3, 60),
+            ("Go", 7, 140),
+        ]
+        sounded = 0
+        for item in items:
+            if isinstance(item, SpeechChunk):
+                assert item.position_samples is not None
+                sounded = item.position_samples + len(item.data) // 2
+            else:
+                assert item.end_ms * RATE <= sounded * 1000
+
+
+async def test_without_being_asked_no_words_are_told() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        stream = tts.stream("Go on.")
+        assert (stream.text, stream.words, stream.task_id) == ("", [], "")
+        async for _ in stream:
+            pass
+
+        assert stream.words == []
+        assert stream.text == "Go on."
+        assert stream.task_id == service.tasks[0]
+        assert not service.parameters[0].word_timestamp_enabled
+
+
+async def test_what_was_heard_is_known_by_the_sample() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        stream = tts.stream("One two three.", words=True)
+        async for _ in stream:
+            pass
+
+        assert stream.heard(RATE * 170 // 1000) == Heard("One two ", "three.", estimated=False)
+
+
+async def test_a_stream_may_ask_for_what_the_client_does_not() -> None:
+    async with (
+        running() as service,
+        CosyVoice(url=service.url, voice="longxiaochun_v3", volume=20) as tts,
+    ):
+        await tts.synthesize("Hi.")
+        await tts.synthesize("Hi.", volume=80, format="mp3", sample_rate=16_000, seed=5)
+
+        first, second = service.parameters
+        assert (first.voice, first.volume, first.format, first.sample_rate) == (
+            "longxiaochun_v3",
+            20,
+            "pcm",
+            RATE,
+        )
+        assert (second.voice, second.volume, second.format, second.sample_rate, second.seed) == (
+            "longxiaochun_v3",
+            80,
+            "mp3",
+            16_000,
+            5,
+        )
+
+
+async def test_packed_sound_is_handed_on_as_it_comes_and_has_no_place() -> None:
+    async with running(Behaviour(frame_bytes=333)) as service, CosyVoice(url=service.url) as tts:
+        chunks = [chunk async for chunk in tts.stream("Odd frames.", format="mp3")]
+
+        assert b"".join(chunk.data for chunk in chunks) == pcm_of("Odd frames.", RATE)
+        assert any(len(chunk.data) % 2 for chunk in chunks)
+        assert {chunk.position_samples for chunk in chunks} == {None}
+
+
+async def test_who_leaves_the_loop_has_cancelled_the_task_in_place() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        async for _ in tts.stream(["A sentence. "] * 1000):
             break
-        await eventually(lambda: tts.idle == 1)
 
-        flushed_ns = SystemClock().now_ns()
-        written_ns = await first.cancel()
-        second = tts.speak(VOICE, FORMAT)
-
-        assert flushed_ns <= written_ns <= second.bound_ns
-        assert await heard_from(first) == b""
-        await second.send_text("Bbbb.")
-        await second.finish()
-        assert await heard_from(second) == pcm_of("Bbbb.", 8000)
+        await eventually(lambda: tts.pool.busy == 0 and service.cancels == 1)
+        assert tts.pool.counters["replaced"] == tts.pool.counters["lost"] == 0
+        assert await tts.synthesize("Next.") == pcm_of("Next.", RATE)
 
 
-async def test_a_cancelled_connection_comes_back_when_the_service_says_so() -> None:
-    async with running() as service, pool(service, spares=1) as tts:
-        await tts.ready()
-        speech = tts.speak(VOICE, FORMAT)
-        await speech.send_text("Hello. World. ")
+async def test_a_listener_who_is_cancelled_has_cancelled_the_task() -> None:
+    async with (
+        running(Behaviour(hold=asyncio.Event())) as service,
+        CosyVoice(url=service.url) as tts,
+    ):
+        listening = asyncio.create_task(tts.synthesize("Hello."))
+        await eventually(lambda: service.tasks != [])
 
-        await speech.cancel()
+        listening.cancel()
+        await asyncio.wait({listening})
 
-        await eventually(lambda: tts.busy == 0)
-        assert service.cancels == 1
-        assert tts.counters["replaced"] == 0
-        assert await say(tts, "Next.") == pcm_of("Next.", 8000)
-
-
-async def test_a_cancel_that_is_not_answered_in_time_costs_the_connection() -> None:
-    behaviour = Behaviour(hold_cancel=asyncio.Event())
-    patience = ClientPatience(cancel_ns=30 * MS)
-    async with running(behaviour) as service, pool(service, patience=patience) as tts:
-        await tts.ready()
-        speech = tts.speak(VOICE, FORMAT)
-        await speech.send_text("Hello. ")
-
-        await speech.cancel()
-
-        await eventually(lambda: tts.counters["replaced"] == 1 and tts.idle == 1)
-        assert tts.busy == 0
-        assert tts.counters["lost"] == 0
+        await eventually(lambda: tts.pool.busy == 0 and service.cancels == 1)
 
 
-async def test_a_listener_that_does_not_listen_holds_the_service_back() -> None:
-    text = "a" * 390 + ". "
-    async with running(Behaviour(frame_bytes=32_000)) as service, pool(service, buffer_ms=500) as tts:
-        speech = tts.speak(VOICE, PcmFormat(48_000))
-        for _ in range(80):
-            await speech.send_text(text)
-        await speech.finish()
-        await eventually(lambda: not speech.room.is_set())
-        whole = len(pcm_of(text, 48_000)) * 80
-        assert await steady(lambda: service.sent_bytes) < whole // 2
+async def test_a_stream_that_is_kept_is_cancelled_at_the_end_of_its_block() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        async with tts.stream(["A sentence. "] * 1000) as stream:
+            items = aiter(stream)
+            await anext(items)
 
-        length = 0
-        async for pcm in speech.audio():
-            length += len(pcm)
-
-        assert length == whole
+        assert [item async for item in items] == []
+        await eventually(lambda: tts.pool.busy == 0 and service.cancels == 1)
 
 
-async def test_a_cancel_reaches_a_service_that_is_held_back() -> None:
-    async with running(Behaviour(frame_bytes=32_000)) as service, pool(service, buffer_ms=100) as tts:
-        speech = tts.speak(VOICE, PcmFormat(48_000))
-        await speech.send_text(("a" * 390 + ". ") * 20)
-        await eventually(lambda: not speech.room.is_set())
+async def test_a_stream_nobody_iterated_has_started_nothing() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        async with tts.stream("Hello."):
+            pass
 
-        await speech.cancel()
-
-        await eventually(lambda: tts.busy == 0)
-        assert tts.counters["replaced"] == 0
-        assert await heard_from(speech) == b""
+        assert service.tasks == []
 
 
-async def test_a_refused_key_is_told_at_once_with_the_fix_and_without_the_key(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    async with running(Behaviour(status=401)) as service, pool(service) as tts:
-        speech = tts.speak(VOICE, FORMAT)
-        with pytest.raises(
-            SynthesisError, match=r"answered 401: set tts\.api_key or DASHSCOPE_API_KEY"
-        ) as caught:
-            await heard_from(speech)
-        with pytest.raises(SynthesisError, match="answered 401"):
-            await speech.send_text("Hello.")
-        with pytest.raises(SynthesisError, match="answered 401"):
+async def test_a_stream_is_iterated_once() -> None:
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        stream = tts.stream("Hello.")
+        async for _ in stream:
+            pass
+
+        with pytest.raises(LocalProtocolError, match="iterated once"):
+            aiter(stream)
+
+
+async def test_a_connection_that_dies_in_mid_sentence_is_not_heard() -> None:
+    behaviour = Behaviour(drop_after_frames=3, drop_once=True)
+    async with running(behaviour) as service, CosyVoice(url=service.url) as tts:
+        chunks = [chunk async for chunk in tts.stream("One two three. Four five six.")]
+
+        assert b"".join(chunk.data for chunk in chunks) == pcm_of("One two three. Four five six.", RATE)
+        positions = [chunk.position_samples for chunk in chunks]
+        lengths = [len(chunk.data) // 2 for chunk in chunks]
+        assert positions == [sum(lengths[:number]) for number in range(len(lengths))]
+
+
+async def test_many_streams_at_a_time_never_hear_each_other() -> None:
+    async with running() as service, CosyVoice(url=service.url, max_connections=4) as tts:
+        texts = [chr(ord("a") + number) * (number + 5) + ". " for number in range(12)]
+
+        sounds = await asyncio.gather(*(tts.synthesize(text) for text in texts))
+
+        assert sounds == [pcm_of(text, RATE) for text in texts]
+        assert service.connections <= 4
+
+
+async def test_a_wrong_parameter_is_refused_where_it_is_given() -> None:
+    with pytest.raises(InvalidRequestError, match="'volume'"):
+        CosyVoice(url="ws://127.0.0.1:9", volume=101)
+    async with running() as service, CosyVoice(url=service.url) as tts:
+        with pytest.raises(InvalidRequestError, match="'speech_rate'"):
+            tts.stream("Hello.", speech_rate=5)
+
+        assert service.tasks == []
+
+
+async def test_a_key_that_is_refused_says_so_with_its_status() -> None:
+    body = '{"code": "InvalidApiKey", "message": "Invalid API-key provided.", "request_id": "r-1"}'
+    async with (
+        running(Behaviour(status=401, body=body)) as service,
+        CosyVoice(url=service.url, api_key="sk-wrong") as tts,
+    ):
+        with pytest.raises(AuthenticationError, match=r"InvalidApiKey: .*Invalid API-key") as caught:
+            await tts.synthesize("Hello.")
+        with pytest.raises(AuthenticationError):
             await tts.ready()
 
-        assert (caught.value.code, caught.value.retryable) == ("Refused", False)
-        assert service.headers[0]["Authorization"] == "Bearer sk-secret"
-        # The fake runs in this process and logs what it receives; that log is the service's, not ours.
-        ours = " ".join(entry.getMessage() for entry in caplog.records if entry.name != "websockets.server")
-        assert "sk-secret" not in ours + repr(TtsSettings("ws://x", "sk-secret")) + repr(tts)
-        assert ours.count("answered 401") == 1
+        assert (caught.value.status, caught.value.request_id) == (401, "r-1")
+        assert not caught.value.retryable
 
 
-async def test_a_service_that_is_too_busy_may_be_tried_again() -> None:
-    async with running(Behaviour(status=503)) as service, pool(service) as tts:
-        with pytest.raises(SynthesisError, match="answered 503") as caught:
-            await say(tts, "Hello.")
+@pytest.mark.parametrize(
+    ("behaviour", "deadlines", "stage"),
+    [
+        (Behaviour(silent_start=True), Deadlines(started_s=0.03), "start"),
+        (Behaviour(hold=asyncio.Event()), Deadlines(first_sound_s=0.03), "first-sound"),
+        (Behaviour(hold=asyncio.Event()), Deadlines(task_s=0.03), "task"),
+        (Behaviour(hold_handshake=asyncio.Event()), Deadlines(open_s=0.03), "handshake"),
+    ],
+)
+async def test_what_does_not_come_in_time_is_named(
+    behaviour: Behaviour, deadlines: Deadlines, stage: str
+) -> None:
+    async with running(behaviour) as service:
+        async with CosyVoice(url=service.url, deadlines=deadlines, retry_pauses_s=()) as tts:
+            with pytest.raises(SynthesisTimeoutError) as caught:
+                await tts.synthesize("Hello.")
+        for held in (behaviour.hold, behaviour.hold_handshake):
+            if held is not None:
+                held.set()
 
-        assert caught.value.retryable
+    assert caught.value.stage == stage
 
 
 async def test_a_service_that_is_not_there_is_named() -> None:
-    async with running() as service:
-        url = service.url
-    async with pool(FakeService(url=url), spares=0) as tts:
-        with pytest.raises(SynthesisError, match=f"{url} cannot be reached") as caught:
-            await say(tts, "Hello.")
-
-        assert (caught.value.code, caught.value.retryable) == ("Closed", True)
+    async with CosyVoice(url="ws://127.0.0.1:9", retry_pauses_s=(0.0,)) as tts:
+        with pytest.raises(ConnectionLostError, match=r"ws://127\.0\.0\.1:9 cannot be reached"):
+            await tts.synthesize("Hello.")
 
 
-async def test_a_service_that_comes_back_is_found_again() -> None:
-    behaviour = Behaviour(status=503)
-    async with running(behaviour) as service, pool(service) as tts:
-        await eventually(lambda: tts.counters["dial_failures"] >= 1)
-
-        behaviour.status = 0
-
-        await eventually(lambda: tts.idle == 1)
-
-
-async def test_a_service_that_dies_in_mid_word_fails_that_utterance_only() -> None:
-    behaviour = Behaviour(drop_after_frames=2)
-    async with running(behaviour) as service, pool(service) as tts:
-        await tts.ready()
-        speech = tts.speak(VOICE, FORMAT)
-        await speech.send_text("a" * 300 + ". ")
-        await speech.finish()
-        with pytest.raises(SynthesisError) as caught:
-            await heard_from(speech)
-        assert (caught.value.code, caught.value.retryable) == ("Closed", True)
-
-        behaviour.drop_after_frames = 0
-
-        assert await say(tts, "Alive.") == pcm_of("Alive.", 8000)
-        assert tts.busy == 0
-
-
-async def test_a_refused_task_tells_the_services_own_words_and_the_connection_is_replaced() -> None:
-    async with running() as service, pool(service) as tts:
-        await tts.ready()
-        speech = tts.speak(Voice("no-such-model", "longanyang"), FORMAT)
-
-        with pytest.raises(SynthesisError, match="ModelNotFound: Model not found") as caught:
-            await heard_from(speech)
-
-        assert not caught.value.retryable
-        await eventually(lambda: tts.idle == 1)
-        assert await say(tts, "Hello.") == pcm_of("Hello.", 8000)
-
-
-async def test_a_service_that_never_starts_the_task_is_given_up() -> None:
-    patience = ClientPatience(started_ns=30 * MS)
-    async with running(Behaviour(silent_start=True)) as service, pool(service, patience=patience) as tts:
-        with pytest.raises(SynthesisError, match="Timeout: no task-started") as caught:
-            await say(tts, "Hello.")
-
-        assert caught.value.retryable
-
-
-async def test_frames_that_are_no_events_of_ours_are_counted_and_harm_nobody() -> None:
-    async with running(Behaviour(garbage=True)) as service:
-        async with pool(service) as tts:
-            assert await say(tts, "Hello there. ") == pcm_of("Hello there. ", 8000)
-        assert (tts.counters["malformed"], tts.counters["strays"]) == (2, 2)
-
-
-async def test_spares_grow_with_the_number_of_speakers() -> None:
-    behaviour = Behaviour(hold=asyncio.Event())
-    async with running(behaviour) as service, pool(service, spares=1, spare_share=0.2) as tts:
-        speeches = [tts.speak(VOICE, FORMAT) for _ in range(11)]
-
-        await eventually(lambda: tts.busy == 11 and tts.idle == 3)
-
-        assert service.connections == 14
-        for speech in speeches:
-            await speech.cancel()
-
-
-async def test_many_speakers_never_hear_each_other() -> None:
-    async with running() as service, pool(service) as tts:
-        texts = [chr(ord("a") + n) * (n + 20) + ". " for n in range(20)]
-
-        sounds = await asyncio.gather(*(say(tts, text) for text in texts))
-
-        assert sounds == [pcm_of(text, 8000) for text in texts]
-
-
-async def test_a_spare_is_replaced_before_the_service_would_close_it() -> None:
-    async with running() as service, pool(service, retire_s=0.05, ping_s=0.02) as tts:
-        await tts.ready()
-
-        await eventually(lambda: tts.counters["retired"] >= 2 and service.open_now == 1)
-
-        assert tts.idle == 1
-
-
-async def test_a_connection_that_gives_no_sign_of_life_is_replaced() -> None:
-    async with running() as service, pool(service, ping_s=0.02, pong_s=0.05) as tts:
-        await tts.ready()
-        (deaf,) = service.sockets
-
-        deaf.transport.pause_reading()
-
-        await eventually(lambda: tts.counters["replaced"] >= 1 and tts.idle == 1)
-        deaf.transport.abort()
-
-
-async def test_a_service_that_drops_what_it_accepts_is_dialled_ever_more_seldom_and_named_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    loop = asyncio.get_running_loop()
-    begin_s = loop.time()
-    async with running(Behaviour(drop_at_open=True)) as service, pool(service) as tts:
-        await eventually(lambda: tts.counters["lost"] >= 3)
-
-        # 0.1 s before the second dial and 0.3 s before the third.
-        assert loop.time() - begin_s >= 0.4
-        assert service.connections <= 4
-        warnings = [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.WARNING]
-        lost = "the service closed the connection with 1000"
-        assert warnings == [f"tts: a new connection to {service.url} was lost: {lost}"]
-
-
-async def test_a_connection_that_was_of_use_ends_the_pauses_between_dials(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    behaviour = Behaviour(status=503)
-    async with running(behaviour) as service, pool(service) as tts:
-        await eventually(lambda: tts.counters["dial_failures"] == 3)
-        behaviour.status = 0
-        await say(tts, "Hello.")
-        behaviour.status = 503
-        begin_s = asyncio.get_running_loop().time()
-        for socket in service.sockets:
-            socket.transport.abort()
-
-        await eventually(lambda: tts.counters["dial_failures"] == 5)
-
-        assert asyncio.get_running_loop().time() - begin_s < 0.9
-        assert caplog.text.count("answered 503") == 2
-
-
-async def test_closing_ends_every_speech_and_every_connection() -> None:
-    behaviour = Behaviour(hold=asyncio.Event())
-    async with running(behaviour) as service:
-        async with pool(service) as tts:
-            await tts.ready()
-            bound = tts.speak(VOICE, FORMAT)
-            unbound = [tts.speak(VOICE, FORMAT) for _ in range(5)]
-        for speech in (bound, *unbound):
-            with pytest.raises(SynthesisError, match="Closed"):
-                await heard_from(speech)
+async def test_closing_ends_what_is_still_spoken() -> None:
+    async with running(Behaviour(hold=asyncio.Event())) as service:
+        async with CosyVoice(url=service.url) as tts:
+            listening = asyncio.create_task(tts.synthesize("Hello."))
+            await eventually(lambda: service.tasks != [])
+        with pytest.raises(ConnectionLostError, match="the client is closing"):
+            await listening
         await eventually(lambda: service.open_now == 0)
-        assert (tts.idle, tts.busy) == (0, 0)
-        with pytest.raises(SynthesisError, match="the client is closing"):
-            await tts.ready()
-        with pytest.raises(SynthesisError, match="the client is closing"):
-            await say(tts, "Hello.")
 
 
-async def test_a_connection_that_opens_while_the_client_closes_is_closed_too() -> None:
-    behaviour = Behaviour()
-    async with running(behaviour) as service:
-        async with pool(service) as tts:
-            await tts.ready()
-            (deaf,) = service.sockets
-            behaviour.hold_handshake = asyncio.Event()
-            tts.speak(VOICE, FORMAT)
-            waiting = tts.speak(VOICE, FORMAT)
-            await eventually(lambda: len(service.headers) >= 2)
-            # Deaf to the closing handshake: the client is still closing when the other one opens.
-            deaf.transport.pause_reading()
-            closing = asyncio.create_task(tts.close())
-            with pytest.raises(SynthesisError, match="the client is closing"):
-                await heard_from(waiting)
-            behaviour.hold_handshake.set()
-
-            await closing
-
-        await eventually(lambda: service.connections >= 2 and service.sockets <= {deaf})
-        deaf.transport.abort()
+def test_a_client_that_is_not_open_says_how_to_open_it() -> None:
+    with pytest.raises(LocalProtocolError, match="use `async with CosyVoice"):
+        CosyVoice(url="ws://127.0.0.1:9").stream("Hello.")
 
 
-async def test_who_cancels_before_there_is_a_connection_takes_none() -> None:
-    async with running() as service, pool(service, spares=0) as tts:
-        speech = tts.speak(VOICE, FORMAT)
+@pytest.fixture
+def keyless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
 
-        await speech.cancel()
 
-        assert await heard_from(speech) == b""
-        await eventually(lambda: tts.idle == 1)
-        assert service.tasks == []
+@pytest.mark.usefixtures("keyless")
+def test_without_a_service_the_ways_to_one_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"set DASHSCOPE_API_KEY .* give url= .* `cosybridge tts`"):
+        CosyVoice()
+
+
+@pytest.mark.usefixtures("keyless")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"api_key": "sk-1", "region": "mars"}, "there is no region 'mars'"),
+        ({"api_key": "sk-1", "workspace": "a/b"}, "a workspace id has"),
+        ({"url": "http://127.0.0.1"}, "url must start with ws:// or wss://, not 'http://127"),
+        ({"url": "wss://{workspace_id}.example"}, "needs a workspace"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused(arguments: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        CosyVoice(**arguments)  # type: ignore[arg-type]
+
+
+async def test_the_key_of_the_environment_is_for_the_cloud_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-cloud")
+    async with running() as service, CosyVoice(url=service.url, workspace="ws-1") as tts:
+        await tts.ready()
+
+    assert "Authorization" not in service.headers[0]
+    assert service.headers[0]["X-DashScope-WorkSpace"] == "ws-1"
+    CosyVoice()
+
+
+def test_every_name_that_users_import_is_there() -> None:
+    assert all(getattr(bridge, name) for name in bridge.__all__)
+    assert bridge.CosyVoice is CosyVoice
+    assert issubclass(bridge.SynthesisTimeoutError, BridgeError)

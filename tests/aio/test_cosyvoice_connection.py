@@ -39,7 +39,7 @@ async def test_a_service_that_does_not_answer_the_handshake_is_given_up() -> Non
         with pytest.raises(DialError, match=r"did not answer within 0\.05 s") as caught:
             await dial(Address(url, open_timeout_s=0.05), clock=SystemClock(), counters=Counter())
 
-    assert caught.value.failure.code == "Timeout"
+    assert (caught.value.failure.code, caught.value.failure.stage) == ("Timeout", "handshake")
 
 
 async def test_what_is_no_websocket_address_is_named() -> None:
@@ -57,3 +57,24 @@ async def test_a_refusal_names_the_status(status: int, retryable: bool) -> None:
 
     assert caught.value.failure.code == "Refused"
     assert caught.value.failure.retryable is retryable
+    assert caught.value.failure.status == status
+
+
+async def test_a_refusal_tells_the_services_own_words_but_not_the_key() -> None:
+    body = '{"code": "InvalidApiKey", "message": "sk-secret is not known", "request_id": "r-1"}'
+    async with running(Behaviour(status=401, body=body)) as service:
+        with pytest.raises(DialError) as caught:
+            await dial(Address(service.url, "sk-secret"), clock=SystemClock(), counters=Counter())
+
+    failure = caught.value.failure
+    assert (failure.code, failure.status, failure.request_id) == ("InvalidApiKey", 401, "r-1")
+    assert "*** is not known" in failure.message
+
+
+async def test_further_headers_are_sent() -> None:
+    async with running() as service:
+        address = Address(service.url, headers={"X-DashScope-WorkSpace": "ws-1"})
+        connection = await dial(address, clock=SystemClock(), counters=Counter())
+        await connection.close()
+
+    assert service.headers[0]["X-DashScope-WorkSpace"] == "ws-1"

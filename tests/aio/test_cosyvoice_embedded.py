@@ -1,5 +1,6 @@
 """The client against the embedded service itself: what one says the other understands."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -7,16 +8,17 @@ from itertools import pairwise
 
 import pytest
 
-from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.aio.cosyvoice import CosyVoice, Deadlines, SpeechStream
+from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.cosyvoice.task import ClientPatience
 from bridge.dice import SystemDice
-from bridge.errors import SynthesisError
-from bridge.ports import Voice
+from bridge.errors import ConnectionLostError, SynthesisError
+from bridge.ports import SpeechChunk, Voice
 from bridge.ttsserver.server import TtsServer, TtsServerSettings
+from tests.aio.cosyvoice_clients import heard_from, say
 from tests.aio.cosyvoice_fake import eventually
-from tests.aio.cosyvoice_pool import heard_from, say
 
 TONE = Voice("cosyvoice-v3-flash", "tone", "en")
 FORMAT = PcmFormat(8000)
@@ -26,11 +28,11 @@ MS = 1_000_000
 @asynccontextmanager
 async def embedded(
     *faults: str, key: str = "", keys: tuple[str, ...] = (), **changes: object
-) -> AsyncIterator[CosyVoice]:
+) -> AsyncIterator[CosyVoicePool]:
     serving = TtsServerSettings(listen=("127.0.0.1", 0), faults=faults, api_keys=keys, warm=False)
     async with await TtsServer.start(serving) as server:
         settings = replace(TtsSettings(server.url, key), **changes)  # type: ignore[arg-type]
-        tts = CosyVoice(settings, clock=SystemClock(), dice=SystemDice())
+        tts = CosyVoicePool(settings, clock=SystemClock(), dice=SystemDice())
         await tts.start()
         try:
             yield tts
@@ -130,5 +132,55 @@ async def test_a_voice_nobody_knows_is_refused_in_the_services_own_words() -> No
         assert not caught.value.retryable
 
 
-async def say_tone(tts: CosyVoice, text: str) -> bytes:
+async def say_tone(tts: CosyVoicePool, text: str) -> bytes:
     return await say(tts, text, voice=TONE)
+
+
+async def test_a_wav_stream_of_several_tasks_has_one_header() -> None:
+    go_on = asyncio.Event()
+
+    async def pausing() -> AsyncIterator[str]:
+        yield "Hello there. "
+        await go_on.wait()
+        yield "How are you?"
+
+    serving = TtsServerSettings(listen=("127.0.0.1", 0), warm=False)
+    async with (
+        await TtsServer.start(serving) as server,
+        CosyVoice(
+            url=server.url, voice="tone", sample_rate=8000, deadlines=Deadlines(text_pause_s=0.02)
+        ) as tts,
+    ):
+        stream = tts.stream(pausing(), format="wav")
+        await tts.ready()
+        listening = asyncio.create_task(collected(stream))
+        await eventually(lambda: stream.task_id != "" and tts.pool.busy == 0)
+        go_on.set()
+        packed = await listening
+        pcm = await tts.synthesize("Hello there. ") + await tts.synthesize("How are you?")
+
+        assert packed.count(b"RIFF") == 1
+        assert packed.endswith(pcm)
+        assert len(packed) - len(pcm) < 100
+
+
+async def test_a_service_that_dies_in_every_mid_word_is_given_up_in_the_end() -> None:
+    serving = TtsServerSettings(listen=("127.0.0.1", 0), faults=("drop_mid_word",), warm=False)
+    async with (
+        await TtsServer.start(serving) as server,
+        CosyVoice(url=server.url, voice="tone", sample_rate=8000, retry_pauses_s=(0.0, 0.0)) as tts,
+    ):
+        received: list[bytes] = []
+        with pytest.raises(ConnectionLostError):
+            await listen(tts, "A sentence that is long enough to break in the middle. " * 3, received)
+
+        assert received
+
+
+async def collected(stream: SpeechStream[SpeechChunk]) -> bytes:
+    return b"".join([chunk.data async for chunk in stream])
+
+
+async def listen(tts: CosyVoice, text: str, received: list[bytes]) -> None:
+    async for chunk in tts.stream(text):
+        received.append(chunk.data)  # noqa: PERF401  what came before the failure counts

@@ -14,9 +14,9 @@ from bridge.cosyvoice.formats import TaskParameters
 from bridge.cosyvoice.message import FinishTask, RunTask, TaskFinished, TaskStarted, decode_action
 from bridge.cosyvoice.task import ClientPatience, ClientTask
 from bridge.errors import LocalProtocolError, SynthesisError
-from bridge.ports import Speech, WordTime
+from bridge.ports import SentenceMark, Speech, WordTime
+from tests.aio.cosyvoice_clients import FORMAT, VOICE, heard_from, pool
 from tests.aio.cosyvoice_fake import Behaviour, eventually, pcm_of, running
-from tests.aio.cosyvoice_pool import FORMAT, VOICE, heard_from, pool
 
 MS = 1_000_000
 
@@ -231,3 +231,45 @@ async def test_a_text_that_pauses_is_ended_while_sound_is_held_back() -> None:
     assert wire.freed == []
     with pytest.raises(SynthesisError, match="Timeout: no sound for"):
         await heard_from(speech)
+
+
+async def test_text_waits_while_the_service_has_plenty() -> None:
+    behaviour = Behaviour(hold=asyncio.Event())
+    async with running(behaviour) as service, pool(service, most_ahead=20) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("A sentence of more than twenty. ")
+        sending = asyncio.create_task(speech.send_text("Another. "))
+        await eventually(lambda: service.tasks != [])
+        assert not sending.done()
+
+        assert behaviour.hold is not None
+        behaviour.hold.set()
+        await sending
+
+        await speech.finish()
+        assert await heard_from(speech) == pcm_of("A sentence of more than twenty. Another. ", 8000)
+
+
+async def test_a_cancel_frees_whoever_waits_to_hand_over_text() -> None:
+    behaviour = Behaviour(hold=asyncio.Event())
+    async with running(behaviour) as service, pool(service, most_ahead=20) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("A sentence of more than twenty. ")
+        sending = asyncio.create_task(speech.send_text("Another. "))
+        await eventually(lambda: service.tasks != [])
+
+        await speech.cancel()
+
+        await sending
+        assert await heard_from(speech) == b""
+
+
+async def test_a_border_between_sentences_is_known_once_the_sound_has_come_to_it() -> None:
+    async with running() as service, pool(service) as tts:
+        speech = tts.speak(VOICE, FORMAT)
+        await speech.send_text("One. Two.")
+        await speech.finish()
+
+        sound = await heard_from(speech)
+
+        assert speech.sentence == SentenceMark(9, len(sound) // 2)

@@ -36,3 +36,35 @@ def test_the_kind_of_service_is_the_same_before_and_after_resolving(kind: str) -
 
 def test_without_an_address_and_a_key_the_embedded_service_speaks() -> None:
     assert Config().resolved().tts_kind == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [
+        (TtsSection(url="cloud"), "wss://dashscope.aliyuncs.com/api-ws/v1/inference"),
+        (
+            TtsSection(url="cloud", region="ap-southeast-1"),
+            "wss://dashscope-intl.aliyuncs.com/api-ws/v1/inference",
+        ),
+        (
+            TtsSection(url="cloud", workspace="ws-1"),
+            "wss://ws-1.cn-beijing.maas.aliyuncs.com/api-ws/v1/inference",
+        ),
+    ],
+)
+def test_the_cloud_is_where_the_region_and_the_workspace_say(section: TtsSection, url: str) -> None:
+    once = Config(tts=section).resolved()
+
+    assert once.tts.url == url
+    assert once.tts_kind == once.resolved().tts_kind == "cloud"
+
+
+def test_an_address_may_name_the_workspace_by_its_setting() -> None:
+    section = TtsSection(url="wss://{workspace_id}.voice.example/x", workspace="ws-1")
+
+    assert Config(tts=section).resolved().tts.url == "wss://ws-1.voice.example/x"
+
+
+def test_an_address_that_needs_a_workspace_is_refused_without_one() -> None:
+    with pytest.raises(ValueError, match="needs a workspace"):
+        TtsSection(url="wss://{workspace_id}.voice.example/x")

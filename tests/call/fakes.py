@@ -10,7 +10,7 @@ from bridge.errors import SynthesisError
 from bridge.plane.columns import Columns
 from bridge.plane.events import Ducked, FlushCause, Flushed, PlayoutIdle, SpeechStarted
 from bridge.plane.ring import PlayoutWriter
-from bridge.ports import Voice, WordTime
+from bridge.ports import SentenceMark, Voice, WordTime
 from tests.fakes import MS, ManualClock
 
 SAMPLES_PER_WORD = 800
@@ -73,6 +73,7 @@ class ScriptedSpeech:
         self.task_id = f"task-{number}"
         self.bound_ns = clock.now_ns()
         self.words: list[WordTime] = []
+        self.sentence: SentenceMark | None = None
         self.text = ""
         self.finished = asyncio.Event()
         self.is_cancelled = False

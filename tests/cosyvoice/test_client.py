@@ -2,9 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cosyvoice.client import ClientPatience, ClientTask
+from bridge.cosyvoice.client import ClientTask
+from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.client_steps import ClientState, Ended, Failed, Freed, Sound
 from bridge.cosyvoice.message import (
+    SENTENCE_BEGIN,
     SENTENCE_END,
     ContinueTask,
     Event,
@@ -17,7 +19,7 @@ from bridge.cosyvoice.message import (
     Word,
 )
 from bridge.errors import LocalProtocolError
-from bridge.ports import WordTime
+from bridge.ports import SentenceMark, WordTime
 from tests.fakes import MS
 
 S = 1000 * MS
@@ -207,7 +209,7 @@ def test_a_service_that_does_not_start_the_task_is_given_up() -> None:
     task.handle_timeout(now_ns=5 * S)
 
     assert task.drain() == [
-        Failed("Timeout", "no task-started within 5 s", retryable=True),
+        Failed("Timeout", "no task-started within 5 s", retryable=True, stage="start"),
         Freed(reusable=False),
     ]
 
@@ -222,7 +224,10 @@ def test_a_service_that_stalls_is_given_up_but_not_for_the_listeners_slowness() 
 
     task.handle_timeout(now_ns=40 * S)
 
-    assert task.drain() == [Failed("Timeout", "no sound for 10 s", retryable=True), Freed(reusable=False)]
+    assert task.drain() == [
+        Failed("Timeout", "no sound for 10 s", retryable=True, stage="sound"),
+        Freed(reusable=False),
+    ]
 
 
 def test_a_text_that_pauses_is_ended_before_the_service_fails_it() -> None:
@@ -247,7 +252,7 @@ def test_a_task_bound_for_text_that_never_comes_takes_itself_back() -> None:
 
     task.handle_timeout(now_ns=20 * S)
 
-    failure = Failed("Timeout", "no text for 20 s", retryable=True)
+    failure = Failed("Timeout", "no text for 20 s", retryable=True, stage="text")
     assert task.drain() == [failure, FinishTask("t", cancel=True)]
     task.receive(TaskFinished("t"), now_ns=20 * S)
     assert task.drain() == [Freed(reusable=True)]
@@ -277,6 +282,84 @@ def test_a_long_text_goes_in_messages_the_service_accepts() -> None:
 
     outputs = task.drain()
     assert [len(out.text) for out in outputs if isinstance(out, ContinueTask)] == [10_000, 10_000, 5_000]
+
+
+def test_a_long_text_is_cut_between_sentences() -> None:
+    task = running()
+    sentence = "All work and no play makes Jack a dull boy. "
+
+    task.send_text(sentence * 500, now_ns=0)
+
+    texts = [out.text for out in task.drain() if isinstance(out, ContinueTask)]
+    assert [len(text) <= 20_000 for text in texts] == [True, True]
+    assert texts[0].endswith("boy. ")
+
+
+SSML = RunTask("t", "cosyvoice-v3-flash", {"voice": "longanyang", "enable_ssml": True})
+
+
+def running_ssml() -> ClientTask:
+    task = ClientTask(SSML, rate=8000)
+    task.bind(now_ns=0)
+    task.receive(TaskStarted("t"), now_ns=0)
+    task.drain()
+    return task
+
+
+def test_ssml_goes_in_one_message_whatever_pieces_it_comes_in() -> None:
+    task = running_ssml()
+    task.send_text("<speak>Hello", now_ns=0)
+    task.send_text(" there.</speak>", now_ns=0)
+    assert task.drain() == []
+
+    task.finish(now_ns=0)
+
+    assert task.drain() == [ContinueTask("t", "<speak>Hello there.</speak>"), FinishTask("t")]
+
+
+def test_ssml_whose_end_does_not_come_is_spoken_as_far_as_it_came() -> None:
+    task = running_ssml()
+    task.send_text("<speak>Hello</speak>", now_ns=0)
+
+    task.handle_timeout(now_ns=20 * S)
+
+    assert task.drain() == [ContinueTask("t", "<speak>Hello</speak>"), FinishTask("t")]
+
+
+def test_ssml_that_is_too_long_for_a_message_is_refused_before_it_is_sent() -> None:
+    task = running_ssml()
+    task.send_text("<speak>" + "你" * 10_001 + "</speak>", now_ns=0)
+
+    task.finish(now_ns=0)
+
+    message = "SSML goes in one message of 20000 characters at most, not 20002"
+    failure = Failed("InvalidParameter", message, retryable=False)
+    assert task.drain() == [failure, FinishTask("t", cancel=True)]
+    assert task.failure == failure
+
+
+def test_sound_in_another_format_is_handed_on_as_it_comes() -> None:
+    task = ClientTask(RUN, rate=0)
+    task.bind(now_ns=0)
+    task.receive(TaskStarted("t"), now_ns=0)
+    task.drain()
+
+    task.receive(b"ID3", now_ns=0)
+
+    assert task.drain() == [Sound(b"ID3")]
+
+
+def test_what_the_service_has_ahead_is_known_until_the_task_is_over() -> None:
+    task = running()
+    task.send_text("Hello. Hi.", now_ns=0)
+    assert task.ahead == 10
+    assert task.sentence is None
+    task.receive(ResultGenerated("t", SENTENCE_BEGIN, 0, (), "Hello. "), now_ns=0)
+    assert task.sentence == SentenceMark(0, 0)
+
+    task.cancel(now_ns=0)
+
+    assert task.ahead == 0
 
 
 def test_what_belongs_to_others_is_counted_and_dropped() -> None:

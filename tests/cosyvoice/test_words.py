@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from bridge.cosyvoice.message import SENTENCE_BEGIN, SENTENCE_END, SENTENCE_SYNTHESIS, ResultGenerated, Word
 from bridge.cosyvoice.words import WordTimeline
-from bridge.ports import WordTime
+from bridge.ports import SentenceMark, WordTime
 
 RATE = 8000
 
@@ -99,6 +99,88 @@ def test_a_service_that_tells_no_beginnings_is_followed_by_the_index() -> None:
     timeline.receive(end(1, "Two.", Word("Two", 0, 3, 0, 50)))
 
     assert timeline.words == [WordTime("One", 0, 3, 0, 100), WordTime("Two", 5, 8, 1000, 1050)]
+
+
+def test_the_border_between_sentences_is_known_as_the_sound_comes_to_it() -> None:
+    timeline = WordTimeline(RATE)
+    timeline.text_sent("One. Two.")
+    assert timeline.sentence is None
+
+    timeline.receive(begin(0, "One. "))
+    timeline.sound_received(RATE)
+    assert timeline.sentence == SentenceMark(0, 0)
+    assert timeline.is_in_sentence
+    timeline.receive(end(0, "One. "))
+    assert timeline.sentence == SentenceMark(5, RATE)
+    assert not timeline.is_in_sentence
+    timeline.receive(begin(1, "Two."))
+    timeline.sound_received(RATE)
+
+    assert timeline.sentence == SentenceMark(5, RATE)
+
+
+def test_a_sentence_that_was_rewritten_has_no_known_border() -> None:
+    timeline = WordTimeline(RATE)
+    timeline.text_sent("5 $.")
+
+    timeline.receive(begin(0, "five dollars."))
+    assert timeline.sentence is None
+    timeline.receive(end(0, "five dollars."))
+
+    assert timeline.sentence is None
+
+
+def test_what_the_service_has_and_has_not_spoken_is_counted_as_it_counts() -> None:
+    timeline = WordTimeline(RATE)
+    timeline.text_sent("你好。 ")
+    timeline.text_sent("One. Two. ")
+    assert timeline.ahead == 16
+
+    timeline.receive(begin(0, "你好。"))
+    timeline.sound_received(RATE)
+    assert timeline.ahead == 16
+    timeline.receive(end(0, "你好。"))
+    assert timeline.ahead == 11
+    timeline.receive(end(0, "你好。"))
+    timeline.receive(begin(1, "One. "))
+    assert timeline.ahead == 10
+    timeline.receive(ResultGenerated("t", SENTENCE_END, 1, (), "One. ", characters=12))
+
+    assert timeline.ahead == 4
+
+
+def test_a_service_that_does_not_tell_where_it_is_has_nothing_ahead() -> None:
+    timeline = WordTimeline(RATE)
+    timeline.text_sent("One. Two. ")
+    assert timeline.ahead == 10
+
+    timeline.sound_received(RATE)
+
+    assert timeline.ahead == 0
+
+
+def test_a_service_that_counts_but_does_not_repeat_the_text_is_believed() -> None:
+    timeline = WordTimeline(RATE)
+    timeline.text_sent("One. Two. ")
+
+    timeline.receive(ResultGenerated("t", SENTENCE_END, 0, (), None, characters=4))
+
+    assert timeline.ahead == 6
+
+
+def test_in_packed_sound_a_sentence_begins_where_the_last_word_ended() -> None:
+    timeline = WordTimeline(0)
+    timeline.text_sent("One. Two. Six.")
+
+    timeline.receive(begin(0, "One. "))
+    timeline.sound_received(5000)
+    timeline.receive(end(0, "One. ", Word("One", 0, 3, 10, 400)))
+    timeline.receive(begin(1, "Two. "))
+    timeline.receive(end(1, "Two. ", Word("Two", 0, 3, 0, 300)))
+    timeline.receive(begin(2, "Six."))
+    timeline.receive(end(2, "Six.", Word("Six", 0, 3, 720, 900)))
+
+    assert [(word.begin_ms, word.end_ms) for word in timeline.words] == [(10, 400), (400, 700), (720, 900)]
 
 
 WORDS = st.lists(

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
@@ -90,7 +90,7 @@ async def rendered(
     """G.711 of the PCM that the bridge's voice service makes of each text, asked for once more."""
     encode = encode_ulaw if payload_type == 0 else encode_alaw
     settings = TtsSettings(url=bridge.tts_url, api_key=bridge.tts_key)
-    synthesizer = CosyVoice(settings, clock=SystemClock(), dice=SystemDice())
+    synthesizer = CosyVoicePool(settings, clock=SystemClock(), dice=SystemDice())
     await synthesizer.start()
     made: dict[str, NDArray[np.uint8]] = {}
     try:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from bridge.aio.cosyvoice import CosyVoice, TtsSettings
+from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
 from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
@@ -17,9 +17,9 @@ FORMAT = PcmFormat(8000)
 
 
 @asynccontextmanager
-async def pool(service: FakeService, **changes: object) -> AsyncIterator[CosyVoice]:
+async def pool(service: FakeService, **changes: object) -> AsyncIterator[CosyVoicePool]:
     settings = replace(TtsSettings(service.url, "sk-secret"), **changes)  # type: ignore[arg-type]
-    tts = CosyVoice(settings, clock=SystemClock(), dice=SystemDice())
+    tts = CosyVoicePool(settings, clock=SystemClock(), dice=SystemDice())
     await tts.start()
     try:
         yield tts
@@ -31,7 +31,7 @@ async def heard_from(speech: PooledSpeech) -> bytes:
     return b"".join([pcm async for pcm in speech.audio()])
 
 
-async def say(tts: CosyVoice, text: str, voice: Voice = VOICE) -> bytes:
+async def say(tts: CosyVoicePool, text: str, voice: Voice = VOICE) -> bytes:
     speech = tts.speak(voice, FORMAT)
     await speech.send_text(text)
     await speech.finish()

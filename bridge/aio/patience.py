@@ -1,12 +1,15 @@
 """How long an utterance waits for a voice service that failed, and when it gives up."""
 
-from bridge.errors import SynthesisError
+from bridge.errors import SynthesisError, ThrottledError
 
 __all__ = ["PAUSES_S", "Patience"]
 
 PAUSES_S = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 2.0)
 """The first new try is made at once: most often one connection broke, and another stands by. The rest is the
 time that the embedded voice takes to come back after its process died."""
+
+_THROTTLED_S = 0.5
+"""Who asked for too much asks no sooner than this again."""
 
 _LONGEST_NS = 10_000_000_000
 """A service that answers nothing uses up its time within the tries rather than between them."""
@@ -41,4 +44,5 @@ class Patience:
         if is_over or not error.retryable:
             raise error
         self._tries += 1
-        return self._pauses_s[self._tries - 1]
+        pause_s = self._pauses_s[self._tries - 1]
+        return max(pause_s, _THROTTLED_S) if isinstance(error, ThrottledError) else pause_s

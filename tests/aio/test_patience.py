@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.call.patience import PAUSES_S, Patience
-from bridge.errors import SynthesisError
+from bridge.aio.patience import PAUSES_S, Patience
+from bridge.errors import SynthesisError, ThrottledError
 
 S = 1_000_000_000
 GONE = SynthesisError("the connection is gone", code="Closed", retryable=True)
@@ -50,3 +50,13 @@ def test_a_service_that_answers_nothing_is_not_waited_for_in_every_try() -> None
 
     with pytest.raises(SynthesisError):
         patience.pause_s(GONE, has_progress=False, now_ns=16 * S)
+
+
+def test_who_asked_for_too_much_does_not_ask_again_at_once() -> None:
+    throttled = ThrottledError("slower", code="Throttling.RateQuota", retryable=True)
+    patience = Patience()
+
+    found = [patience.pause_s(throttled, has_progress=False, now_ns=0) for _ in PAUSES_S]
+
+    assert found[0] == 0.5
+    assert found == [max(pause_s, 0.5) for pause_s in PAUSES_S]

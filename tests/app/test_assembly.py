@@ -1,0 +1,41 @@
+"""What the voice's client is told, out of the settings."""
+
+import pytest
+from pydantic import SecretStr
+
+from bridge.app.assembly import tts_settings
+from bridge.app.settings import Config, TtsSection
+from bridge.cosyvoice.client_patience import ClientPatience
+from bridge.cosyvoice.endpoints import endpoint
+
+MS = 1_000_000
+
+
+def test_the_defaults_are_the_clients_own() -> None:
+    settings = tts_settings(Config(), "ws://127.0.0.1:1", None)
+
+    assert (settings.url, settings.api_key, settings.headers) == ("ws://127.0.0.1:1", "", {})
+    assert settings.patience == ClientPatience()
+    assert (settings.open_timeout_s, settings.max_connections, settings.spares) == (5, 1000, 1)
+
+
+def test_every_deadline_of_the_settings_is_kept() -> None:
+    section = TtsSection(open_s=1, started_s=2, first_sound_s=3, sound_s=4, task_s=50, max_connections=7)
+
+    settings = tts_settings(Config(tts=section), "ws://127.0.0.1:1", SecretStr("sk-1"))
+
+    assert settings.api_key == "sk-1"
+    assert (settings.open_timeout_s, settings.max_connections) == (1, 7)
+    assert settings.patience == ClientPatience(
+        started_ns=2_000 * MS, first_sound_ns=3_000 * MS, stall_ns=4_000 * MS, task_ns=50_000 * MS
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [(endpoint(), {"X-DashScope-WorkSpace": "ws-1"}), ("ws://127.0.0.1:1", {})],
+)
+def test_the_workspace_is_named_to_the_cloud_alone(url: str, headers: dict[str, str]) -> None:
+    config = Config(tts=TtsSection(workspace="ws-1"))
+
+    assert tts_settings(config, url, None).headers == headers
