@@ -125,33 +125,44 @@ def call(
 
 @app.command(epilog='Example: cosybridge say "Good morning." -o morning.wav --voice longanyang')
 def say(  # noqa: PLR0917  typer makes options of arguments
-    text: Annotated[str, typer.Argument(help="What to say.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="WAV file to write.")] = Path(
-        "say.wav"
-    ),
-    voice: Annotated[str, typer.Option("--voice", "-v", help="Voice; tts.voice without it.")] = "",
-    rate: Annotated[int, typer.Option("--rate", help="8000, 16000 or 24000 samples a second.")] = 24000,
+    text: Annotated[str, typer.Argument(help="What to say, plain or as SSML: <speak>…</speak>.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="File to write; .wav, .mp3, .opus, .ogg or .pcm says the format.",
+        ),
+    ] = Path("say.wav"),
+    voice: Annotated[
+        str, typer.Option("--voice", "-v", help="Voice, see cosybridge tts --voices; tts.voice without it.")
+    ] = "",
+    rate: Annotated[
+        int, typer.Option("--rate", help="Samples a second: 8000, 16000, 22050, 24000, 44100 or 48000.")
+    ] = 24000,
     language: Annotated[
         str, typer.Option("--language", help="Hint such as en; the service decides without it.")
+    ] = "",
+    instruction: Annotated[
+        str, typer.Option("--instruction", help='How to speak, for voices that follow: "Speak slowly."')
     ] = "",
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
-    """Speak a text into a WAV file, with the voice that calls would hear.
+    """Speak a text into a sound file, with the voice that calls would hear.
 
     Uses the configured service. Where that is the embedded one and none is running, it is started for as
     long as it takes.
     """
-    if rate not in (8000, 16000, 24000):
-        raise ConfigError(f"--rate {rate}: must be 8000, 16000 or 24000")
     settings = _read(config, sets).config
     configure_log("error", settings.log.format)
     from bridge.app.say import say as speak
 
-    spoken = asyncio.run(speak(settings, text, out, voice=voice, rate=rate, language=language))
-    typer.echo(
-        f"{out}: {spoken.duration_s:.2f} s of speech, the first of it after {spoken.first_audio_ms:.0f} ms"
+    spoken = asyncio.run(
+        speak(settings, text, out, voice=voice, rate=rate, language=language, instruction=instruction)
     )
+    typer.echo(f"{out}: {spoken}")
 
 
 @app.command(epilog="Example: cosybridge tts --listen 127.0.0.1:8091")

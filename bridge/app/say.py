@@ -1,75 +1,106 @@
-"""Speak one text into a WAV file, with the service that calls would use."""
+"""Speak one text into a sound file, with the service that calls would use."""
 
 import asyncio
 import contextlib
+import io
 import wave
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
+from bridge.aio.cosyvoice import CosyVoice
 from bridge.app.settings import Config
-from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
-from bridge.dice import SystemDice
-from bridge.errors import SetupError, SynthesisError
-from bridge.ports import Voice
+from bridge.cosyvoice.formats import OPUS_RATES, RATES
+from bridge.errors import ConfigError, SetupError, SynthesisError
+from bridge.text.ssml import is_ssml
 
 __all__ = ["Spoken", "say"]
 
 _KNOCK_S = 1.0
+_FORMATS = {".wav": "pcm", ".pcm": "pcm", ".mp3": "mp3", ".opus": "opus", ".ogg": "opus"}
+"""What the service is asked for; a wav file gets its header here, where its length is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """What came of it."""
 
-    duration_s: float
+    size_bytes: int
+    duration_s: float | None
+    """None where only a decoder could tell."""
     first_audio_ms: float
     """From the text to the first sound from the service, on an open connection."""
 
+    def __str__(self) -> str:
+        amount = f"{self.size_bytes} bytes" if self.duration_s is None else f"{self.duration_s:.2f} s"
+        return f"{amount} of speech, the first of it after {self.first_audio_ms:.0f} ms"
 
-async def say(config: Config, text: str, out: Path, *, voice: str, rate: int, language: str) -> Spoken:
+
+async def say(
+    config: Config,
+    text: str,
+    out: Path,
+    *,
+    voice: str = "",
+    rate: int = 24000,
+    language: str = "",
+    instruction: str = "",
+) -> Spoken:
     """Speak `text` and write it to `out`.
 
     Args:
         config: Names the service, the model, and the voice where `voice` is empty.
-        text: What to say.
-        out: WAV file, replaced if it exists; not touched when the voice fails.
+        text: What to say, plain or as SSML.
+        out: Sound file, its ending says the format; replaced if it exists, not touched when the voice fails.
         voice: Name of the voice.
         rate: Sampling frequency in Hz.
         language: Language hint; empty for none.
+        instruction: How to speak, for voices that follow instructions.
 
     Raises:
+        ConfigError: If the file's ending or the rate is none that can be made.
         SynthesisError: If the service refuses or fails.
         SetupError: If the file cannot be written.
     """
+    packed = _packing(out, rate)
     clock = SystemClock()
     async with _service(config) as url:
         key = config.tts.api_key
-        settings = TtsSettings(url, key.get_secret_value() if key is not None else "")
-        synthesizer = CosyVoicePool(settings, clock=clock, dice=SystemDice())
-        await synthesizer.start()
-        try:
-            await synthesizer.ready()
-            began_ns = clock.now_ns()
-            speech = synthesizer.speak(
-                Voice(config.tts.model, voice or config.tts.voice, language), PcmFormat(rate)
-            )
-            await speech.send_text(text)
-            await speech.finish()
+        client = CosyVoice(
+            url=url,
+            api_key=key.get_secret_value() if key is not None else "",
+            model=config.tts.model,
+            voice=voice or config.tts.voice,
+            format=packed,
+            sample_rate=rate,
+            language_hints=(language,) if language else (),
+            instruction=instruction,
+            enable_ssml=is_ssml(text),
+        )
+        async with client:
+            await client.ready()
+            began_ns = first_ns = clock.now_ns()
             pieces: list[bytes] = []
-            first_ns = began_ns
-            async for piece in speech.audio():
+            async for chunk in client.stream(text):
                 first_ns = first_ns if pieces else clock.now_ns()
-                pieces.append(piece)
-        finally:
-            await synthesizer.close()
+                pieces.append(chunk.data)
     if not pieces:
         raise SynthesisError("the service made no sound of this text", code="Empty", retryable=False)
-    samples = b"".join(pieces)
-    _write(out, samples, rate)
-    return Spoken(len(samples) / 2 / rate, (first_ns - began_ns) / 1e6)
+    sound = b"".join(pieces)
+    _write(out, _with_header(sound, rate) if out.suffix.lower() == ".wav" else sound)
+    duration_s = len(sound) / 2 / rate if packed == "pcm" else None
+    return Spoken(len(sound), duration_s, (first_ns - began_ns) / 1e6)
+
+
+def _packing(out: Path, rate: int) -> str:
+    packed = _FORMATS.get(out.suffix.lower())
+    if packed is None:
+        raise ConfigError(f"{out}: the file must end in {', '.join(_FORMATS)}")
+    rates = OPUS_RATES if packed == "opus" else RATES
+    if rate not in rates:
+        raise ConfigError(f"--rate {rate}: must be one of {', '.join(map(str, rates))} for {out.suffix}")
+    return packed
 
 
 @contextlib.asynccontextmanager
@@ -104,12 +135,18 @@ async def _answers(host: str, port: int) -> bool:
     return True
 
 
-def _write(out: Path, samples: bytes, rate: int) -> None:
+def _with_header(pcm: bytes, rate: int) -> bytes:
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(pcm)
+    return made.getvalue()
+
+
+def _write(out: Path, sound: bytes) -> None:
     try:
-        with out.open("wb") as opened, wave.open(opened, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            file.writeframes(samples)
+        out.write_bytes(sound)
     except OSError as error:
         raise SetupError(f"cannot write {out}: {error.strerror or error}") from None

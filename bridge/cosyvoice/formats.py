@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bridge.errors import RemoteProtocolError
 
-__all__ = ["CONTAINERS", "RATES", "TaskParameters"]
+__all__ = ["CONTAINERS", "OPUS_RATES", "RATES", "TaskParameters"]
 
 CONTAINERS = ("pcm", "wav", "mp3", "opus")
 
@@ -13,7 +13,7 @@ RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 """Sampling frequencies in Hz; opus, which has no 22050 and 44100, takes the other four."""
 
 _OPUS_BIT_RATE = 32
-_OPUS_RATES = (8000, 16000, 24000, 48000)
+OPUS_RATES = (8000, 16000, 24000, 48000)
 _KNOWN = frozenset(
     {
         "aigc_propagate_id",
@@ -145,7 +145,7 @@ def _sound(given: Mapping[str, object]) -> tuple[str, int]:
     sample_rate = given.get("sample_rate", 0)
     if sample_rate == 0 and not isinstance(sample_rate, bool):
         return container, default
-    allowed = _OPUS_RATES if container == "opus" else RATES
+    allowed = OPUS_RATES if container == "opus" else RATES
     if sample_rate not in allowed or not isinstance(sample_rate, int):
         raise _refuse("sample_rate", f"one of {', '.join(map(str, allowed))} for {container}", sample_rate)
     return container, sample_rate

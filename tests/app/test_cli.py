@@ -44,7 +44,7 @@ def test_every_command_teaches_with_an_example(command: str, capsys: pytest.Capt
             "192.0.2.1 may not be called: sip.dial_allow is 127.0.0.0/8; to admit it:",
         ),
         (["call", "sip:100@127.0.0.1", "-a", "a b"], '--set: routes.0.agent = "a b": must be "default" or'),
-        (["say", "hello", "--rate", "11025"], "--rate 11025: must be 8000, 16000 or 24000"),
+        (["say", "hello", "--rate", "11025"], "--rate 11025: must be one of 8000, 16000, 22050"),
     ],
 )
 def test_a_wrong_command_is_one_line_and_exit_code_2(

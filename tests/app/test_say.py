@@ -1,11 +1,12 @@
 import wave
 from pathlib import Path
 
+import av
 import pytest
 
 from bridge.app.config import load
 from bridge.app.say import say
-from bridge.errors import SetupError, SynthesisError
+from bridge.errors import ConfigError, SetupError, SynthesisError
 from bridge.ttsserver.server import TtsServer, TtsServerSettings
 
 
@@ -17,6 +18,7 @@ async def test_the_voice_of_this_machine_speaks_though_no_service_is_running(tmp
 
     with wave.open(str(out)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
+        assert spoken.duration_s is not None
         assert file.getnframes() / 8000 == spoken.duration_s > 0.4
     assert spoken.first_audio_ms > 0
 
@@ -30,6 +32,46 @@ async def test_a_service_that_is_running_is_used(tmp_path: Path) -> None:
 
     assert server.counters["connections"] > 1  # the knock at the door, and the pool
     await server.close()
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "mp3"), ("a.opus", "opus"), ("a.OGG", "opus")])
+async def test_the_ending_of_the_file_says_how_it_is_packed(tmp_path: Path, name: str, codec: str) -> None:
+    config = load(environ={}, sets=["tts_server.listen=127.0.0.1:0"])
+
+    spoken = await say(config, "a tone", tmp_path / name, voice="tone", rate=16000)
+
+    with av.open(str(tmp_path / name), "r") as file:
+        assert file.streams.audio[0].codec_context.name.startswith(codec)
+    assert spoken.size_bytes == (tmp_path / name).stat().st_size
+    assert str(spoken).startswith(f"{spoken.size_bytes} bytes of speech")
+
+
+async def test_markup_is_known_by_its_tag(tmp_path: Path) -> None:
+    config = load(environ={}, sets=["tts_server.listen=127.0.0.1:0"])
+
+    plain = await say(config, "one two", tmp_path / "a.wav", voice="tone")
+    marked = await say(config, '<speak>one<break time="2s"/>two</speak>', tmp_path / "b.wav", voice="tone")
+
+    assert plain.duration_s is not None
+    assert marked.duration_s is not None
+    assert marked.duration_s == pytest.approx(plain.duration_s + 2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "message"),
+    [
+        ("a.flac", 8000, r"the file must end in \.wav, \.pcm, \.mp3, \.opus, \.ogg"),
+        ("a.wav", 11025, "must be one of 8000, 16000, 22050, 24000, 44100, 48000 for .wav"),
+        ("a.opus", 22050, "must be one of 8000, 16000, 24000, 48000 for .opus"),
+    ],
+)
+async def test_what_cannot_be_written_is_said_before_anything_is_asked(
+    tmp_path: Path, name: str, rate: int, message: str
+) -> None:
+    config = load(environ={}, sets=["tts_server.listen=127.0.0.1:0"])
+
+    with pytest.raises(ConfigError, match=message):
+        await say(config, "x", tmp_path / name, rate=rate)
 
 
 async def test_a_refused_voice_leaves_the_file_alone(tmp_path: Path) -> None:
