@@ -37,17 +37,20 @@ def _objections(
     model = voices.MODELS.get(item.model)
     if model is None:
         yield limits.MODEL_NOT_FOUND
-        return
-    if parameters.voice is None:
+    elif parameters.voice is None:
         yield limits.NO_VOICE
-        return
-    if not accepts(item.model, parameters.voice):
+    elif not accepts(item.model, parameters.voice):
         yield limits.UNKNOWN_VOICE
+    else:
+        yield from _too_much(item.model, model, parameters.voice, parameters)
+
+
+def _too_much(name: str, model: voices.Model, voice: str, parameters: TaskParameters) -> Iterator[Refusal]:
     if (length := count_characters(parameters.instruction)) > limits.INSTRUCTION_CHARACTERS:
         yield limits.too_long("instruction", length, limits.INSTRUCTION_CHARACTERS)
-    if parameters.instruction and not voices.is_instructable(item.model, parameters.voice):
+    if parameters.instruction and not voices.is_instructable(name, voice):
         told = ", ".join(sorted(voices.INSTRUCTABLE))
-        yield _not_here("instruction", f"{item.model} with the voice {parameters.voice}", f"voices: {told}")
+        yield _not_here("instruction", f"{name} with the voice {voice}", f"voices: {told}")
     asked = {
         "format": (parameters.format == "opus", model.opus),
         "hot_fix": (bool(parameters.hot_fix), model.hot_fix),
@@ -56,9 +59,7 @@ def _objections(
     }
     for key, (is_asked, is_there) in asked.items():
         if is_asked and not is_there:
-            yield _not_here(
-                key if key != "format" else "format opus", item.model, "models: cosyvoice-v3-flash"
-            )
+            yield _not_here(key if key != "format" else "format opus", name, "models: cosyvoice-v3-flash")
     try:
         HotFix.from_wire(parameters.hot_fix)
     except RemoteProtocolError as error:
