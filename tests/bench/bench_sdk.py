@@ -28,8 +28,13 @@ _SDK_VERSION = "2.0.2"
 _SDKS = Path(sys.prefix) / "sdk"
 _ROOT = Path(__file__).parents[2]
 
-SDK, FACADE, ASYNC = f"dashscope {_SDK_VERSION}", "bridge.tts_v2", "asyncio pool"
-_MODULES = {SDK: "dashscope.audio.tts_v2", FACADE: "bridge.tts_v2", ASYNC: "tests.bench.speech_pool"}
+SDK, FACADE, STREAM, POOL = f"dashscope {_SDK_VERSION}", "bridge.tts_v2", "CosyVoice.stream", "asyncio pool"
+_MODULES = {
+    SDK: "dashscope.audio.tts_v2",
+    FACADE: "bridge.tts_v2",
+    STREAM: "bridge.aio.cosyvoice",
+    POOL: "tests.bench.speech_pool",
+}
 
 _FRAMES, _FRAME_BYTES = 5000, 640
 _CALL_BYTES = 4096
@@ -124,8 +129,8 @@ class Bench:
             pools = [_Interrupted(url, ignores_cancel=ignores) for _ in range(10 if ignores else 1)]
             for told in await asyncio.gather(*(pool.interrupt(count // len(pools)) for pool in pools)):
                 for ready_ms, again_ms in told:
-                    self.note(f"cancel {name}: next is bound, ms", ASYNC, ready_ms)
-                    self.note(f"cancel {name}: connection back or replaced, ms", ASYNC, again_ms)
+                    self.note(f"cancel {name}: next is bound, ms", POOL, ready_ms)
+                    self.note(f"cancel {name}: connection back or replaced, ms", POOL, again_ms)
 
 
 class _Interrupted:
@@ -187,8 +192,8 @@ async def measure(told: argparse.Namespace, console: Console) -> Bench:
         await bench.first_audio(told.firsts)
         await bench.cancel_to_audio(told.firsts)
         console.print("call() of sound that is ready …", style="dim")
-        await bench.whole(2, 2, (SDK, FACADE, ASYNC))
-        await bench.whole(20, 2, (FACADE, ASYNC))
+        await bench.whole(2, 2, tuple(clients))
+        await bench.whole(20, 2, tuple(name for name in clients if name != SDK))
         if not told.short:
             console.print("… 20 MB by the SDK, which takes most of a minute …", style="dim")
             await bench.whole(20, 1, (SDK,))

@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, Protocol
 
 MODEL, VOICE, RATE = "cosyvoice-v3-flash", "tone", 8000
@@ -138,7 +138,7 @@ class Asynchronous:
         async def listen() -> float:
             began = time.perf_counter()
             async with self._pool(10, 640) as pool:
-                return await self._first_of(await self._speak(pool)) - began
+                return await _first_of(await self._speak(pool)) - began
 
         return self._runner.run(listen())
 
@@ -159,7 +159,7 @@ class Asynchronous:
                 await pool.ready()
                 began = time.perf_counter()
                 await speech.cancel()
-                return await self._first_of(await self._speak(pool)) - began
+                return await _first_of(await self._speak(pool)) - began
 
         return self._runner.run(interrupt())
 
@@ -184,10 +184,73 @@ class Asynchronous:
         audio: AsyncIterator[bytes] = speech.audio()
         return audio
 
-    async def _first_of(self, audio: AsyncIterator[bytes]) -> float:
-        """When the first sound came; the rest is taken too, so that the task ends."""
-        came_s = [time.perf_counter() async for _ in audio]
-        return came_s[0]
+
+class Streaming:
+    """`bridge.aio.cosyvoice.CosyVoice`, as a program uses it."""
+
+    def __init__(self, module: str, url: str) -> None:
+        self._type = importlib.import_module(module).CosyVoice
+        self._url = url
+        self._runner = asyncio.Runner()
+
+    def frames(self, count: int, size: int) -> int:
+        async def listen() -> int:
+            async with self._client(count, size) as tts:
+                return sum([len(chunk.data) async for chunk in tts.stream(TEXT)])
+
+        return self._runner.run(listen())
+
+    def first(self) -> float:
+        async def listen() -> float:
+            began = time.perf_counter()
+            async with self._client(10, 640) as tts:
+                return await _first_of(tts.stream(TEXT)) - began
+
+        return self._runner.run(listen())
+
+    def call(self, count: int, size: int) -> int:
+        async def collect() -> int:
+            async with self._client(count, size) as tts:
+                return len(await tts.synthesize(TEXT))
+
+        return self._runner.run(collect())
+
+    def cancel_and_speak(self) -> float:
+        async def interrupt() -> float:
+            async with self._client(10, 640, spares=1) as tts:
+                await tts.ready()
+                stream = tts.stream(TEXT)
+                await anext(aiter(stream))
+                await tts.ready()
+                began = time.perf_counter()
+                await stream.cancel()
+                return await _first_of(tts.stream(TEXT)) - began
+
+        return self._runner.run(interrupt())
+
+    def _client(self, frames: int, size: int, spares: int = 0) -> Any:  # noqa: ANN401  loaded by name
+        return self._type(
+            url=self._url,
+            spares=spares,
+            model=MODEL,
+            voice=VOICE,
+            format="pcm",
+            sample_rate=RATE,
+            additional_params={"x_ready": {"frames": frames, "size": size}},
+        )
+
+
+async def _first_of(sounds: AsyncIterable[object]) -> float:
+    """When the first sound came; the rest is taken too, so that the task ends."""
+    came_s = [time.perf_counter() async for _ in sounds]
+    return came_s[0]
+
+
+KINDS: dict[str, Callable[[str, str], Subject]] = {
+    "tests.bench.speech_pool": Asynchronous,
+    "bridge.aio.cosyvoice": Streaming,
+}
+"""What is spoken to otherwise than the SDK."""
 
 
 def main() -> None:
@@ -195,7 +258,7 @@ def main() -> None:
     # Old SDKs print; the answers must be alone on the standard output.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    subject: Subject = (Asynchronous if module == "tests.bench.speech_pool" else Blocking)(module, url)
+    subject = KINDS.get(module, Blocking)(module, url)
     for line in sys.stdin:
         asked = json.loads(line)
         work: Callable[..., float] = getattr(subject, asked.pop("do"))
