@@ -93,7 +93,7 @@ $(TEST_READY): lock/test.txt $(RUN_READY)
 	@touch $@
 
 # Beside today's packages, a folder for each version: nothing of the bridge can import them by accident.
-$(SDK_READY): $(wildcard lock/sdk-*.txt) $(TEST_READY)
+$(SDK_READY): $(wildcard lock/sdk-*.txt) | $(TEST_READY)
 	@echo "Installing three versions of the official SDK into .venv/sdk, to test against: about 11 MB to download, once."
 	@rm -rf .venv/sdk
 	@for name in $(SDKS) needs; do $(PIP) -q --target .venv/sdk/$$name -r lock/sdk-$$name.txt || exit 1; done

@@ -37,6 +37,7 @@ _MODULES = {
 }
 
 _FRAMES, _FRAME_BYTES = 5000, 640
+_PACED, _APART_MS = 1000, 1.0
 _CALL_BYTES = 4096
 _MB = 1_000_000
 
@@ -99,7 +100,15 @@ class Bench:
                 told = await client.ask(do="frames", count=_FRAMES, size=_FRAME_BYTES)
                 assert told["value"] == _FRAMES * _FRAME_BYTES, f"{name} heard {told['value']} bytes"
                 if round_:  # the first warms up
-                    self.note("CPU per frame, µs", name, told["cpu_s"] / _FRAMES * 1e6)
+                    self.note("CPU per frame, all at once, µs", name, told["cpu_s"] / _FRAMES * 1e6)
+
+    async def cpu_per_paced_frame(self, repeat: int) -> None:
+        """The same where every frame comes by itself, as it does from a service that works as it speaks."""
+        for _ in range(repeat):
+            for name, client in self._clients.items():
+                told = await client.ask(do="frames", count=_PACED, size=_FRAME_BYTES, apart_ms=_APART_MS)
+                assert told["value"] == _PACED * _FRAME_BYTES
+                self.note("CPU per frame, one at a time, µs", name, told["cpu_s"] / _PACED * 1e6)
 
     async def first_audio(self, repeat: int) -> None:
         for round_ in range(repeat + 1):
@@ -188,6 +197,8 @@ async def measure(told: argparse.Namespace, console: Console) -> Bench:
     try:
         console.print(f"{_FRAMES} frames of {_FRAME_BYTES} bytes, {told.repeat} times …", style="dim")
         await bench.cpu_per_frame(told.repeat)
+        console.print(f"{_PACED} frames {_APART_MS} ms apart, {told.repeat} times …", style="dim")
+        await bench.cpu_per_paced_frame(told.repeat)
         console.print(f"first sound on a fresh connection, {told.firsts} times …", style="dim")
         await bench.first_audio(told.firsts)
         await bench.cancel_to_audio(told.firsts)

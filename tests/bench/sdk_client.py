@@ -26,7 +26,7 @@ WAIT_S = 120.0
 class Subject(Protocol):
     """What is measured."""
 
-    def frames(self, count: int, size: int) -> int:
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
         """Stream one task; returns how many bytes came."""
         ...
 
@@ -50,9 +50,9 @@ class Blocking:
         self._sdk = importlib.import_module(module)
         self._url = url
 
-    def frames(self, count: int, size: int) -> int:
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
         ear = self._ear()
-        tts = self._synthesizer(ear, count, size)
+        tts = self._synthesizer(ear, count, size, apart_ms)
         tts.streaming_call(TEXT)
         tts.streaming_complete()
         ear.done.wait(WAIT_S)
@@ -84,14 +84,14 @@ class Blocking:
         following.streaming_complete()
         return float(next_ear.first_s - began)
 
-    def _synthesizer(self, callback: Any, frames: int, size: int) -> Any:  # noqa: ANN401  either module's
+    def _synthesizer(self, callback: Any, frames: int, size: int, apart_ms: float = 0) -> Any:  # noqa: ANN401
         return self._sdk.SpeechSynthesizer(
             model=MODEL,
             voice=VOICE,
             format=self._sdk.AudioFormat.PCM_8000HZ_MONO_16BIT,
             callback=callback,
             url=self._url,
-            additional_params={"x_ready": {"frames": frames, "size": size}},
+            additional_params=_wish(frames, size, apart_ms),
         )
 
     def _ear(self) -> Any:  # noqa: ANN401  either module's
@@ -127,9 +127,9 @@ class Asynchronous:
         self._url = url
         self._runner = asyncio.Runner()
 
-    def frames(self, count: int, size: int) -> int:
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
         async def listen() -> int:
-            async with self._pool(count, size) as pool:
+            async with self._pool(count, size, apart_ms=apart_ms) as pool:
                 return sum([len(sound) async for sound in await self._speak(pool)])
 
         return self._runner.run(listen())
@@ -164,9 +164,11 @@ class Asynchronous:
         return self._runner.run(interrupt())
 
     @contextlib.asynccontextmanager
-    async def _pool(self, frames: int, size: int, spares: int = 0) -> AsyncIterator[Any]:
-        asked = {"x_ready": {"frames": frames, "size": size}}
-        settings = self._pools.TtsSettings(self._url, spares=spares, spare_share=0.0, parameters=asked)
+    async def _pool(
+        self, frames: int, size: int, *, spares: int = 0, apart_ms: float = 0
+    ) -> AsyncIterator[Any]:
+        wish = _wish(frames, size, apart_ms)
+        settings = self._pools.TtsSettings(self._url, spares=spares, spare_share=0.0, parameters=wish)
         pool = self._pools.SpeechPool(settings, clock=self._clock, dice=self._dice)
         await pool.start()
         try:
@@ -193,9 +195,9 @@ class Streaming:
         self._url = url
         self._runner = asyncio.Runner()
 
-    def frames(self, count: int, size: int) -> int:
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
         async def listen() -> int:
-            async with self._client(count, size) as tts:
+            async with self._client(count, size, apart_ms=apart_ms) as tts:
                 return sum([len(chunk.data) async for chunk in tts.stream(TEXT)])
 
         return self._runner.run(listen())
@@ -228,7 +230,7 @@ class Streaming:
 
         return self._runner.run(interrupt())
 
-    def _client(self, frames: int, size: int, spares: int = 0) -> Any:  # noqa: ANN401  loaded by name
+    def _client(self, frames: int, size: int, *, spares: int = 0, apart_ms: float = 0) -> Any:  # noqa: ANN401
         return self._type(
             url=self._url,
             spares=spares,
@@ -236,8 +238,13 @@ class Streaming:
             voice=VOICE,
             format="pcm",
             sample_rate=RATE,
-            additional_params={"x_ready": {"frames": frames, "size": size}},
+            additional_params=_wish(frames, size, apart_ms),
         )
+
+
+def _wish(frames: int, size: int, apart_ms: float) -> dict[str, Any]:
+    """Additional parameters: what `ready_server` is to send."""
+    return {"x_ready": {"frames": frames, "size": size, "apart_ms": apart_ms}}
 
 
 async def _first_of(sounds: AsyncIterable[object]) -> float:

@@ -43,6 +43,22 @@ async def test_it_answers_a_cancel_or_ignores_it_and_carries_another_task(client
     assert answered.order == ["task-started", "task-finished"]
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_frames_that_are_apart_end_before_the_task_does(client: Client, is_cancelled: bool) -> None:
+    await client.run("a", x_ready={"frames": 5, "size": 10, "apart_ms": 2})
+    await client.text("a", "Hello.")
+    await client.finish("a")
+    heard = await client.hear(until=("sound",))
+    if is_cancelled:
+        await client.cancel("a")
+
+    await client.hear(into=heard)
+
+    assert heard.order.count("task-finished") == 1
+    assert len(heard.frames) < 5 if is_cancelled else len(heard.frames) == 5
+    assert await client.silence(0.02) == []
+
+
 async def test_it_answers_pings_and_closes_when_asked(client: Client) -> None:
     await asyncio.wait_for(await client.socket.ping(b"x" * 125), 2)
 
