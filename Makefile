@@ -66,8 +66,8 @@ lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the p
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt lock/test.in -o lock/test.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q --no-deps lock/sdk-needs.in -o lock/sdk-needs.txt
 
-licences: $(TEST_READY) ## List the licence of every installed package
-	@$(BIN)/python -c "from importlib.metadata import distributions as d; \
+licences: $(TEST_READY) $(SDK_READY) ## List the licence of every installed package
+	@PYTHONPATH=.venv/sdk/$(firstword $(SDKS)):.venv/sdk/needs $(BIN)/python -c "from importlib.metadata import distributions as d; \
 	[print(f'{x.name:28}{x.version:20}{x.metadata.get(\"License-Expression\") or (x.metadata.get(\"License\") or \"see its files\").splitlines()[0][:60]}') for x in sorted(d(), key=lambda x: x.name.lower())]"
 
 clean: ## Remove what the targets made
@@ -93,7 +93,7 @@ $(TEST_READY): lock/test.txt $(RUN_READY)
 	@touch $@
 
 # Beside today's packages, a folder for each version: nothing of the bridge can import them by accident.
-$(SDK_READY): $(wildcard lock/sdk-*.txt) $(TEST_READY)
+$(SDK_READY): $(wildcard lock/sdk-*.txt) | $(TEST_READY)
 	@echo "Installing three versions of the official SDK into .venv/sdk, to test against: about 11 MB to download, once."
 	@rm -rf .venv/sdk
 	@for name in $(SDKS) needs; do $(PIP) -q --target .venv/sdk/$$name -r lock/sdk-$$name.txt || exit 1; done

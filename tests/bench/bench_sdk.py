@@ -28,10 +28,16 @@ _SDK_VERSION = "2.0.2"
 _SDKS = Path(sys.prefix) / "sdk"
 _ROOT = Path(__file__).parents[2]
 
-SDK, FACADE, ASYNC = f"dashscope {_SDK_VERSION}", "bridge.tts_v2", "asyncio pool"
-_MODULES = {SDK: "dashscope.audio.tts_v2", FACADE: "bridge.tts_v2", ASYNC: "tests.bench.speech_pool"}
+SDK, FACADE, STREAM, POOL = f"dashscope {_SDK_VERSION}", "bridge.tts_v2", "CosyVoice.stream", "asyncio pool"
+_MODULES = {
+    SDK: "dashscope.audio.tts_v2",
+    FACADE: "bridge.tts_v2",
+    STREAM: "bridge.aio.cosyvoice",
+    POOL: "tests.bench.speech_pool",
+}
 
 _FRAMES, _FRAME_BYTES = 5000, 640
+_PACED, _APART_MS = 1000, 1.0
 _CALL_BYTES = 4096
 _MB = 1_000_000
 
@@ -94,7 +100,15 @@ class Bench:
                 told = await client.ask(do="frames", count=_FRAMES, size=_FRAME_BYTES)
                 assert told["value"] == _FRAMES * _FRAME_BYTES, f"{name} heard {told['value']} bytes"
                 if round_:  # the first warms up
-                    self.note("CPU per frame, µs", name, told["cpu_s"] / _FRAMES * 1e6)
+                    self.note("CPU per frame, all at once, µs", name, told["cpu_s"] / _FRAMES * 1e6)
+
+    async def cpu_per_paced_frame(self, repeat: int) -> None:
+        """The same where every frame comes by itself, as it does from a service that works as it speaks."""
+        for _ in range(repeat):
+            for name, client in self._clients.items():
+                told = await client.ask(do="frames", count=_PACED, size=_FRAME_BYTES, apart_ms=_APART_MS)
+                assert told["value"] == _PACED * _FRAME_BYTES
+                self.note("CPU per frame, one at a time, µs", name, told["cpu_s"] / _PACED * 1e6)
 
     async def first_audio(self, repeat: int) -> None:
         for round_ in range(repeat + 1):
@@ -124,8 +138,8 @@ class Bench:
             pools = [_Interrupted(url, ignores_cancel=ignores) for _ in range(10 if ignores else 1)]
             for told in await asyncio.gather(*(pool.interrupt(count // len(pools)) for pool in pools)):
                 for ready_ms, again_ms in told:
-                    self.note(f"cancel {name}: next is bound, ms", ASYNC, ready_ms)
-                    self.note(f"cancel {name}: connection back or replaced, ms", ASYNC, again_ms)
+                    self.note(f"cancel {name}: next is bound, ms", POOL, ready_ms)
+                    self.note(f"cancel {name}: connection back or replaced, ms", POOL, again_ms)
 
 
 class _Interrupted:
@@ -183,12 +197,14 @@ async def measure(told: argparse.Namespace, console: Console) -> Bench:
     try:
         console.print(f"{_FRAMES} frames of {_FRAME_BYTES} bytes, {told.repeat} times …", style="dim")
         await bench.cpu_per_frame(told.repeat)
+        console.print(f"{_PACED} frames {_APART_MS} ms apart, {told.repeat} times …", style="dim")
+        await bench.cpu_per_paced_frame(told.repeat)
         console.print(f"first sound on a fresh connection, {told.firsts} times …", style="dim")
         await bench.first_audio(told.firsts)
         await bench.cancel_to_audio(told.firsts)
         console.print("call() of sound that is ready …", style="dim")
-        await bench.whole(2, 2, (SDK, FACADE, ASYNC))
-        await bench.whole(20, 2, (FACADE, ASYNC))
+        await bench.whole(2, 2, tuple(clients))
+        await bench.whole(20, 2, tuple(name for name in clients if name != SDK))
         if not told.short:
             console.print("… 20 MB by the SDK, which takes most of a minute …", style="dim")
             await bench.whole(20, 1, (SDK,))

@@ -1,8 +1,10 @@
 """A CosyVoice service that has its sound ready: the load that clients are measured with.
 
-A run-task says in its parameter ``x_ready`` what it wants: ``frames`` of ``size`` bytes each, and whether a
-cancel is to be ignored. Frames are put together before they are asked for and written at one go, so that the
-time and the CPU of a run are its client's. Prints its URL in a line of JSON and ends with its standard input.
+A run-task says in its parameter ``x_ready`` what it wants: ``frames`` of ``size`` bytes each, how many
+milliseconds apart (0: all at one go, put together beforehand), and whether a cancel is to be ignored. So the
+CPU of a run, and its time when nothing is apart, are its client's.
+
+Prints its URL in a line of JSON and ends with its standard input.
 """
 
 import asyncio
@@ -27,6 +29,8 @@ class ReadyServer(asyncio.Protocol):
         self._is_open = False
         self._asked: dict[str, Any] = {}
         self._has_spoken = False
+        self._speaking: asyncio.Task[None] | None = None
+        self._last_words = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -84,28 +88,52 @@ class ReadyServer(asyncio.Protocol):
         task_id, action = header["task_id"], header["action"]
         if action == "run-task":
             self._asked = payload["parameters"].get("x_ready", {})
-            self._has_spoken = False
+            self._has_spoken, self._last_words = False, b""
             self._write(_event(task_id, "task-started", {}))
         elif action == "continue-task" and not self._has_spoken:
             self._has_spoken = True
-            self._write(_speech(task_id, **self._asked))
+            self._speak(task_id, **self._asked)
         elif action == "finish-task":
             is_cancel = payload["input"].get("directive") == "cancel"
-            if not (is_cancel and self._asked.get("ignores_cancel")):
-                usage = {"output": {"sentence": {"words": []}}, "usage": {"characters": 1}}
-                self._write(_event(task_id, "task-finished", usage))
+            if is_cancel and self._speaking is not None:
+                self._speaking.cancel()
+                self._speaking = None
+            if self._speaking is not None:
+                self._last_words = _finished(task_id)
+            elif not (is_cancel and self._asked.get("ignores_cancel")):
+                self._write(_finished(task_id))
+
+    def _speak(
+        self, task_id: str, *, frames: int, size: int, apart_ms: float = 0, ignores_cancel: bool = False
+    ) -> None:
+        del ignores_cancel  # of the answer to a cancel, not of the sound
+        begin = _event(task_id, "result-generated", _sentence("sentence-begin"))
+        pair = _event(task_id, "result-generated", _sentence("sentence-synthesis"))
+        pair += _frame(_BINARY, bytes(size))
+        end = _event(task_id, "result-generated", _sentence("sentence-end") | {"usage": {"characters": 1}})
+        if apart_ms:
+            self._speaking = asyncio.create_task(
+                self._speak_slowly(begin, pair, end, frames, apart_ms / 1000)
+            )
+        else:
+            self._write(begin + pair * frames + end)
+
+    async def _speak_slowly(self, begin: bytes, pair: bytes, end: bytes, frames: int, apart_s: float) -> None:
+        self._write(begin)
+        for _ in range(frames):
+            self._write(pair)
+            await asyncio.sleep(apart_s)
+        self._write(end + self._last_words)
+        self._speaking = None
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
 
 
-def _speech(task_id: str, *, frames: int, size: int, ignores_cancel: bool = False) -> bytes:
-    del ignores_cancel
-    pair = _event(task_id, "result-generated", _sentence("sentence-synthesis")) + _frame(_BINARY, bytes(size))
-    begin = _event(task_id, "result-generated", _sentence("sentence-begin"))
-    end = _event(task_id, "result-generated", _sentence("sentence-end") | {"usage": {"characters": 1}})
-    return begin + pair * frames + end
+def _finished(task_id: str) -> bytes:
+    usage = {"output": {"sentence": {"words": []}}, "usage": {"characters": 1}}
+    return _event(task_id, "task-finished", usage)
 
 
 def _sentence(kind: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any, Protocol
 
 MODEL, VOICE, RATE = "cosyvoice-v3-flash", "tone", 8000
@@ -26,7 +26,7 @@ WAIT_S = 120.0
 class Subject(Protocol):
     """What is measured."""
 
-    def frames(self, count: int, size: int) -> int:
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
         """Stream one task; returns how many bytes came."""
         ...
 
@@ -50,9 +50,9 @@ class Blocking:
         self._sdk = importlib.import_module(module)
         self._url = url
 
-    def frames(self, count: int, size: int) -> int:
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
         ear = self._ear()
-        tts = self._synthesizer(ear, count, size)
+        tts = self._synthesizer(ear, count, size, apart_ms)
         tts.streaming_call(TEXT)
         tts.streaming_complete()
         ear.done.wait(WAIT_S)
@@ -84,14 +84,14 @@ class Blocking:
         following.streaming_complete()
         return float(next_ear.first_s - began)
 
-    def _synthesizer(self, callback: Any, frames: int, size: int) -> Any:  # noqa: ANN401  either module's
+    def _synthesizer(self, callback: Any, frames: int, size: int, apart_ms: float = 0) -> Any:  # noqa: ANN401
         return self._sdk.SpeechSynthesizer(
             model=MODEL,
             voice=VOICE,
             format=self._sdk.AudioFormat.PCM_8000HZ_MONO_16BIT,
             callback=callback,
             url=self._url,
-            additional_params={"x_ready": {"frames": frames, "size": size}},
+            additional_params=_wish(frames, size, apart_ms),
         )
 
     def _ear(self) -> Any:  # noqa: ANN401  either module's
@@ -127,9 +127,9 @@ class Asynchronous:
         self._url = url
         self._runner = asyncio.Runner()
 
-    def frames(self, count: int, size: int) -> int:
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
         async def listen() -> int:
-            async with self._pool(count, size) as pool:
+            async with self._pool(count, size, apart_ms=apart_ms) as pool:
                 return sum([len(sound) async for sound in await self._speak(pool)])
 
         return self._runner.run(listen())
@@ -138,7 +138,7 @@ class Asynchronous:
         async def listen() -> float:
             began = time.perf_counter()
             async with self._pool(10, 640) as pool:
-                return await self._first_of(await self._speak(pool)) - began
+                return await _first_of(await self._speak(pool)) - began
 
         return self._runner.run(listen())
 
@@ -159,14 +159,16 @@ class Asynchronous:
                 await pool.ready()
                 began = time.perf_counter()
                 await speech.cancel()
-                return await self._first_of(await self._speak(pool)) - began
+                return await _first_of(await self._speak(pool)) - began
 
         return self._runner.run(interrupt())
 
     @contextlib.asynccontextmanager
-    async def _pool(self, frames: int, size: int, spares: int = 0) -> AsyncIterator[Any]:
-        asked = {"x_ready": {"frames": frames, "size": size}}
-        settings = self._pools.TtsSettings(self._url, spares=spares, spare_share=0.0, parameters=asked)
+    async def _pool(
+        self, frames: int, size: int, *, spares: int = 0, apart_ms: float = 0
+    ) -> AsyncIterator[Any]:
+        wish = _wish(frames, size, apart_ms)
+        settings = self._pools.TtsSettings(self._url, spares=spares, spare_share=0.0, parameters=wish)
         pool = self._pools.SpeechPool(settings, clock=self._clock, dice=self._dice)
         await pool.start()
         try:
@@ -184,10 +186,78 @@ class Asynchronous:
         audio: AsyncIterator[bytes] = speech.audio()
         return audio
 
-    async def _first_of(self, audio: AsyncIterator[bytes]) -> float:
-        """When the first sound came; the rest is taken too, so that the task ends."""
-        came_s = [time.perf_counter() async for _ in audio]
-        return came_s[0]
+
+class Streaming:
+    """`bridge.aio.cosyvoice.CosyVoice`, as a program uses it."""
+
+    def __init__(self, module: str, url: str) -> None:
+        self._type = importlib.import_module(module).CosyVoice
+        self._url = url
+        self._runner = asyncio.Runner()
+
+    def frames(self, count: int, size: int, apart_ms: float = 0) -> int:
+        async def listen() -> int:
+            async with self._client(count, size, apart_ms=apart_ms) as tts:
+                return sum([len(chunk.data) async for chunk in tts.stream(TEXT)])
+
+        return self._runner.run(listen())
+
+    def first(self) -> float:
+        async def listen() -> float:
+            began = time.perf_counter()
+            async with self._client(10, 640) as tts:
+                return await _first_of(tts.stream(TEXT)) - began
+
+        return self._runner.run(listen())
+
+    def call(self, count: int, size: int) -> int:
+        async def collect() -> int:
+            async with self._client(count, size) as tts:
+                return len(await tts.synthesize(TEXT))
+
+        return self._runner.run(collect())
+
+    def cancel_and_speak(self) -> float:
+        async def interrupt() -> float:
+            async with self._client(10, 640, spares=1) as tts:
+                await tts.ready()
+                stream = tts.stream(TEXT)
+                await anext(aiter(stream))
+                await tts.ready()
+                began = time.perf_counter()
+                await stream.cancel()
+                return await _first_of(tts.stream(TEXT)) - began
+
+        return self._runner.run(interrupt())
+
+    def _client(self, frames: int, size: int, *, spares: int = 0, apart_ms: float = 0) -> Any:  # noqa: ANN401
+        return self._type(
+            url=self._url,
+            spares=spares,
+            model=MODEL,
+            voice=VOICE,
+            format="pcm",
+            sample_rate=RATE,
+            additional_params=_wish(frames, size, apart_ms),
+        )
+
+
+def _wish(frames: int, size: int, apart_ms: float) -> dict[str, Any]:
+    """Additional parameters: what `ready_server` is to send."""
+    return {"x_ready": {"frames": frames, "size": size, "apart_ms": apart_ms}}
+
+
+async def _first_of(sounds: AsyncIterable[object]) -> float:
+    """When the first sound came; the rest is taken too, so that the task ends."""
+    came_s = [time.perf_counter() async for _ in sounds]
+    return came_s[0]
+
+
+KINDS: dict[str, Callable[[str, str], Subject]] = {
+    "tests.bench.speech_pool": Asynchronous,
+    "bridge.aio.cosyvoice": Streaming,
+}
+"""What is spoken to otherwise than the SDK."""
 
 
 def main() -> None:
@@ -195,7 +265,7 @@ def main() -> None:
     # Old SDKs print; the answers must be alone on the standard output.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    subject: Subject = (Asynchronous if module == "tests.bench.speech_pool" else Blocking)(module, url)
+    subject = KINDS.get(module, Blocking)(module, url)
     for line in sys.stdin:
         asked = json.loads(line)
         work: Callable[..., float] = getattr(subject, asked.pop("do"))

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from tests.interop.sdk_expected import FACADE, FORMATS, PARAMETERS, SCENARIOS_OF, SDKS
-from tests.interop.sdk_script import LONG, MARKED, TEXTS, digest
 from tests.interop.sdk_service import KEY, Service, speak_plainly
+from tests.interop.sdk_stage import LONG, MARKED, TEXTS, digest
 from tests.ttsserver.client import Heard
 
-_SCRIPT = Path(__file__).with_name("sdk_script.py")
 _ROOT = Path(__file__).parents[2]
 _SDKS = Path(sys.prefix) / "sdk"
 _LIMIT_S = 60
@@ -26,17 +25,25 @@ class SdkRun:
     """One process of the script."""
 
     def __init__(self, subject: str, service: Service, scenarios: tuple[str, ...]) -> None:
-        module, paths = "bridge.tts_v2", [*os.environ.get("PYTHONPATH", "").split(os.pathsep), str(_ROOT)]
+        module, paths = "bridge.tts_v2", []
         if subject != FACADE:
-            module, paths = "dashscope.audio.tts_v2", [str(_SDKS / subject), str(_SDKS / "needs")]
+            module, paths = "dashscope.audio.tts_v2", [_SDKS / subject, _SDKS / "needs"]
             if not (_SDKS / subject / "dashscope").is_dir():
                 pytest.fail(f"dashscope {subject} is not in {_SDKS}; `make test` installs it")
         environment = dict(os.environ) | {
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONPATH": os.pathsep.join(map(str, (*paths, _ROOT))),
             "DASHSCOPE_API_KEY": KEY,
             "no_proxy": "127.0.0.1",
         }
-        command = [sys.executable, str(_SCRIPT), module, service.url, service.rude_url, *scenarios]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.interop.sdk_script",
+            module,
+            service.url,
+            service.rude_url,
+            *scenarios,
+        ]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
         )

@@ -20,7 +20,7 @@ from tests.interop.sdk_expected import (
     Format,
     expected,
 )
-from tests.interop.sdk_script import digest
+from tests.interop.sdk_stage import digest
 
 pytestmark = [pytest.mark.interop("dashscope"), pytest.mark.timeout(150)]
 
