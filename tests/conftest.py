@@ -1,7 +1,9 @@
 """What all tests share: law sizes, and an honest line about what could not run here."""
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +20,19 @@ PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
 """Commands that interop tests need, and the Debian packages that bring them."""
 
 _missing: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Whatever a test tells the log, the next one finds it untold."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    # pytest hangs its own in and out meanwhile.
+    root.handlers[:] = [h for h in root.handlers if type(h).__module__.startswith("_pytest")] + [
+        h for h in handlers if not type(h).__module__.startswith("_pytest")
+    ]
 
 
 @pytest.fixture
