@@ -17,11 +17,6 @@ __all__ = ["Courier", "error_text"]
 
 _log = logging.getLogger("bridge.tts_v2")
 
-_HIGH_BYTES = 64 * 1024 * 1024
-"""Undelivered above this, the socket is left unread: half an hour of telephone sound."""
-
-_LOW_BYTES = _HIGH_BYTES // 2
-
 
 @dataclass(frozen=True, slots=True)
 class _End:
@@ -38,9 +33,12 @@ class Courier:
         callback: The user's.
         task_id: For the name of the thread.
         loop: The reader's.
+        most_bytes: Undelivered above this, there is no room until half of it is.
     """
 
-    def __init__(self, callback: ResultCallback, *, task_id: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, callback: ResultCallback, *, task_id: str, loop: asyncio.AbstractEventLoop, most_bytes: int
+    ) -> None:
         self.room: asyncio.Event = asyncio.Event()
         """Cleared while too much is undelivered."""
         self.room.set()
@@ -48,6 +46,7 @@ class Courier:
         """All sound and all events were handed over, or dropped; the last callbacks are next."""
         self._callback = callback
         self._loop = loop
+        self._most_bytes = most_bytes
         self._waiting: SimpleQueue[tuple[Callable[[Any], None], Any] | _End] = SimpleQueue()
         self._flow = _Flow()
         self._thread = threading.Thread(target=self._run, name=f"tts_v2:{task_id}", daemon=True)
@@ -99,10 +98,10 @@ class Courier:
             return
         flow.taken_bytes += len(content)
         self._waiting.put((method, content))
-        if flow.waiting_bytes > _HIGH_BYTES:
+        if flow.waiting_bytes > self._most_bytes:
             self.room.clear()
             # The other thread may have caught up between the two lines above.
-            if flow.waiting_bytes < _LOW_BYTES:
+            if flow.waiting_bytes < self._most_bytes // 2:
                 self.room.set()
 
     def _run(self) -> None:
@@ -113,7 +112,7 @@ class Courier:
                 if not flow.is_muted:
                     self._call(method, content)
                 flow.given_bytes += len(content)
-                if flow.waiting_bytes < _LOW_BYTES and not self.room.is_set():
+                if flow.waiting_bytes < self._most_bytes // 2 and not self.room.is_set():
                     self._loop.call_soon_threadsafe(self.room.set)
             self.delivered.set()
             if item.error is not None:

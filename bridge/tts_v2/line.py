@@ -11,15 +11,12 @@ from bridge.tts_v2.backbone import Backbone
 from bridge.tts_v2.endpoint import Endpoint
 from bridge.tts_v2.errors import TASK_ERROR, ConnectionLost, RequestFailure, StartFailed
 from bridge.tts_v2.handshake import proxy_for
+from bridge.tts_v2.patience import PATIENCE, Patience
 from bridge.tts_v2.task import Task
 
-__all__ = ["CONNECT_S", "Line"]
+__all__ = ["Line"]
 
-CONNECT_S = 5.0
 _CLOSE_S = 1.0
-
-_FRAME_BYTES = 8 * 1024 * 1024
-"""Largest frame taken: four minutes of telephone sound."""
 
 _TOO_LATE = (
     "websocket connection could not established within 5s. "
@@ -45,20 +42,20 @@ class Line:
         self._deadline: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def dial(cls, endpoint: Endpoint, spine: Backbone) -> "Line":
+    async def dial(cls, endpoint: Endpoint, spine: Backbone, patience: Patience = PATIENCE) -> "Line":
         """Connect.
 
         Raises:
             StartFailed: At once, when the service cannot be reached or refuses.
-            TimeoutError: After `CONNECT_S`.
+            TimeoutError: After `Patience.connect_s`.
         """
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(patience.connect_s):
                 socket = await spine.session.ws_connect(
                     endpoint.url,
                     headers=endpoint.headers,
                     compress=0,
-                    max_msg_size=_FRAME_BYTES,
+                    max_msg_size=patience.frame_bytes,
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
                     proxy=proxy_for(endpoint.url),
                 )

@@ -10,14 +10,11 @@ from bridge.tts_v2.callback import ResultCallback
 from bridge.tts_v2.courier import Courier
 from bridge.tts_v2.errors import ConnectionLost, InputRequired, InvalidTask, StartFailed
 from bridge.tts_v2.line import Line
+from bridge.tts_v2.patience import PATIENCE, Patience
 from bridge.tts_v2.request import Request, check_text
 from bridge.tts_v2.task import Task
 
 __all__ = ["Phase", "Session"]
-
-_START_S = 10.0
-_LAST_CALLBACKS_S = 1.0
-"""How long a wait for completion also waits for `on_complete` and `on_close` to return."""
 
 _NOT_STARTED = "speech synthesizer has not been started."
 _STOPPED = "speech synthesizer task has stopped."
@@ -52,6 +49,7 @@ class Session:
     def __init__(self, request: Request, callback: ResultCallback | None) -> None:
         self.request: Request = request
         self.callback: ResultCallback | None = callback
+        self.patience: Patience = PATIENCE
         self.line: Line | None = None
         """An open connection, out of a pool or its own."""
         self.task: Task | None = None
@@ -156,7 +154,7 @@ class Session:
         finally:
             self._phase = Phase.SPENT
         if task.courier is not None:
-            task.courier.join(_LAST_CALLBACKS_S)
+            task.courier.join(self.patience.last_callbacks_s)
         if task.failure is not None and (task.courier is None or isinstance(task.failure, ConnectionLost)):
             raise task.failure
         return task
@@ -205,7 +203,12 @@ class Session:
             spine = backbone()
             courier = None
             if self.callback is not None:
-                courier = Courier(self.callback, task_id=self.request.task_id, loop=spine.loop)
+                courier = Courier(
+                    self.callback,
+                    task_id=self.request.task_id,
+                    loop=spine.loop,
+                    most_bytes=self.patience.most_bytes,
+                )
             task = self.task = Task(self.request.task_id, courier)
             try:
                 self._await_start(task, spine, self.request.run_task(ssml=ssml))
@@ -228,7 +231,7 @@ class Session:
         except StartFailed as error:
             error.request_id = error.request_id or task.task_id
             raise
-        if not task.started.wait(_START_S):
+        if not task.started.wait(self.patience.start_s):
             raise TimeoutError("start speech synthesizer failed within 5s.")
         if task.failure is not None:
             raise task.failure
@@ -236,7 +239,7 @@ class Session:
     async def _open(self, task: Task, spine: Backbone, run_task: str) -> Line:
         line = self.line
         if line is None or not line.is_open:
-            line = await Line.dial(self.request.endpoint, spine)
+            line = await Line.dial(self.request.endpoint, spine, self.patience)
         line.carry(task)
         try:
             await line.send(run_task)

@@ -32,15 +32,23 @@ class Stock:
         endpoint: Where to.
         spine: Whose loop it lives on.
         retire_ns: Idle connections are renewed after so long.
+        retry_s: Between tries to replace what is missing.
     """
 
     def __init__(
-        self, size: int, endpoint: Endpoint, spine: Backbone, *, retire_ns: int = _RETIRE_NS
+        self,
+        size: int,
+        endpoint: Endpoint,
+        spine: Backbone,
+        *,
+        retire_ns: int = _RETIRE_NS,
+        retry_s: float = _RETRY_S,
     ) -> None:
         self.size: int = size
         self.endpoint: Endpoint = endpoint
         self._spine = spine
         self._retire_ns = retire_ns
+        self._retry_s = retry_s
         self._idle: deque[Line] = deque()
         self._lent: dict[weakref.ref[Session], Line] = {}
         self._lock = threading.Lock()
@@ -48,14 +56,20 @@ class Stock:
 
     @classmethod
     async def open(
-        cls, size: int, endpoint: Endpoint, spine: Backbone, *, retire_ns: int = _RETIRE_NS
+        cls,
+        size: int,
+        endpoint: Endpoint,
+        spine: Backbone,
+        *,
+        retire_ns: int = _RETIRE_NS,
+        retry_s: float = _RETRY_S,
     ) -> "Stock":
         """Connect `size` times, side by side.
 
         Raises:
             StartFailed, TimeoutError: If one of them fails; the others are closed.
         """
-        stock = cls(size, endpoint, spine, retire_ns=retire_ns)
+        stock = cls(size, endpoint, spine, retire_ns=retire_ns, retry_s=retry_s)
         error = await stock._add(size)
         if error is not None:
             stock.close()
@@ -127,7 +141,7 @@ class Stock:
             missing, due_s = self._tidy()
             if missing and (error := await self._add(missing)) is not None:
                 _log.warning("the pool is short of %d connections: %s", missing, error)
-                due_s = _RETRY_S
+                due_s = self._retry_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(due_s):
                     await keeper.changed.wait()

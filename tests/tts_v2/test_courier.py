@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.tts_v2 import courier as courier_module
 from bridge.tts_v2.backbone import backbone, listeners
 from bridge.tts_v2.courier import Courier, error_text
 from bridge.tts_v2.errors import ConnectionLost
@@ -13,8 +12,8 @@ from tests.tts_v2.recorder import Recorder
 from tests.tts_v2.service import eventually
 
 
-def courier_for(recorder: Recorder) -> Courier:
-    return Courier(recorder, task_id="id", loop=backbone().loop)
+def courier_for(recorder: Recorder, *, most_bytes: int = 1_000_000) -> Courier:
+    return Courier(recorder, task_id="id", loop=backbone().loop, most_bytes=most_bytes)
 
 
 @pytest.fixture
@@ -84,12 +83,10 @@ def test_an_error_is_told_instead_of_the_completion() -> None:
 
 
 def test_too_much_that_is_not_delivered_stops_the_reading_until_half_of_it_is(
-    monkeypatch: pytest.MonkeyPatch, gate: threading.Event
+    gate: threading.Event,
 ) -> None:
-    monkeypatch.setattr(courier_module, "_HIGH_BYTES", 100)
-    monkeypatch.setattr(courier_module, "_LOW_BYTES", 50)
     recorder = Recorder(on_data=lambda: gate.wait(5))
-    courier = courier_for(recorder)
+    courier = courier_for(recorder, most_bytes=100)
     courier.start()
     for _ in range(10):
         courier.put_data(bytes(10))
@@ -105,12 +102,10 @@ def test_too_much_that_is_not_delivered_stops_the_reading_until_half_of_it_is(
 
 
 def test_room_comes_back_when_the_rest_is_dropped(
-    monkeypatch: pytest.MonkeyPatch, gate: threading.Event
+    gate: threading.Event,
 ) -> None:
-    monkeypatch.setattr(courier_module, "_HIGH_BYTES", 100)
-    monkeypatch.setattr(courier_module, "_LOW_BYTES", 50)
     recorder = Recorder(on_data=lambda: gate.wait(5))
-    courier = courier_for(recorder)
+    courier = courier_for(recorder, most_bytes=100)
     courier.start()
     courier.put_data(bytes(101))
     assert not courier.room.is_set()

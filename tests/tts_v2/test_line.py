@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
-from bridge.tts_v2 import courier as courier_module
-from bridge.tts_v2 import line as line_module
 from bridge.tts_v2.backbone import backbone
 from bridge.tts_v2.endpoint import Endpoint
 from bridge.tts_v2.errors import ConnectionLost, StartFailed
 from bridge.tts_v2.line import Line
+from bridge.tts_v2.patience import Patience
 from bridge.tts_v2.task import Task
 from tests.tts_v2.making import synthesizer
 from tests.tts_v2.recorder import Recorder
@@ -29,10 +28,10 @@ async def says_nothing(peer: Peer) -> None:
     await peer.until_closed()
 
 
-def test_a_handshake_that_is_not_answered_ends_in_the_sdks_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line_module, "CONNECT_S", 0.05)
+def test_a_handshake_that_is_not_answered_ends_in_the_sdks_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         made = synthesizer(f"ws://127.0.0.1:{silent.getsockname()[1]}/")
+        made.session.patience = Patience(connect_s=0.05)
 
         with pytest.raises(
             TimeoutError, match=r"^websocket connection could not established within 5s"
@@ -108,16 +107,17 @@ def test_frames_without_a_task_are_dropped() -> None:
         eventually(lambda: not line.is_open)
 
 
-def test_a_frame_that_is_too_large_ends_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line_module, "_FRAME_BYTES", 1000)
-
+def test_a_frame_that_is_too_large_ends_the_task() -> None:
     async def shouts(peer: Peer) -> None:
         await peer.start()
         await peer.socket.send(bytes(2000))
         await peer.until_closed()
 
-    with scripted(shouts) as service, pytest.raises(ConnectionLost, match="broke the WebSocket protocol"):
-        synthesizer(service.url).call("Hello")
+    with scripted(shouts) as service:
+        made = synthesizer(service.url)
+        made.session.patience = Patience(frame_bytes=1000)
+        with pytest.raises(ConnectionLost, match="broke the WebSocket protocol"):
+            made.call("Hello")
 
 
 def test_pings_are_answered_while_a_callback_takes_its_time() -> None:
@@ -143,11 +143,7 @@ def test_pings_are_answered_while_a_callback_takes_its_time() -> None:
     assert len(recorder.frames) == 5
 
 
-def test_a_user_who_hears_nothing_stops_the_reading_and_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(courier_module, "_HIGH_BYTES", 100_000)
-    monkeypatch.setattr(courier_module, "_LOW_BYTES", 50_000)
+def test_a_user_who_hears_nothing_stops_the_reading_and_loses_nothing() -> None:
     gate, everything_sent = threading.Event(), threading.Event()
 
     async def floods(peer: Peer) -> None:
@@ -163,6 +159,7 @@ def test_a_user_who_hears_nothing_stops_the_reading_and_loses_nothing(
     with scripted(floods) as service:
         recorder = Recorder(on_data=lambda: gate.wait(5))
         made = synthesizer(service.url, recorder)
+        made.session.patience = Patience(most_bytes=100_000)
         made.call("Hello")
         task = made.session.task
         assert task is not None

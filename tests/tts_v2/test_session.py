@@ -2,8 +2,8 @@ import threading
 
 import pytest
 
-from bridge.tts_v2 import session as session_module
 from bridge.tts_v2.errors import ConnectionLost, InputRequired, InvalidParameter, InvalidTask
+from bridge.tts_v2.patience import Patience
 from tests.tts_v2.making import synthesizer
 from tests.tts_v2.misbehaving import never_ends
 from tests.tts_v2.recorder import Recorder
@@ -68,12 +68,12 @@ def test_completion_waits_for_the_last_callback() -> None:
         assert recorder.calls[-1] == "on_close"
 
 
-def test_completion_comes_although_on_complete_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_LAST_CALLBACKS_S", 0.01)
+def test_completion_comes_although_on_complete_waits_for_it() -> None:
     completed = threading.Event()
     with scripted() as service:
         recorder = Recorder(on_complete=lambda: completed.wait(5))
         made = synthesizer(service.url, recorder)
+        made.session.patience = Patience(last_callbacks_s=0.01)
         made.streaming_call("Hello")
 
         made.streaming_complete()

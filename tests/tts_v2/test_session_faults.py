@@ -1,10 +1,11 @@
 import json
+import signal
+import threading
 
 import pytest
 
-from bridge.tts_v2 import session as session_module
 from bridge.tts_v2.errors import ConnectionLost, InvalidTask, RequestFailure, StartFailed
-from bridge.tts_v2.task import Task
+from bridge.tts_v2.patience import Patience
 from tests.tts_v2.making import synthesizer
 from tests.tts_v2.misbehaving import (
     fails_at_start,
@@ -108,11 +109,12 @@ def test_a_connection_that_closes_before_the_start_is_raised_at_once() -> None:
     assert recorder.calls == []
 
 
-def test_a_task_that_never_starts_ends_in_the_sdks_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_START_S", 0.05)
+def test_a_task_that_never_starts_ends_in_the_sdks_words() -> None:
     with scripted(never_starts) as service:
+        made = synthesizer(service.url, Recorder())
+        made.session.patience = Patience(start_s=0.05)
         with pytest.raises(TimeoutError, match=r"^start speech synthesizer failed within 5s\.$"):
-            synthesizer(service.url, Recorder()).streaming_call("Hello")
+            made.streaming_call("Hello")
 
         service.wait_until(lambda: service.open_now == 0)
 
@@ -187,16 +189,14 @@ def test_a_call_with_a_callback_that_is_too_long_is_told() -> None:
     assert "wait for complete timeout 50ms" in recorder.errors[0]
 
 
-def test_an_interrupted_wait_closes_and_is_told_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(task: Task, timeout_s: float | None) -> bool:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Task, "wait", interrupted)
+def test_an_interrupted_wait_closes_and_is_told_without_an_error() -> None:
     with scripted(never_ends) as service:
         recorder = Recorder()
         made = synthesizer(service.url, recorder)
         made.streaming_call("Hello")
 
+        control_c = (threading.main_thread().ident, signal.SIGINT)
+        threading.Timer(0.2, signal.pthread_kill, control_c).start()
         with pytest.raises(KeyboardInterrupt):
             made.streaming_complete()
         recorder.wait_closed()

@@ -2,7 +2,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.tts_v2 import stock as stock_module
 from bridge.tts_v2.backbone import backbone
 from bridge.tts_v2.errors import StartFailed
 from bridge.tts_v2.session import Session
@@ -21,7 +20,7 @@ def service() -> Iterator[Service]:
 
 def stocked(service: Service, size: int = 1, *, retire_ms: int = 60_000) -> Stock:
     spine, endpoint = backbone(), session_for(service).request.endpoint
-    return spine.run(Stock.open(size, endpoint, spine, retire_ns=retire_ms * MS))
+    return spine.run(Stock.open(size, endpoint, spine, retire_ns=retire_ms * MS, retry_s=0.01))
 
 
 def session_for(service: Service) -> Session:
@@ -69,9 +68,8 @@ def test_what_is_lent_and_not_used_is_closed_and_replaced(service: Service) -> N
 
 
 def test_a_service_that_is_away_for_a_while_is_asked_again(
-    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(stock_module, "_RETRY_S", 0.01)
     stock = stocked(service)
     service.wait_until(lambda: service.open_now == 1)
 
