@@ -60,7 +60,7 @@ peers: ## Install the system's SIP peers that interop tests call (Debian, as roo
 
 lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the path)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q lock/run.in -o lock/run.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt lock/test.in -o lock/test.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt --override lock/override.in lock/test.in -o lock/test.txt
 
 licences: $(TEST_READY) ## List the licence of every installed package
 	@$(BIN)/python -c "from importlib.metadata import distributions as d; \
@@ -78,12 +78,12 @@ $(BIN)/python: | python
 	@$(PYTHON) -m venv .venv
 
 $(RUN_READY): lock/run.txt pyproject.toml | $(BIN)/python
-	@echo "Installing the bridge and its voice into .venv: about 135 MB to download, once."
+	@echo "Installing the bridge and its voices into .venv: about 205 MB to download, once."
 	@$(PIP) -r lock/run.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(TEST_READY): lock/test.txt $(RUN_READY)
-	@echo "Installing the test tools and a speech recogniser into .venv: about 150 MB to download, once."
+	@echo "Installing the test tools and speech recognisers into .venv: about 330 MB to download, once."
 	@$(PIP) -r lock/test.txt
 	@touch $@
