@@ -54,7 +54,7 @@ def lasts_s(rendered: Rendered) -> float:
 def octaves_moved(track: NDArray[np.float64]) -> float:
     """How far the pitch goes up and down; whole octaves off the middle are the estimator's own leaps."""
     octaves = np.log2(track / np.nanmedian(track))
-    low, high = np.nanpercentile(octaves[np.abs(octaves) < 0.45], [15, 85])
+    low, high = np.nanpercentile(octaves[np.abs(octaves) < 0.7], [15, 85])
     return float(high - low)
 
 
