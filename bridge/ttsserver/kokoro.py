@@ -39,8 +39,8 @@ BREATH = (14, 32)
 """Characters of the first and of later pieces that are best spoken at one go: the first takes about 1 s."""
 
 STYLES = {
-    "zf_xiaoxiao": (0.50, 225), "zf_xiaoyi": (0.70, 285), "zm_yunxi": (0.80, 150), "zm_yunjian": (0.75, 115),
-    "zm_yunxia": (0.76, 280), "jf_alpha": (0.60, 220), "jm_kumo": (0.60, 130),
+    "zf_xiaoxiao": (0.50, 225), "zf_xiaoyi": (0.70, 285), "zm_yunjian": (0.75, 115),
+    "zm_yunyang": (0.95, 105), "zm_yunxia": (0.76, 280), "jf_alpha": (0.68, 270), "jm_kumo": (0.60, 95),
 }  # fmt: skip
 """The voices that are here: the gain that makes each as loud as the English one, and their usual F0 in Hz."""
 
