@@ -37,7 +37,7 @@ _PARTS = {
     cast.part: cast
     for cast in (
         Cast("woman", _PLAIN, "zf_xiaoxiao", "jf_alpha", _PLAIN, _PLAIN, True),
-        Cast("man", Timbre(0.62, 0.98, 0.87), "zm_yunjian", "jm_kumo", _PLAIN, _PLAIN, False),
+        Cast("man", Timbre(0.62, 0.98, 0.87), "zm_yunxi", "jm_kumo", _PLAIN, _PLAIN, False),
         Cast(
             "boy", Timbre(1.14, 1.02, 1.10), "zm_yunxia", "jf_alpha", Timbre(1.04, 1.02, 1.06),
             Timbre(1.2, 1.0, 1.1), True,
@@ -47,7 +47,7 @@ _PARTS = {
             Timbre(1.3, 1.0, 1.1), True,
         ),
         Cast(
-            "old man", Timbre(0.58, 0.88, 0.85), "zm_yunyang", "jm_kumo", Timbre(0.94, 0.88, 0.96),
+            "old man", Timbre(0.58, 0.88, 0.85), "zm_yunjian", "jm_kumo", Timbre(0.94, 0.88, 0.96),
             Timbre(0.9, 0.9, 0.95), False,
         ),
         Cast(

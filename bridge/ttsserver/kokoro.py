@@ -40,7 +40,7 @@ BREATH = (14, 32)
 
 STYLES = {
     "zf_xiaoxiao": (0.50, 225), "zf_xiaoyi": (0.70, 285), "zm_yunjian": (0.75, 115),
-    "zm_yunyang": (0.95, 105), "zm_yunxia": (0.76, 280), "jf_alpha": (0.68, 270), "jm_kumo": (0.60, 95),
+    "zm_yunxi": (0.80, 150), "zm_yunxia": (0.76, 280), "jf_alpha": (0.68, 270), "jm_kumo": (0.60, 95),
 }  # fmt: skip
 """The voices that are here: the gain that makes each as loud as the English one, and their usual F0 in Hz."""
 

@@ -45,5 +45,5 @@ def test_every_voice_is_described_in_one_line() -> None:
     for voice in VOICES:
         assert "\n" not in description(voice)
         assert len(description(voice)) < 120
-    assert description("longanyang") == "man, Mandarin, English: English by hibari, Chinese by zm_yunjian"
+    assert description("longanyang") == "man, Mandarin, English: English by hibari, Chinese by zm_yunxi"
     assert "dialect is spoken as Mandarin" in description("longanyue_v3")

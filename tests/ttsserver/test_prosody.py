@@ -34,7 +34,7 @@ VOICES: dict[str, Callable[[], Voice]] = {
     "hibari, woman": lambda: speaking(shared_hibari(), ENGLISH, Timbre()),
     "hibari, man": lambda: speaking(shared_hibari(), ENGLISH, cast_of("longanyang").english),
     "kokoro, woman": lambda: speaking(KokoroEngine(shared_kokoro, "zf_xiaoxiao"), CHINESE, Timbre()),
-    "kokoro, man": lambda: speaking(KokoroEngine(shared_kokoro, "zm_yunjian"), CHINESE, Timbre()),
+    "kokoro, man": lambda: speaking(KokoroEngine(shared_kokoro, "zm_yunxi"), CHINESE, Timbre()),
 }
 
 
