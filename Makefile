@@ -60,7 +60,7 @@ peers: ## Install the system's SIP peers that interop tests call (Debian, as roo
 
 lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the path)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q lock/run.in -o lock/run.txt
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt --override lock/override.in lock/test.in -o lock/test.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt lock/test.in -o lock/test.txt
 
 licences: $(TEST_READY) ## List the licence of every installed package
 	@$(BIN)/python -c "from importlib.metadata import distributions as d; \

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from bridge.cosyvoice.voices import VOICES
 from bridge.text.passage import Pronunciation
 from bridge.ttsserver import kokoro
+from bridge.ttsserver.casting import cast_of
 from bridge.ttsserver.kokoro import RATE, STYLES, KokoroEngine, KokoroNetwork
 from bridge.ttsserver.level import EDGE_MS
 from bridge.ttsserver.studio import shared_kokoro
@@ -76,8 +78,15 @@ def test_a_timbre_changes_pitch_and_throat_and_not_the_length(voice: KokoroEngin
 
 
 @pytest.mark.parametrize("style", sorted(STYLES))
-def test_every_cast_voice_is_here(style: str) -> None:
+def test_every_style_speaks(style: str) -> None:
     assert len(KokoroEngine(shared_kokoro, style).render("好", Delivery()).samples) > 0
+
+
+def test_every_documented_voice_is_cast_with_styles_that_are_here_and_men_are_no_women() -> None:
+    casts = [cast_of(voice) for voice in VOICES]
+
+    assert {cast.mandarin for cast in casts} | {cast.japanese for cast in casts} == set(STYLES)
+    assert all(cast.is_female for cast in casts if cast.mandarin.startswith("zf") and cast.part != "robot")
 
 
 def test_more_than_the_network_takes_at_once_is_spoken_in_parts(
