@@ -82,13 +82,13 @@ $(BIN)/python: | python
 	@$(PYTHON) -m venv .venv
 
 $(RUN_READY): lock/run.txt pyproject.toml | $(BIN)/python
-	@echo "Installing the bridge and its voice into .venv: about 135 MB to download, once."
+	@echo "Installing the bridge and its voices into .venv: about 205 MB to download, once."
 	@$(PIP) -r lock/run.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(TEST_READY): lock/test.txt $(RUN_READY)
-	@echo "Installing the test tools and a speech recogniser into .venv: about 150 MB to download, once."
+	@echo "Installing the test tools and speech recognisers into .venv: about 330 MB to download, once."
 	@$(PIP) -r lock/test.txt
 	@touch $@
 

@@ -4,15 +4,16 @@ espeak-ng is under the GPL, version 3: it is found here, never loaded here (see 
 1 ms for a sentence, so that one process is enough for all tasks.
 """
 
-import importlib.util
 import json
 import math
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ _SCRIPT = Path(__file__).with_name("espeak_process.py")
 
 def is_installed() -> bool:
     """Whether the extra is there; nothing of it is imported."""
-    return importlib.util.find_spec("espeakng_loader") is not None
+    return find_spec("espeakng_loader") is not None
 
 
 class EspeakEngine:
@@ -101,6 +102,7 @@ class EspeakEngine:
             "voice": delivery.language + self._variant,
             "rate": round(min(max(_WORDS_A_MINUTE * pace, _WORDS_RANGE[0]), _WORDS_RANGE[1])),
             "pitch": round(50 + 50 * math.log2(own_pitch) / _KNOB_OCTAVES),
+            "seed": delivery.seed + 1,
             "text": text,
         })  # fmt: skip
         own_rate = int(head["rate"])
@@ -147,7 +149,7 @@ class EspeakProcess:
         self._is_closed = True
         child = self._child
         if child is not None:
-            child.kill()  # wakes up whoever waits for it
+            _kill(child)  # wakes up whoever waits for it
         with self._lock:
             self._stop()
 
@@ -179,7 +181,7 @@ class EspeakProcess:
         child, self._child = self._child, None
         if child is None:
             return
-        child.kill()
+        _kill(child)
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
@@ -187,7 +189,7 @@ class EspeakProcess:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    spec = importlib.util.find_spec("espeakng_loader")
+    spec = find_spec("espeakng_loader")
     if spec is None or spec.origin is None:
         raise UnspeakableError(f"espeak-ng is not installed: {EXTRA}")
     folder = Path(spec.origin).parent
@@ -196,8 +198,19 @@ def _start() -> "subprocess.Popen[bytes]":
     )
     command = [sys.executable, "-I", str(_SCRIPT), str(library), str(folder / "espeak-ng-data")]
     return subprocess.Popen(  # noqa: S603  our own script
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        start_new_session=True,
     )
+
+
+def _kill(child: "subprocess.Popen[bytes]") -> None:
+    """End the process and the copy that may be speaking for it: they are a group of their own."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _read(descriptor: int, deadline: float) -> bytes:
@@ -220,7 +233,7 @@ def _words(
         inside = [at_ms for position, at_ms in starts if word.begin <= position < word.end]
         if inside:
             words.append((word, inside[0]))
-    ends = [at_ms for _, at_ms in words[1:]] + [length_ms]
+    ends = [*(at_ms for _, at_ms in words[1:]), length_ms][: len(words)]
     return tuple(
         WordTime(word.text, word.begin, word.end, round(begin), round(max(begin, end)))
         for (word, begin), end in zip(words, ends, strict=True)

@@ -1,12 +1,17 @@
 """Runs by itself, as a script: speaks with the library espeak-ng (GPL-3), which the bridge never loads.
 
 One request a line on standard input, as JSON: ``voice``, ``rate`` (words a minute), ``pitch`` (0 to 100),
-``text``. The answer on standard output is a line of JSON, ``rate``, ``samples``, ``words`` (position and
-length in characters, begin in ms) or ``error``, and then that many samples of 16 bits. End of input ends it.
+``seed``, ``text``. The answer on standard output is a line of JSON, ``rate``, ``samples``, ``words``
+(position and length in characters, begin in ms) or ``error``, and then that many samples of 16 bits.
+End of input ends it.
+
+The library's generators remember the sentence before. So that the same text is the same bytes, each is
+spoken by a copy of this process that has spoken nothing yet.
 """
 
 import ctypes
 import json
+import os
 import sys
 from typing import Any
 
@@ -73,6 +78,7 @@ class Speaker:
         self._choose(str(request["voice"]))
         self._espeak.espeak_SetParameter(_RATE, int(request["rate"]), 0)
         self._espeak.espeak_SetParameter(_PITCH, int(request["pitch"]), 0)
+        self._espeak.espeak_ng_SetRandSeed(ctypes.c_long(int(request["seed"])))
         self._pcm.clear()
         self._words.clear()
         text = str(request["text"]).replace("\0", " ").encode()
@@ -100,18 +106,27 @@ class Speaker:
         return int(len(self._pcm) > 2 * self.rate * _LONGEST_S)
 
 
+def answer(speaker: Speaker, line: bytes) -> bytes:
+    """Serve one request."""
+    try:
+        pcm, words = speaker.speak(json.loads(line))
+        head: dict[str, Any] = {"rate": speaker.rate, "samples": len(pcm) // 2, "words": words}
+    except ValueError as error:
+        pcm, head = b"", {"error": str(error)}
+    return json.dumps(head).encode() + b"\n" + pcm
+
+
 def main() -> None:
     """Answer requests until there are no more."""
     speaker = Speaker(sys.argv[1], sys.argv[2])
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    for line in source:
-        try:
-            pcm, words = speaker.speak(json.loads(line))
-            head: dict[str, Any] = {"rate": speaker.rate, "samples": len(pcm) // 2, "words": words}
-        except ValueError as error:
-            pcm, head = b"", {"error": str(error)}
-        sink.write(json.dumps(head).encode() + b"\n" + pcm)
-        sink.flush()
+    for line in sys.stdin.buffer:
+        copy = os.fork()
+        if copy == 0:
+            sys.stdout.buffer.write(answer(speaker, line))
+            sys.stdout.buffer.flush()
+            os._exit(0)
+        if os.waitpid(copy, 0)[1]:
+            sys.exit("the copy died over a text")
 
 
 if __name__ == "__main__":

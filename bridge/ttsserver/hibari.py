@@ -19,9 +19,10 @@ from bridge.text.passage import Pronunciation
 from bridge.ttsserver.arpabet import from_arpabet
 from bridge.ttsserver.level import EDGE_MS, limited, speech_span
 from bridge.ttsserver.network import extracted
-from bridge.ttsserver.pace import paced, paced_f0
+from bridge.ttsserver.pace import paced, paced_f0, shared_pace
 from bridge.ttsserver.pitch import UNVOICED_HZ, intoned, repitched
 from bridge.ttsserver.script import is_speakable, plain, require_latin
+from bridge.ttsserver.stretch import stretched
 from bridge.ttsserver.timing import PhonemeSpan, align, written_words
 from bridge.ttsserver.voice import Delivery, Rendered, UnspeakableError
 
@@ -46,7 +47,6 @@ _UNIT_MS = 25.0  # of one duration: two frames
 _MAX_PHONEMES = 400  # what the network was trained on
 # The number reader knows no word beyond the quintillions, and nobody wants to hear one on the phone.
 _LONG_NUMBER = re.compile(r"\d(?:,?\d){12,}")
-_RATE_RANGE = (0.3, 3.0)
 _PUNCTUATION = frozenset(' .,;:!?…—"()“”')
 
 
@@ -142,7 +142,7 @@ class HibariEngine:
         timbre, style = delivery.timbre, delivery.style
         # A voice with a longer throat is made faster and higher here, and then played more slowly: its
         # samples are declared to have a lower rate, and the resampler that follows does the rest.
-        pace = float(np.clip(delivery.rate * timbre.rate * style.rate / timbre.formant, *_RATE_RANGE))
+        pace, rest = shared_pace(delivery.rate * timbre.rate * style.rate / timbre.formant)
         scale = delivery.pitch * timbre.pitch * style.pitch / timbre.formant
         random = np.random.default_rng(delivery.seed)
         sounds: list[NDArray[np.float32]] = []
@@ -166,7 +166,8 @@ class HibariEngine:
             sounds.append(sound[begin:end])
             passed_ms += length_ms
         last = min(border_ms[-1], length_ms) + passed_ms - length_ms
-        return np.concatenate(sounds), np.append(np.concatenate(begins), last)
+        times_ms = np.append(np.concatenate(begins), last) / rest
+        return stretched(np.concatenate(sounds), RATE, 1 / rest), times_ms
 
     def _times(
         self, text: str, spans: list[PhonemeSpan], begins_ms: NDArray[np.float64]

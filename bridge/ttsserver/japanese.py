@@ -5,9 +5,9 @@ BSD), which also knows that は is said わ as a particle. Without it a text wit
 """
 
 import functools
-import importlib.util
 import unicodedata
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from bridge.text.characters import is_hanzi
@@ -49,7 +49,7 @@ def require_readable(text: str) -> None:
     Raises:
         UnspeakableError: If there are kanji and no dictionary.
     """
-    if any(map(is_hanzi, text)) and importlib.util.find_spec("pyopenjtalk") is None:
+    if any(map(is_hanzi, text)) and find_spec("pyopenjtalk") is None:
         raise UnspeakableError(f"Japanese with kanji needs a dictionary: write kana, or run: {EXTRA}")
 
 
@@ -64,7 +64,7 @@ def japanese_sounds(text: str, given: Sequence[Pronunciation] = ()) -> tuple[str
             f"Japanese takes no pronunciations, such as {given[0].sounds[:20]!r}: write kana"
         )
     require_readable(text)
-    words = _dictionary_words(text) if importlib.util.find_spec("pyopenjtalk") else _kana_words(text)
+    words = _dictionary_words(text) if find_spec("pyopenjtalk") else _kana_words(text)
     signs = ""
     heard: list[Heard] = []
     for said, begin, end, is_joined in words:

@@ -25,8 +25,9 @@ from bridge.text.passage import Pronunciation
 from bridge.ttsserver import mandarin
 from bridge.ttsserver.level import EDGE_MS, limited, speech_span
 from bridge.ttsserver.network import extracted
-from bridge.ttsserver.pace import paced, paced_f0
+from bridge.ttsserver.pace import paced, paced_f0, shared_pace
 from bridge.ttsserver.pitch import UNVOICED_HZ, intoned
+from bridge.ttsserver.stretch import stretched
 from bridge.ttsserver.timing import Heard
 from bridge.ttsserver.voice import Delivery, Rendered
 
@@ -39,8 +40,8 @@ BREATH = (14, 32)
 """Characters of the first and of later pieces that are best spoken at one go: the first takes about 1 s."""
 
 STYLES = {
-    "zf_xiaoxiao": (0.50, 225), "zf_xiaoyi": (0.70, 285), "zm_yunxi": (0.80, 150), "zm_yunjian": (0.75, 115),
-    "zm_yunxia": (0.76, 280), "jf_alpha": (0.60, 220), "jm_kumo": (0.60, 130),
+    "zf_xiaoxiao": (0.50, 225), "zf_xiaoyi": (0.70, 285), "zm_yunjian": (0.75, 115),
+    "zm_yunxi": (0.80, 150), "zm_yunxia": (0.76, 280), "jf_alpha": (0.68, 270), "jm_kumo": (0.60, 95),
 }  # fmt: skip
 """The voices that are here: the gain that makes each as loud as the English one, and their usual F0 in Hz."""
 
@@ -64,7 +65,6 @@ _F0, _ENERGY, _ALIGNED = (
 _UNIT_MS = 25.0  # of one duration
 _STYLE_WIDTH = 256
 _MAX_SIGNS = 240
-_RATE_RANGE = (0.3, 3.0)
 _VARIATION = 0.03
 # Above this mean the network loses the pitch; what is missing is made up by playing faster.
 _HIGHEST_F0_HZ = 340.0
@@ -184,7 +184,7 @@ class KokoroEngine:
         signs, heard = self._reader(text, delivery.pronunciations)
         if not heard:
             return Rendered(np.zeros(0, np.int16), rate)
-        pace = float(np.clip(delivery.rate * timbre.rate * style.rate / throat, *_RATE_RANGE))
+        pace, rest = shared_pace(delivery.rate * timbre.rate * style.rate / throat)
         network = self._network()
         sounds: list[NDArray[np.float32]] = []
         begins: list[NDArray[np.float64]] = []
@@ -200,8 +200,9 @@ class KokoroEngine:
             begins.append(np.clip(border_ms, 0.0, length_ms)[: len(part)] + passed_ms)
             sounds.append(sound[begin:end])
             passed_ms += length_ms
-        samples = limited(np.concatenate(sounds), self._gain * style.volume * delivery.volume / 50)
-        times = np.append(np.concatenate(begins), passed_ms) * (RATE / rate)
+        sound = stretched(np.concatenate(sounds), RATE, 1 / rest)
+        samples = limited(sound, self._gain * style.volume * delivery.volume / 50)
+        times = np.append(np.concatenate(begins), passed_ms) * (RATE / rate / rest)
         return Rendered(samples, rate, _words(text, heard, times) if delivery.with_words else ())
 
     def _vector(self, signs: int, seed: int) -> Frames:

@@ -16,7 +16,7 @@ ALPHABET = json.loads((Path(hibari.__file__).parent / "assets" / "vocab.json").r
 
 @pytest.fixture
 def no_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(japanese.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(japanese, "find_spec", lambda _: None)
 
 
 def test_kanji_particles_and_numbers_are_read_with_the_dictionary() -> None:
