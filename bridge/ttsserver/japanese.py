@@ -43,17 +43,24 @@ Word = tuple[str, int, int, bool]
 """Katakana as it is said, its stretch of text, and whether it belongs to the word before it."""
 
 
-def require_readable(text: str) -> None:
+def has_dictionary() -> bool:
+    """Whether the extra is installed; loads nothing."""
+    return find_spec("pyopenjtalk") is not None
+
+
+def require_readable(text: str, *, has_dictionary: Callable[[], bool] = has_dictionary) -> None:
     """Make sure that every character can be read; loads nothing.
 
     Raises:
         UnspeakableError: If there are kanji and no dictionary.
     """
-    if any(map(is_hanzi, text)) and find_spec("pyopenjtalk") is None:
+    if any(map(is_hanzi, text)) and not has_dictionary():
         raise UnspeakableError(f"Japanese with kanji needs a dictionary: write kana, or run: {EXTRA}")
 
 
-def japanese_sounds(text: str, given: Sequence[Pronunciation] = ()) -> tuple[str, list[Heard]]:
+def japanese_sounds(
+    text: str, given: Sequence[Pronunciation] = (), *, has_dictionary: Callable[[], bool] = has_dictionary
+) -> tuple[str, list[Heard]]:
     """Read a Japanese text aloud, on paper: the signs, and which of them stand for which part of the text.
 
     Raises:
@@ -63,8 +70,8 @@ def japanese_sounds(text: str, given: Sequence[Pronunciation] = ()) -> tuple[str
         raise UnspeakableError(
             f"Japanese takes no pronunciations, such as {given[0].sounds[:20]!r}: write kana"
         )
-    require_readable(text)
-    words = _dictionary_words(text) if find_spec("pyopenjtalk") else _kana_words(text)
+    require_readable(text, has_dictionary=has_dictionary)
+    words = _dictionary_words(text) if has_dictionary() else _kana_words(text)
     signs = ""
     heard: list[Heard] = []
     for said, begin, end, is_joined in words:

@@ -3,15 +3,11 @@
 import re
 from collections.abc import Callable
 
+from bridge.text.numbers_zh import read_digits, read_integer, read_phone_digits
 from bridge.text.passage import Spoken
 
 __all__ = ["UNITS", "read_numbers"]
 
-_DIGITS = "零一二三四五六七八九"
-_TELEPHONE = str.maketrans("0123456789", "零幺二三四五六七八九")
-_PLAIN = str.maketrans("0123456789", _DIGITS)
-_POWERS = ("", "十", "百", "千")
-_GROUPS = ("", "万", "亿", "万亿")
 _LONGEST = 12
 """Digits up to which a number has a size; a longer one, such as an order's, is read digit by digit."""
 
@@ -82,44 +78,15 @@ def read_numbers(text: str) -> Spoken:
 def _cardinal(digits: str) -> str:
     """Read as a size, such as 一万零三十; digit by digit if it begins with zero or is too long."""
     if len(digits) > _LONGEST:
-        return "、".join(digits[n : n + 4].translate(_PLAIN) for n in range(0, len(digits), 4))
+        return "、".join(read_digits(digits[n : n + 4]) for n in range(0, len(digits), 4))
     if len(digits) > 1 and digits[0] == "0":
-        return digits.translate(_PLAIN)
-    if digits == "0":
-        return "零"
-    read = ""
-    for place in range((len(digits) - 1) // 4, -1, -1):
-        group = digits[-4 * place - 4 : len(digits) - 4 * place].lstrip("0")
-        whole = digits[max(0, len(digits) - 4 * place - 4) : len(digits) - 4 * place]
-        if not group:
-            continue
-        if read and whole[0] == "0":
-            read += "零"
-        words = _thousands(group)
-        if place and words == "二":
-            words = "两"
-        read += words + _GROUPS[place]
-    return read
-
-
-def _thousands(digits: str) -> str:
-    read, is_gap = "", False
-    for index, digit in enumerate(digits):
-        power = len(digits) - 1 - index
-        if digit == "0":
-            is_gap = True
-            continue
-        if is_gap:
-            read += "零"
-        is_gap = False
-        word = "两" if digit == "2" and power == 3 else _DIGITS[int(digit)]
-        read += ("" if digit == "1" and power == 1 and not read else word) + _POWERS[power]
-    return read
+        return read_digits(digits)
+    return read_integer(int(digits))
 
 
 def _number(number: str) -> str:
     whole, _, decimals = number.replace(",", "").partition(".")
-    return _cardinal(whole) + ("点" + decimals.translate(_PLAIN) if decimals else "")
+    return _cardinal(whole) + ("点" + read_digits(decimals) if decimals else "")
 
 
 def _counted(number: str, following: str) -> str:
@@ -132,7 +99,7 @@ def _counted(number: str, following: str) -> str:
 def _date(match: re.Match[str], _text: str) -> str:
     year, month, day = re.split(r"[-/.]", match[0])
     month, day = (_cardinal(part.lstrip("0") or "0") for part in (month, day))
-    return f"{year.translate(_PLAIN)}年{month}月{day}日"
+    return f"{read_digits(year)}年{month}月{day}日"
 
 
 def _time(match: re.Match[str], _text: str) -> str:
@@ -170,7 +137,7 @@ def _telephone(match: re.Match[str], _text: str) -> str:
     groups = [group for group in re.split(r"\D+", match[0]) if group]
     if len(groups[-1]) == 11:
         groups[-1:] = [groups[-1][:3], groups[-1][3:7], groups[-1][7:]]
-    return "、".join(group.translate(_TELEPHONE) for group in groups)
+    return "、".join(read_phone_digits(group) for group in groups)
 
 
 def _range(match: re.Match[str], _text: str) -> str:
@@ -190,11 +157,11 @@ def _bare(match: re.Match[str], text: str) -> str:
 
 _READERS: dict[str, Callable[[re.Match[str], str], str]] = {
     "date": _date,
-    "year": lambda match, _: match[0].translate(_PLAIN),
+    "year": lambda match, _: read_digits(match[0]),
     "time": _time,
     "phone": _telephone,
     "code": _telephone,
-    "dots": lambda match, _: "点".join(part.translate(_PLAIN) for part in match[0].split(".")),
+    "dots": lambda match, _: "点".join(read_digits(part) for part in match[0].split(".")),
     "share": _share,
     "fraction": _fraction,
     "money": _money,

@@ -10,6 +10,7 @@ from bridge.cosyvoice.formats import TaskParameters
 from bridge.media.container import packer
 from bridge.media.resample import Resampler
 from bridge.ports import WordTime
+from bridge.text.characters import is_hanzi
 from bridge.text.passage import Manner, Sentence, Spoken
 from bridge.ttsserver.pieces import Piece, pieces_of
 from bridge.ttsserver.script import is_speakable
@@ -96,8 +97,19 @@ class TaskRenderer:
         if pieces and sentence.manner != stage.manner:
             stage = Stage(sentence.manner, rate=self._parameters.sample_rate, sounds=self._sounds)
         self._has_spoken = self._has_spoken or bool(pieces)
+        # Digits alone do not tell in which language they are read; their sentence does.
+        hint = delivery.language or ("zh" if any(map(is_hanzi, sentence.text)) else "")
         return [
-            Part(piece, engine, replace(delivery, pronunciations=piece.pronunciations), stage)
+            Part(
+                piece,
+                engine,
+                replace(
+                    delivery,
+                    language=hint if _is_wordless(piece) else delivery.language,
+                    pronunciations=piece.pronunciations,
+                ),
+                stage,
+            )
             for piece in pieces
         ]
 
@@ -162,6 +174,10 @@ class TaskRenderer:
             language=asked.language,
             with_words=asked.word_timestamp_enabled,
         )
+
+
+def _is_wordless(piece: Piece) -> bool:
+    return piece.spoken is not None and not any(map(str.isalpha, piece.spoken.text))
 
 
 def _resampled(samples: NDArray[np.int16], rate_in: int, rate_out: int) -> NDArray[np.int16]:

@@ -7,16 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.text.passage import Pronunciation
-from bridge.ttsserver import japanese
 from bridge.ttsserver.japanese import japanese_sounds
 from bridge.ttsserver.voice import UnspeakableError
 
 ALPHABET = json.loads((Path(hibari.__file__).parent / "assets" / "vocab.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def no_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(japanese, "find_spec", lambda _: None)
+def nothing_installed() -> bool:
+    return False
 
 
 def test_kanji_particles_and_numbers_are_read_with_the_dictionary() -> None:
@@ -30,7 +28,6 @@ def test_kanji_particles_and_numbers_are_read_with_the_dictionary() -> None:
     assert signs.endswith(".")
 
 
-@pytest.mark.usefixtures("no_dictionary")
 @pytest.mark.parametrize(
     ("text", "signs"),
     [
@@ -43,13 +40,12 @@ def test_kanji_particles_and_numbers_are_read_with_the_dictionary() -> None:
     ],
 )
 def test_kana_are_read_as_they_are_written_without_it(text: str, signs: str) -> None:
-    assert japanese_sounds(text)[0] == signs
+    assert japanese_sounds(text, has_dictionary=nothing_installed)[0] == signs
 
 
-@pytest.mark.usefixtures("no_dictionary")
 def test_kanji_without_a_dictionary_are_refused_with_what_installs_it() -> None:
     with pytest.raises(UnspeakableError, match=r"cosybridge\[japanese\]"):
-        japanese_sounds("東京")
+        japanese_sounds("東京", has_dictionary=nothing_installed)
 
 
 def test_there_is_no_alphabet_for_japanese_pronunciations() -> None:

@@ -238,3 +238,27 @@ def test_a_sentence_without_a_word_takes_no_time() -> None:
 
     assert sound(task, " — ") == b""
     assert task.plan(plain("one."), TONE)[0].piece.pause_ms == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "languages"),
+    [
+        ("您好，欢迎致电客服中心，您的验证码是四位数，请您记好它：4711，8250。", "", ["zh"]),
+        ("Your code is 4711.", "", [""]),
+        ("4711", "de", ["de"]),
+    ],
+)
+def test_digits_are_read_in_the_language_of_their_sentence(
+    text: str, hint: str, languages: list[str]
+) -> None:
+    class Slow(ToneEngine):
+        def breath(self, text: str) -> tuple[int, int]:
+            return 6, 12
+
+    task = renderer(language=hint)
+
+    parts = task.plan(plain(text), Slow())
+
+    last = parts[-1]
+    assert last.piece.spoken is not None
+    assert [last.delivery.language] == languages
