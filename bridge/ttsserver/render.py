@@ -13,7 +13,7 @@ from bridge.ports import WordTime
 from bridge.text.characters import is_hanzi
 from bridge.text.passage import Manner, Sentence, Spoken
 from bridge.ttsserver.pieces import Piece, pieces_of
-from bridge.ttsserver.script import is_speakable
+from bridge.ttsserver.script import is_eastern, is_speakable
 from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.stage import Stage
 from bridge.ttsserver.voice import Delivery, Engine, Style, Timbre
@@ -33,7 +33,12 @@ class Part:
     piece: Piece
     engine: Engine
     delivery: Delivery
-    stage: Stage
+    manner: Manner
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the Chinese or Japanese voice has to speak, which takes about as long as it sounds."""
+        return self.piece.spoken is not None and is_eastern(self.piece.spoken.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class TaskRenderer:
         self._has_spoken = False
 
     def plan(self, sentence: Sentence, engine: Engine) -> list[Part]:
-        """Begin a sentence: cut it where a voice may breathe. Cheap but for a background sound.
+        """Begin a sentence: cut it where a voice may breathe. Cheap.
 
         Raises:
             UnspeakableError: If the voice would leave something of it out, or a sound is not to be had.
@@ -93,9 +98,8 @@ class TaskRenderer:
                 engine.check(piece.spoken.text)
             if piece.src:
                 self._sounds.find(piece.src)
-        stage = self._stage
-        if pieces and sentence.manner != stage.manner:
-            stage = Stage(sentence.manner, rate=self._parameters.sample_rate, sounds=self._sounds)
+        if sentence.manner.bed:
+            self._sounds.find(sentence.manner.bed)
         self._has_spoken = self._has_spoken or bool(pieces)
         # Digits alone do not tell in which language they are read; their sentence does.
         hint = delivery.language or ("zh" if any(map(is_hanzi, sentence.text)) else "")
@@ -108,26 +112,29 @@ class TaskRenderer:
                     language=hint if _is_wordless(piece) else delivery.language,
                     pronunciations=piece.pronunciations,
                 ),
-                stage,
+                sentence.manner,
             )
             for piece in pieces
         ]
 
     def render(self, part: Part) -> Rendering:
-        """Make the sound of the next piece."""
+        """Make the sound of the next piece.
+
+        Raises:
+            UnspeakableError: If its passage asks for what cannot be had at this rate.
+        """
         rate = self._parameters.sample_rate
         sound, words = self._sound(part)
         if not len(sound) and part.piece.spoken is not None:
             return Rendering(())
         pause = np.zeros(round(part.piece.pause_ms * rate / 1000), np.int16)
         begin_ms = (self._sentence_samples + len(pause)) * 1000 / rate
-        if part.stage is not self._stage:
+        tail = np.zeros(0, np.int16)
+        if part.manner != self._stage.manner:
             # The passage before it rings out first; its sentence has ended, so that counts as a pause.
-            tail, self._stage = self._stage.tail(), part.stage
+            tail, self._stage = self._stage.tail(), Stage(part.manner, rate=rate, sounds=self._sounds)
             begin_ms += len(tail) * 1000 / rate
-        else:
-            tail = np.zeros(0, np.int16)
-        samples = np.concatenate([tail, part.stage.process(np.concatenate([pause, sound]))])
+        samples = np.concatenate([tail, self._stage.process(np.concatenate([pause, sound]))])
         self._sentence_samples += len(samples)
         frames = tuple(self._packed(samples))
         # Known only now: the silence in front of the words may have made up for what was late.

@@ -4,7 +4,7 @@ import unicodedata
 
 from bridge.ttsserver.voice import UnspeakableError
 
-__all__ = ["foreign_script", "is_speakable", "plain", "require_latin", "script_of"]
+__all__ = ["foreign_script", "is_eastern", "is_speakable", "plain", "require_latin", "script_of"]
 
 _SCRIPT_NAMES = {
     "CJK": "Chinese",
@@ -60,6 +60,11 @@ def script_of(character: str) -> str:
     words = unicodedata.name(character, "UNNAMED").replace("-", " ").split()
     script = words[1] if words[0] in ("HALFWIDTH", "COMBINING") and len(words) > 1 else words[0]
     return "Latin" if script in _NEUTRAL else _SCRIPT_NAMES.get(script, script.capitalize())
+
+
+def is_eastern(text: str) -> bool:
+    """Whether there is a Chinese or Japanese letter in it."""
+    return not text.isascii() and any(script_of(character) in ("Chinese", "Japanese") for character in text)
 
 
 def require_latin(text: str) -> None:

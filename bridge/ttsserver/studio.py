@@ -104,6 +104,8 @@ class Studio:
 
     def __init__(self, threads: int, upstream: Upstream | None = None) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="tts-voice")
+        # Two threads make the slow voice no faster, and would leave the quick one none.
+        self._slow_pool = ThreadPoolExecutor(1, thread_name_prefix="tts-slow-voice")
         self._upstream = upstream
         self._ensemble = LocalEnsemble()
 
@@ -114,7 +116,7 @@ class Studio:
             await run(self._pool, shared_hibari)
             if chinese:
                 engine = self._ensemble.mandarin(cast_of("").mandarin)
-                await run(self._pool, engine.render, "您好", Delivery())
+                await run(self._slow_pool, engine.render, "您好", Delivery())
 
     async def engine(self, voice: str) -> Engine:
         """Return the engine that speaks as `voice`; costs nothing."""
@@ -129,9 +131,11 @@ class Studio:
 
         When the caller is cancelled it does not wait: a piece that has begun ends by itself, unheard.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._pool, renderer.render, part)
+        pool = self._slow_pool if part.is_slow else self._pool
+        return await asyncio.get_running_loop().run_in_executor(pool, renderer.render, part)
 
     def close(self) -> None:
         """Start no further piece; those that are being rendered end by themselves."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._slow_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._ensemble.close()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ttsserver.script import foreign_script, is_speakable, plain, require_latin, script_of
+from bridge.ttsserver.script import foreign_script, is_eastern, is_speakable, plain, require_latin, script_of
 from bridge.ttsserver.voice import UnspeakableError
 
 
@@ -67,3 +67,8 @@ def test_a_lone_dash_or_smile_is_nothing_to_pronounce() -> None:
 @given(st.text())
 def test_offsets_survive_plain_writing(text: str) -> None:
     assert len(plain(text)) == len(text)
+
+
+def test_chinese_and_japanese_are_eastern_and_nothing_else_is() -> None:
+    assert all(map(is_eastern, ("您好", "Hello 好", "かな", "カナ")))
+    assert not any(map(is_eastern, ("", "Hello", "Привет", "12。", "¿Qué?")))
