@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from bridge.media.ogg import OggReader, parse_opus_head
 from bridge.media.tags import read_tags
-from bridge.tts_v2.errors import RequestFailure, StartFailed
+from bridge.tts_v2.errors import InvalidParameter, RequestFailure, StartFailed
 from bridge.tts_v2.formats import AudioFormat
 from bridge.tts_v2.pool import SpeechSynthesizerObjectPool
 from tests.tts_v2.making import FORMAT, synthesizer
@@ -113,6 +113,16 @@ def test_without_a_callback_a_call_returns_all_the_sound_there_is(url: str) -> N
     recorder.wait_closed()
 
     assert sound == recorder.sound
+
+
+def test_a_call_takes_20000_characters_and_sends_no_more() -> None:
+    with scripted() as service:
+        synthesizer(service.url).call("字" * 10_000)
+
+        with pytest.raises(InvalidParameter, match="at most 20000 characters"):
+            synthesizer(service.url).call("字" * 10_000 + "a")
+
+    assert service.opened == 1
 
 
 def test_with_a_callback_a_call_returns_before_there_is_any_sound(url: str) -> None:

@@ -5,14 +5,17 @@
 
 from collections.abc import AsyncIterator
 
+import numpy as np
 import pytest
 from aiohttp import ClientSession
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from bridge.media.tags import read_tags
 from bridge.ttsserver.server import TOKENS_PATH, TtsServer, TtsServerSettings
 from tests.fakes import ManualClock
 from tests.ttsserver.client import Client, client_of
+from tests.ttsserver.measure import f0_track_hz
 
 SETTINGS = TtsServerSettings(listen=("127.0.0.1", 0), warm=False)
 LATER_THAN_V1 = ("cosyvoice-v2", "cosyvoice-v3-flash", "cosyvoice-v3-plus", "cosyvoice-v3.5-flash")
@@ -145,3 +148,81 @@ async def test_only_ogg_ends_with_a_frame_behind_the_last_sentence(
     end = len(heard.order) - heard.order[::-1].index("sentence-end")
     assert ("sound" in heard.order[end:]) is follows
     assert heard.order[-1] == "task-finished"
+
+
+async def test_the_attributes_of_speak_override_the_request(client: Client) -> None:
+    asked = await client.say("a", "Hello.", voice="longanyang", rate=1.5, pitch=0.8, volume=30)
+
+    told = await client.say(
+        "b",
+        '<speak voice="longanyang" rate="1.5" pitch="0.8" volume="30">Hello.</speak>',
+        enable_ssml=True,
+        volume=90,
+    )
+
+    assert told.order[-1] == "task-finished"
+    assert told.sound == asked.sound
+
+
+async def test_lolita_is_a_higher_voice(client: Client) -> None:
+    pitch_hz = {}
+    for name, attribute in (("plain", ""), ("lolita", ' effect="lolita"')):
+        text = f"<speak{attribute}>We are all here, aren't we?</speak>"
+        heard = await client.say(name, text, voice="longanhuan", enable_ssml=True, sample_rate=24000)
+        pitch_hz[name] = np.nanmedian(f0_track_hz(np.frombuffer(heard.sound, "<i2"), 24000))
+
+    assert pitch_hz["lolita"] / pitch_hz["plain"] == pytest.approx(1.35, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("marked", "reading"),
+    [
+        ("<say-as interpret-as='digits'>12</say-as>", "one two"),
+        ("有<say-as interpret-as='cardinal'>12</say-as>个", "有十二个"),
+        ("<sub alias='one more'>1</sub>", "one more"),
+    ],
+)
+async def test_what_an_element_is_read_as_is_what_is_heard(client: Client, marked: str, reading: str) -> None:
+    heard = await client.say("a", f"<speak>{marked}</speak>", enable_ssml=True)
+
+    assert heard.sound == (await client.say("b", reading)).sound != b""
+
+
+@pytest.mark.parametrize("model", ["cosyvoice-v3.5-flash", "cosyvoice-v3.5-plus"])
+async def test_v3_5_has_what_v3_flash_has_but_the_markdown_filter(client: Client, model: str) -> None:
+    heard = await client.say(
+        "a",
+        "A cat.",
+        model=model,
+        format="wav",
+        sample_rate=16000,
+        enable_aigc_tag=True,
+        hot_fix={"replace": [{"cat": "elephant"}]},
+    )
+    filtered = await client.say("b", "A cat.", model=model, enable_markdown_filter=True)
+
+    assert heard.order[-1] == "task-finished"
+    assert read_tags(heard.sound, "wav")
+    assert "'enable_markdown_filter' is not supported" in filtered.message
+
+
+async def test_chinese_words_have_their_times_and_the_sounds_they_are_given(client: Client) -> None:
+    usual = await client.say("a", "天气。", voice="longanyang", word_timestamp_enabled=True)
+    fix = {"pronunciation": [{"天气": "tian2 qi1"}]}
+
+    fixed = await client.say("b", "天气。", voice="longanyang", word_timestamp_enabled=True, hot_fix=fix)
+
+    for heard in (usual, fixed):
+        words = heard.ends()[0]["sentence"]["words"]
+        assert "".join(word["text"] for word in words) == "天气"
+        assert all(word["begin_time"] < word["end_time"] for word in words)
+    assert usual.sound != fixed.sound
+
+
+async def test_another_seed_is_another_take_of_the_chinese_voice(client: Client) -> None:
+    first, again, other = [
+        (await client.say(name, "好。", voice="longanyang", seed=seed)).sound
+        for name, seed in (("a", 7), ("b", 7), ("c", 8))
+    ]
+
+    assert first == again != other
