@@ -226,3 +226,13 @@ async def test_another_seed_is_another_take_of_the_chinese_voice(client: Client)
     ]
 
     assert first == again != other
+
+
+async def test_a_text_in_two_scripts_is_spoken_by_two_voices(client: Client) -> None:
+    heard = await client.say("a", "Hello 你好", voice="longanyang", word_timestamp_enabled=True)
+    alone = [await client.say(text, text, voice="longanyang") for text in ("Hello", "你好")]
+
+    words = heard.ends()[0]["sentence"]["words"]
+    assert "".join(word["text"] for word in words) == "Hello你好"
+    lasts = [len(each.sound) for each in (heard, *alone)]
+    assert lasts[0] == pytest.approx(lasts[1] + lasts[2], rel=0.05)
