@@ -18,7 +18,13 @@ from tests.ttsserver.client import Client, client_of
 from tests.ttsserver.measure import f0_track_hz
 
 SETTINGS = TtsServerSettings(listen=("127.0.0.1", 0), warm=False)
-LATER_THAN_V1 = ("cosyvoice-v2", "cosyvoice-v3-flash", "cosyvoice-v3-plus", "cosyvoice-v3.5-flash")
+LATER_THAN_V1 = (
+    "cosyvoice-v2",
+    "cosyvoice-v3-flash",
+    "cosyvoice-v3-plus",
+    "cosyvoice-v3.5-flash",
+    "cosyvoice-v3.5-plus",
+)
 
 
 @pytest.fixture
