@@ -29,6 +29,13 @@ def test_every_command_teaches_with_an_example(command: str, capsys: pytest.Capt
     assert "--set" in text
 
 
+def test_the_voices_are_listed_with_who_speaks_for_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tts", "--voices"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[:1] == ["longanyang"] and "man, Chinese, English" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
