@@ -30,7 +30,9 @@ class Model:
     ssml: bool = True
     latex: bool = True
     instruct: bool = False
-    """Only with the voices of `INSTRUCTABLE`, and with cloned ones."""
+    """With the voices of `INSTRUCTABLE`."""
+    instruct_custom: bool = False
+    """With cloned and designed voices."""
     hot_fix: bool = False
     markdown_filter: bool = False
     aigc_tag: bool = True
@@ -38,7 +40,7 @@ class Model:
     """False: it speaks with cloned and designed voices only."""
 
 
-_FLASH = Model("v3-flash", instruct=True, hot_fix=True, markdown_filter=True)
+_FLASH = Model("v3-flash", instruct=True, instruct_custom=True, hot_fix=True, markdown_filter=True)
 
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
@@ -46,8 +48,8 @@ MODELS: Mapping[str, Model] = MappingProxyType(
         "cosyvoice-v2": Model("v2"),
         "cosyvoice-v3-flash": _FLASH,
         "cosyvoice-v3-plus": Model("v3-plus", instruct=True),
-        "cosyvoice-v3.5-flash": Model("v3.5", instruct=True, hot_fix=True, system_voices=False),
-        "cosyvoice-v3.5-plus": Model("v3.5", instruct=True, hot_fix=True, system_voices=False),
+        "cosyvoice-v3.5-flash": Model("v3.5", instruct_custom=True, hot_fix=True, system_voices=False),
+        "cosyvoice-v3.5-plus": Model("v3.5", instruct_custom=True, hot_fix=True, system_voices=False),
     }
 )
 
@@ -161,7 +163,8 @@ def matches(model: str, voice: str) -> bool:
 
 def is_instructable(model: str, voice: str) -> bool:
     """Tell whether `voice` follows an instruction with `model`."""
-    return MODELS[model].instruct and (voice in INSTRUCTABLE or _is_custom(model, voice))
+    allowed = MODELS[model]
+    return allowed.instruct_custom if _is_custom(model, voice) else allowed.instruct and voice in INSTRUCTABLE
 
 
 def _is_custom(model: str, voice: str) -> bool:

@@ -38,5 +38,7 @@ def test_only_some_voices_of_some_models_follow_instructions() -> None:
     assert all(voice in VOICES for voice in INSTRUCTABLE)
     assert is_instructable("cosyvoice-v3-flash", "longanyang")
     assert is_instructable("cosyvoice-v3-flash", "cosyvoice-v3-flash-shop-1f2e3d4c")
+    assert is_instructable("cosyvoice-v3.5-plus", "cosyvoice-v3.5-plus-shop-1f2e3d4c")
+    assert not is_instructable("cosyvoice-v3-plus", "cosyvoice-v3-plus-shop-1f2e3d4c")
     assert not is_instructable("cosyvoice-v3-flash", "longxiaochun_v3")
     assert not is_instructable("cosyvoice-v2", "longxiaochun_v2")
