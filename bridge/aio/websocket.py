@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from aiohttp import WSMsgType
 
-__all__ = ["RefusedError", "Socket", "connect", "ending", "open_session", "proxy_for"]
+__all__ = ["RefusedError", "Socket", "connect", "ending_of", "open_session", "proxy_for"]
 
 _FRAME_BYTES = 8 * 1024 * 1024
 """Largest frame taken: four minutes of telephone sound."""
@@ -100,7 +100,7 @@ def proxy_for(url: str) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def ending(message: aiohttp.WSMessage) -> str:
+def ending_of(message: aiohttp.WSMessage) -> str:
     """Say how a socket ended whose reader was given `message`."""
     if message.type is WSMsgType.CLOSE:
         reason = f": {message.extra}" if message.extra else ""
@@ -158,7 +158,7 @@ class Socket:
             return None
         if message.type is WSMsgType.CLOSE:
             self._say_goodbye(message.data)
-        return ending(message)
+        return ending_of(message)
 
     async def ping(self) -> bool:
         """Return once a pong has come, or False once none will; sets no bound."""
@@ -196,14 +196,15 @@ class Socket:
             self._said_goodbye = True
 
 
-def _do_now(sending: Coroutine[None, None, None]) -> None:
+def _do_now(sending: Coroutine[asyncio.Future[None], None, None]) -> None:
     """Let `sending` write its frame.
 
     The frame has been handed to the transport by the time the coroutine waits: it would only wait for room in
     the buffer behind it, which texts are too small to need.
     """
     with suppress(ConnectionResetError, StopIteration):
-        sending.send(None)
+        # As a task does that takes over what is waited for: else the next to wait for it would fail.
+        sending.send(None)._asyncio_future_blocking = False
     sending.close()
 
 

@@ -6,21 +6,17 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp import WSMsgType
 
+from bridge.aio.websocket import RefusedError, connect, ending_of
 from bridge.clock import SystemClock
 from bridge.tts_v2.backbone import Backbone
 from bridge.tts_v2.endpoint import Endpoint
 from bridge.tts_v2.errors import TASK_ERROR, ConnectionLost, RequestFailure, StartFailed
-from bridge.tts_v2.handshake import proxy_for
+from bridge.tts_v2.handshake import start_failed
 from bridge.tts_v2.task import Task
 
 __all__ = ["CONNECT_S", "Line"]
 
 CONNECT_S = 5.0
-_CLOSE_S = 1.0
-
-_FRAME_BYTES = 8 * 1024 * 1024
-"""Largest frame taken: four minutes of telephone sound."""
-
 _TOO_LATE = (
     "websocket connection could not established within 5s. "
     "Please check your network connection, firewall settings, or server status."
@@ -54,16 +50,9 @@ class Line:
         """
         try:
             async with asyncio.timeout(CONNECT_S):
-                socket = await spine.session.ws_connect(
-                    endpoint.url,
-                    headers=endpoint.headers,
-                    compress=0,
-                    max_msg_size=_FRAME_BYTES,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
-                    proxy=proxy_for(endpoint.url),
-                )
-        except StartFailed:
-            raise
+                socket = await connect(spine.session, endpoint.url, dict(endpoint.headers))
+        except RefusedError as refusal:
+            raise start_failed(refusal) from None
         except TimeoutError:
             raise TimeoutError(_TOO_LATE) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -139,7 +128,7 @@ class Line:
                         if not self.is_open:
                             break
                 else:
-                    ending = _ending(message)
+                    ending = ending_of(message)
                     break
                 if task is not None and task.courier is not None and not task.courier.room.is_set():
                     await task.courier.room.wait()
@@ -183,12 +172,3 @@ class Line:
 
 def _nothing() -> None:
     """Nobody has asked to be told."""
-
-
-def _ending(message: aiohttp.WSMessage) -> str:
-    if message.type is WSMsgType.CLOSE:
-        reason = f": {message.extra}" if message.extra else ""
-        return f"the service closed the connection with {message.data}{reason}"
-    if message.type is WSMsgType.ERROR:
-        return f"the service broke the WebSocket protocol: {message.data}"
-    return "the connection to the service broke"
