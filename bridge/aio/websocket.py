@@ -5,12 +5,13 @@ import ssl
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import WSMsgType
 
-__all__ = ["RefusedError", "Socket", "connect", "ending_of", "open_session", "proxy_for"]
+from bridge.aio.proxies import Connector, proxy_for
+
+__all__ = ["RefusedError", "Socket", "connect", "ending_of", "open_session"]
 
 _FRAME_BYTES = 8 * 1024 * 1024
 """Largest frame taken: four minutes of telephone sound."""
@@ -18,8 +19,6 @@ _FRAME_BYTES = 8 * 1024 * 1024
 _CLOSE_S = 1.0
 _REASON_BYTES = 65_536
 _REASON_S = 1.0
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_PROXIES = {"ws": "http", "wss": "https"}
 _NO_CODE = 1005
 """What a close frame without a code is said to have (RFC 6455 §7.1.5)."""
 
@@ -44,7 +43,7 @@ def open_session() -> aiohttp.ClientSession:
     """What dials; to be opened on a running loop, and closed on it."""
     return aiohttp.ClientSession(
         # A pool of a hundred connections is legal, and aiohttp's own limit is a hundred.
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=Connector(limit=0),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         skip_auto_headers=("Accept", "Accept-Encoding"),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -73,13 +72,15 @@ async def connect(
         RefusedError: If the answer is no switch of protocols.
         aiohttp.ClientError, OSError, ValueError: If the service cannot be reached.
     """
-    if urlsplit(url).scheme not in _PROXIES:
+    scheme = urlsplit(url).scheme
+    if scheme not in ("ws", "wss"):
         raise ValueError("a WebSocket address begins with ws:// or wss://")
     return await session.ws_connect(
         url,
         headers=headers,
         ssl=tls or True,
-        proxy=proxy_for(url),
+        # To any other the connector makes a tunnel of its own.
+        proxy=proxy_for(url) if scheme == "wss" else None,
         # Sound does not shrink, and deflating it costs a third of the reader's time.
         compress=0,
         # aiohttp takes what is smaller.
@@ -88,16 +89,6 @@ async def connect(
         autoping=not by_hand,
         autoclose=not by_hand,
     )
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for `url`, in the variables that the SDK's transport reads."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    proxy = getproxies().get(_PROXIES[parts.scheme])
-    if not proxy or host in _LOOPBACK or proxy_bypass(host):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def ending_of(message: aiohttp.WSMessage) -> str:
