@@ -1,15 +1,19 @@
-"""How a connection is opened, and how it is not."""
+"""How a connection is opened, and how it is not; how it is read, and how it ends."""
 
+import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
 from bridge.aio.cosyvoice_connection import Address, Connection, DialError, Dialler
 from bridge.clock import SystemClock
-from tests.aio.cosyvoice_fake import Behaviour, running
+from bridge.cosyvoice.message import Event
+from bridge.cosyvoice.task import Failed
+from tests.aio.cosyvoice_fake import Behaviour, eventually, running
 
 
 @asynccontextmanager
@@ -98,3 +102,85 @@ async def test_further_headers_are_sent() -> None:
             pass
 
     assert service.headers[0]["X-DashScope-WorkSpace"] == "ws-1"
+
+
+class Ear:
+    """What carries no speech but has enough."""
+
+    def __init__(self) -> None:
+        self.room = asyncio.Event()
+        self.received: list[Event | bytes] = []
+        self.ends: list[Failed] = []
+
+    def receive(self, item: Event | bytes) -> None:
+        self.received.append(item)
+
+    def lost(self, failure: Failed) -> None:
+        self.ends.append(failure)
+
+
+async def test_who_has_enough_is_not_taken_for_dead_when_no_pong_comes() -> None:
+    async with running() as service, dialled(Address(service.url)) as connection:
+        reading = asyncio.create_task(connection.read())
+        ear = Ear()
+        connection.bearer = ear
+        (far_end,) = service.sockets
+        far_end.transport.pause_reading()
+        ear.room.set()
+        asked = asyncio.create_task(connection.check(within_s=0.02))
+        await far_end.send(bytes(2))
+        await eventually(lambda: ear.received == [bytes(2)])
+
+        ear.room.clear()
+
+        assert await asked
+        assert await connection.check(within_s=0.02)
+        ear.room.set()
+        assert not await connection.check(within_s=0.02)
+        far_end.transport.resume_reading()
+        await connection.close()
+        await reading
+
+
+async def test_whom_it_carries_is_told_the_services_last_words() -> None:
+    async with running() as service, dialled(Address(service.url)) as connection:
+        reading = asyncio.create_task(connection.read())
+        ear = Ear()
+        connection.bearer = ear
+        (far_end,) = service.sockets
+
+        await far_end.close(1011, "out of order")
+
+        await reading
+        told = Failed("Closed", "the service closed the connection with 1011: out of order", retryable=True)
+        assert ear.ends == [told]
+        assert not connection.is_open
+        assert not await connection.check(within_s=1)
+
+
+async def test_a_service_with_much_to_say_leaves_the_others_their_turn() -> None:
+    async with running() as service, dialled(Address(service.url)) as connection:
+        ear = Ear()
+        ear.room.set()
+        connection.bearer = ear
+        (far_end,) = service.sockets
+        seen = []
+
+        async def look() -> None:
+            while len(ear.received) < 1000:
+                seen.append(len(ear.received))
+                await asyncio.sleep(0)
+
+        for _ in range(1000):
+            await far_end.send(bytes(2))
+
+        await asyncio.gather(look(), _until(connection, lambda: len(ear.received) == 1000))
+
+        assert max(after - before for before, after in pairwise([*seen, 1000])) <= 100
+
+
+async def _until(connection: Connection, is_enough: Callable[[], bool]) -> None:
+    reading = asyncio.create_task(connection.read())
+    await eventually(is_enough)
+    await connection.close()
+    await reading
