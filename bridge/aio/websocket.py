@@ -11,9 +11,9 @@ from aiohttp import WSMsgType
 
 from bridge.aio.proxies import Connector, proxy_for
 
-__all__ = ["RefusedError", "Socket", "connect", "ending_of", "open_session"]
+__all__ = ["FRAME_BYTES", "RefusedError", "Socket", "connect", "ending_of", "open_session"]
 
-_FRAME_BYTES = 8 * 1024 * 1024
+FRAME_BYTES = 8 * 1024 * 1024
 """Largest frame taken: four minutes of telephone sound."""
 
 _CLOSE_S = 1.0
@@ -58,6 +58,7 @@ async def connect(
     *,
     tls: ssl.SSLContext | None = None,
     by_hand: bool = False,
+    frame_bytes: int = FRAME_BYTES,
 ) -> aiohttp.ClientWebSocketResponse:
     """Open a WebSocket; sets no bound on how long that takes.
 
@@ -67,6 +68,7 @@ async def connect(
         headers: Of the handshake.
         tls: Instead of aiohttp's own.
         by_hand: Whether the caller answers pings and closes, as `Socket` does.
+        frame_bytes: Largest frame taken.
 
     Raises:
         RefusedError: If the answer is no switch of protocols.
@@ -84,7 +86,7 @@ async def connect(
         # Sound does not shrink, and deflating it costs a third of the reader's time.
         compress=0,
         # aiohttp takes what is smaller.
-        max_msg_size=_FRAME_BYTES + 1,
+        max_msg_size=frame_bytes + 1,
         timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
         autoping=not by_hand,
         autoclose=not by_hand,

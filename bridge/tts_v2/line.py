@@ -17,6 +17,10 @@ from bridge.tts_v2.task import Task
 __all__ = ["CONNECT_S", "Line"]
 
 CONNECT_S = 5.0
+
+_FRAME_BYTES = 8 * 1024 * 1024
+"""Largest frame taken: four minutes of telephone sound."""
+
 _TOO_LATE = (
     "websocket connection could not established within 5s. "
     "Please check your network connection, firewall settings, or server status."
@@ -50,7 +54,9 @@ class Line:
         """
         try:
             async with asyncio.timeout(CONNECT_S):
-                socket = await connect(spine.session, endpoint.url, dict(endpoint.headers))
+                socket = await connect(
+                    spine.session, endpoint.url, dict(endpoint.headers), frame_bytes=_FRAME_BYTES
+                )
         except RefusedError as refusal:
             raise start_failed(refusal) from None
         except TimeoutError:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from bridge.aio import websocket as websocket_module
 from bridge.tts_v2 import courier as courier_module
 from bridge.tts_v2 import line as line_module
 from bridge.tts_v2.backbone import backbone
@@ -110,7 +109,7 @@ def test_frames_without_a_task_are_dropped() -> None:
 
 
 def test_a_frame_that_is_too_large_ends_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket_module, "_FRAME_BYTES", 1000)
+    monkeypatch.setattr(line_module, "_FRAME_BYTES", 1000)
 
     async def shouts(peer: Peer) -> None:
         await peer.start()
