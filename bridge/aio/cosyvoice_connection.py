@@ -1,38 +1,31 @@
 """One WebSocket to a CosyVoice service: opened, read, written, pinged, closed."""
 
 import asyncio
-import logging
 import ssl
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import broadcast
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.protocol import State
+import aiohttp
+from aiohttp import WSMsgType
 
+from bridge.aio.websocket import RefusedError, Socket, connect, open_session
 from bridge.cosyvoice.failures import CLOSED, REFUSED, TIMEOUT, refused
 from bridge.cosyvoice.message import Event, decode_event
 from bridge.cosyvoice.task import Failed
 from bridge.errors import RemoteProtocolError
 from bridge.ports import Clock
 
-__all__ = ["Address", "Bearer", "Connection", "DialError", "dial"]
+__all__ = ["Address", "Bearer", "Connection", "DialError", "Dialler"]
 
-_FRAME_BYTES = 8 * 1024 * 1024
-"""Largest frame taken: four minutes of telephone sound."""
+_FRAMES_A_TURN = 100
+"""Taken in one turn of the loop, which is half a millisecond."""
 
-_FRAMES_AHEAD = 64
-"""Frames parsed ahead of the reader; above it the socket itself is left unread."""
+# A member of an enumeration is looked up anew each time it is named: a tenth of the reader's time.
+_BINARY, _TEXT = WSMsgType.BINARY, WSMsgType.TEXT
 
-_CLOSE_S = 1.0
-
-# The library logs headers and frames when asked to debug: the key and what is said stay out of any log.
-_wire_log = logging.getLogger("bridge.aio.cosyvoice.wire")
-_wire_log.setLevel(logging.INFO)
+_BROKE = "the connection to the service broke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +39,6 @@ class Address:
     """Made once: loading the root certificates takes longer than a dial."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Further headers of the handshake, such as ``X-DashScope-WorkSpace``."""
-
-    @property
-    def is_loopback(self) -> bool:
-        return urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 class DialError(Exception):
@@ -75,53 +64,64 @@ class Bearer(Protocol):
     def lost(self, failure: Failed) -> None: ...
 
 
-async def dial(address: Address, *, clock: Clock, counters: Counter[str]) -> "Connection":
-    """Open a connection.
+class Dialler:
+    """Opens connections; to be closed when they are.
 
     Args:
         address: Where.
         clock: For signs of life.
-        counters: Counts what the connection drops: ``malformed`` frames and ``strays``, which are no
+        counters: Counts what the connections drop: ``malformed`` frames and ``strays``, which are no
             part of the running task.
-
-    Raises:
-        DialError: With a failure that names the address, the cause and, for a refused key, the fix.
     """
+
+    def __init__(self, address: Address, *, clock: Clock, counters: Counter[str]) -> None:
+        self.address: Address = address
+        self._clock = clock
+        self._counters = counters
+        self._session: aiohttp.ClientSession | None = None
+
+    async def dial(self, address: Address | None = None) -> "Connection":
+        """Open a connection.
+
+        Args:
+            address: Where, if it is another than the dialler's own, as with a key that was given just now.
+
+        Raises:
+            DialError: With a failure that names the address, the cause and, for a refused key, the fix.
+        """
+        address = address or self.address
+        headers = _headers(address)
+        if self._session is None:
+            self._session = open_session()
+        try:
+            async with asyncio.timeout(address.open_timeout_s):
+                response = await connect(self._session, address.url, headers, tls=address.tls, by_hand=True)
+        except RefusedError as error:
+            failure = refused(address.url, error.status, error.body, key=address.api_key)
+            raise DialError(failure) from None
+        except TimeoutError:
+            message = f"{address.url} did not answer within {address.open_timeout_s:g} s"
+            raise DialError(Failed(TIMEOUT, message, retryable=True, stage="handshake")) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            message = f"{address.url} cannot be reached: {str(error) or type(error).__name__}"
+            raise DialError(Failed(CLOSED, message, retryable=True)) from None
+        return Connection(Socket(response), clock=self._clock, counters=self._counters)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _headers(address: Address) -> dict[str, str]:
     if not (address.api_key.isascii() and address.api_key.isprintable()):
         message = (
             "the key cannot stand in an HTTP header: set tts.api_key or DASHSCOPE_API_KEY to a valid key"
         )
         raise DialError(Failed(REFUSED, message, retryable=False, status=401))
-    headers = dict(address.headers)
+    headers = {"User-Agent": "cosybridge", **address.headers}
     if address.api_key:
         headers["Authorization"] = f"Bearer {address.api_key}"
-    try:
-        socket = await connect(
-            address.url,
-            additional_headers=headers,
-            user_agent_header="cosybridge",
-            # Sound does not shrink, and deflating it costs a third of the reader's time.
-            compression=None,
-            open_timeout=address.open_timeout_s,
-            close_timeout=_CLOSE_S,
-            # Our own pings wait while back-pressure holds the reader; the library's would end it.
-            ping_interval=None,
-            max_size=_FRAME_BYTES,
-            max_queue=_FRAMES_AHEAD,
-            proxy=None if address.is_loopback else True,
-            ssl=address.tls,
-            logger=_wire_log,
-        )
-    except InvalidStatus as error:
-        status, body = error.response.status_code, bytes(error.response.body or b"")
-        raise DialError(refused(address.url, status, body, key=address.api_key)) from None
-    except TimeoutError:
-        message = f"{address.url} did not answer within {address.open_timeout_s:g} s"
-        raise DialError(Failed(TIMEOUT, message, retryable=True, stage="handshake")) from None
-    except (OSError, WebSocketException) as error:
-        message = f"{address.url} cannot be reached: {str(error) or type(error).__name__}"
-        raise DialError(Failed(CLOSED, message, retryable=True)) from None
-    return Connection(socket, clock=clock, counters=counters)
+    return headers
 
 
 class Connection:
@@ -130,10 +130,10 @@ class Connection:
     Args:
         socket: Freshly opened.
         clock: For signs of life.
-        counters: See `dial`.
+        counters: See `Dialler`.
     """
 
-    def __init__(self, socket: ClientConnection, *, clock: Clock, counters: Counter[str]) -> None:
+    def __init__(self, socket: Socket, *, clock: Clock, counters: Counter[str]) -> None:
         self.bearer: Bearer | None = None
         """Who gets what arrives; None while idle."""
         self.opened_ns: int = clock.now_ns()
@@ -152,49 +152,38 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        return self.is_usable and self._socket.state is State.OPEN
+        return self.is_usable and self._socket.is_open
 
     def write(self, text: str) -> None:
         """Write a text frame at once, without waiting: texts are too small to need flow control."""
-        broadcast([self._socket], text)
+        self._socket.write(text)
 
     async def read(self) -> None:
         """Hand everything over until the socket ends; a task that is still running is told."""
+        self._socket.is_read = True
+        ending: str | None = None
         try:
-            while True:
-                message = await self._socket.recv()
-                self.last_sign_ns = self._clock.now_ns()
-                if (bearer := self.bearer) is None:
-                    self.counters["strays"] += 1
-                    continue
-                if isinstance(message, bytes):
-                    bearer.receive(message)
-                else:
-                    self._receive_text(bearer, message)
-                if not bearer.room.is_set():
-                    await bearer.room.wait()
-        except ConnectionClosed as error:
-            self.end = Failed("Closed", _closed(error), retryable=True)
+            while ending is None:
+                ending = await self._read_some()
         finally:
+            self.end = Failed("Closed", ending or _BROKE, retryable=True)
             self.is_usable = False
+            self._socket.read_to_its_end()
             if (bearer := self.bearer) is not None:
                 self.bearer = None
                 bearer.lost(self.end)
 
     async def check(self, *, within_s: float) -> bool:
         """Ping and await the pong; True also while back-pressure keeps us from reading it."""
-        if self.bearer is not None and not self.bearer.room.is_set():
+        if self._is_held_back:
             return True
         try:
-            pong = await self._socket.ping()
             async with asyncio.timeout(within_s):
-                await asyncio.shield(pong)
+                is_alive = await self._socket.ping()
         except TimeoutError:
-            return self.bearer is not None and not self.bearer.room.is_set()
-        except ConnectionClosed:
-            return False
+            return self._is_held_back
         self.last_sign_ns = self._clock.now_ns()
-        return True
+        return is_alive
 
     async def close(self) -> None:
         """Close in good order, within a second."""
@@ -204,19 +193,38 @@ class Connection:
     def abort(self) -> None:
         """Close at once and without a word; harmless when it is closed."""
         self.is_usable = False
-        self._socket.transport.abort()
+        self._socket.abort()
+
+    @property
+    def _is_held_back(self) -> bool:
+        return self.bearer is not None and not self.bearer.room.is_set()
+
+    async def _read_some(self) -> str | None:
+        """Hand some frames over; return how the socket ended, if it did."""
+        receive = self._socket.receive
+        for _ in range(_FRAMES_A_TURN):
+            message = await receive()
+            kind, bearer = message.type, self.bearer
+            if kind is _BINARY and bearer is not None:
+                bearer.receive(message.data)
+            elif kind is _TEXT and bearer is not None:
+                self._receive_text(bearer, message.data)
+            elif kind is _BINARY or kind is _TEXT:
+                self.counters["strays"] += 1
+            elif (ending := self._socket.take(message)) is not None:
+                return ending
+            if bearer is not None and not bearer.room.is_set():
+                await bearer.room.wait()
+        # What has come is taken without waiting: others on the loop must have their turn.
+        await asyncio.sleep(0)
+        return None
 
     def _receive_text(self, bearer: Bearer, message: str) -> None:
+        # An event comes with all sound, and ends every task: the clock need not be read for sound as well.
+        self.last_sign_ns = self._clock.now_ns()
         try:
             event = decode_event(message)
         except RemoteProtocolError:
             self.counters["malformed"] += 1
         else:
             bearer.receive(event)
-
-
-def _closed(error: ConnectionClosed) -> str:
-    if error.rcvd is None:
-        return "the connection to the service broke"
-    reason = f": {error.rcvd.reason}" if error.rcvd.reason else ""
-    return f"the service closed the connection with {error.rcvd.code}{reason}"

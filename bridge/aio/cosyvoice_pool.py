@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridge.aio.cosyvoice_connection import Address, Connection, DialError, dial
+from bridge.aio.cosyvoice_connection import Address, Connection, DialError, Dialler
 from bridge.aio.cosyvoice_keys import KeyProvider, Keys
 from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.aio.tasks import Tasks
@@ -101,7 +101,8 @@ class CosyVoicePool:
         self._dice = dice
         tls = ssl.create_default_context() if settings.url.startswith("wss:") else None
         self._keys = Keys(settings.api_key)
-        self._address = Address(settings.url, "", settings.open_timeout_s, tls, settings.headers)
+        address = Address(settings.url, "", settings.open_timeout_s, tls, settings.headers)
+        self._dialler = Dialler(address, clock=clock, counters=self.counters)
         self._links = _Links()
         self._tasks = Tasks("cosyvoice")
 
@@ -182,6 +183,7 @@ class CosyVoicePool:
             self._links.waiting.popleft().lost(_CLOSING)
         await asyncio.gather(*(connection.close() for connection in connections))
         await self._tasks.close()
+        await self._dialler.close()
         self._links.idle.clear()
         self._links.busy.clear()
 
@@ -274,12 +276,12 @@ class CosyVoicePool:
             connection.abort()
 
     async def _open(self) -> Connection:
-        address = await self._keys.address(self._address)
+        address = await self._keys.address(self._dialler.address)
         try:
-            return await dial(address, clock=self._clock, counters=self.counters)
+            return await self._dialler.dial(address)
         except DialError as error:
             address = await self._keys.after(address, error)
-        return await dial(address, clock=self._clock, counters=self.counters)
+        return await self._dialler.dial(address)
 
     def _opened(self, connection: Connection) -> None:
         # The pauses between dials start anew only when the connection has proved to be of use.
@@ -297,7 +299,7 @@ class CosyVoicePool:
             self._links.proved()
         elif was_ours and not self._links.closed:
             # Accepted and dropped at once, or a service that ends: dialling again at once would be a storm.
-            message = f"a new connection to {self._address.url} was lost: {connection.end.message}"
+            message = f"a new connection to {self._dialler.address.url} was lost: {connection.end.message}"
             self._back_off(Failed(CLOSED, message, retryable=True))
         if was_ours and not self._links.closed:
             self.counters["lost"] += 1

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from bridge.aio.cosyvoice_connection import Connection
 from bridge.cosyvoice.failures import CLOSED, TIMEOUT, to_error
-from bridge.cosyvoice.message import Event, encode_action
+from bridge.cosyvoice.message import SENTENCE_SYNTHESIS, Event, ResultGenerated, encode_action
 from bridge.cosyvoice.task import ClientState, ClientTask, Ended, Failed, Freed, Sound
 from bridge.errors import ConnectionLostError, SynthesisTimeoutError
 from bridge.ports import Clock, SentenceMark, WordTime
@@ -134,7 +134,7 @@ class PooledSpeech:
         """Take what the connection brought."""
         self._task.receive(item, now_ns=self._clock.now_ns())
         # Sound only moves deadlines back, but for the first, which ends one wait and begins another.
-        self._settle(keeps_timer=self._has_sounded and type(item) is bytes)
+        self._settle(is_quiet=self._has_sounded and (type(item) is bytes or _is_announcement(item)))
 
     def lost(self, failure: Failed) -> None:
         """The connection is gone, or none could be opened."""
@@ -150,7 +150,7 @@ class PooledSpeech:
             self._arm()
         return data
 
-    def _settle(self, *, keeps_timer: bool = False) -> None:
+    def _settle(self, *, is_quiet: bool = False) -> None:
         for output in self._task.drain():
             match output:
                 case Sound():
@@ -164,7 +164,7 @@ class PooledSpeech:
                 case _:
                     if self._connection is not None:
                         self._connection.write(encode_action(output))
-        if keeps_timer and self._timer is not None:
+        if is_quiet and self._timer is not None:
             return
         self._progress.set()
         self._arm()
@@ -222,3 +222,8 @@ class PooledSpeech:
             message = "the task was ended because its text paused"
             raise SynthesisTimeoutError(message, code=TIMEOUT, retryable=True, stage="text")
         raise ConnectionLostError("the service ended the task before its text", code=CLOSED, retryable=True)
+
+
+def _is_announcement(item: Event | bytes) -> bool:
+    """Whether it says no more than that sound follows."""
+    return type(item) is ResultGenerated and item.type == SENTENCE_SYNTHESIS and item.original_text is None

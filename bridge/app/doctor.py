@@ -20,8 +20,8 @@ from bridge.errors import BridgeError
 __all__ = ["Check", "Grade", "examine", "files_check", "port_check", "python_check", "realtime_check"]
 
 _WHEELS = (
-    "numpy", "av", "websockets", "cffi", "aiohttp", "pydantic", "typer", "rich",
-    "prometheus-client", "hibari-tts", "onnxruntime",
+    "numpy", "av", "cffi", "aiohttp", "pydantic", "typer", "rich", "prometheus-client",
+    "hibari-tts", "onnxruntime",
 )  # fmt: skip
 _PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
 _REACH_S = 3.0

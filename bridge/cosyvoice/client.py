@@ -38,6 +38,11 @@ __all__ = ["ClientTask"]
 
 _ENDED = (ClientState.CANCELLING, ClientState.DONE, ClientState.FAILED)
 
+# Asked with every frame, where naming the states anew would cost more than the question.
+_NOT_ITS_OWN = (ClientState.WAITING, ClientState.DONE)
+_SPEAKING = (ClientState.RUNNING, ClientState.FINISHING)
+_CANCELLING = ClientState.CANCELLING
+
 
 class ClientTask:
     """One utterance at the service.
@@ -146,7 +151,7 @@ class ClientTask:
         if isinstance(item, bytes):
             self._receive_sound(item, now_ns=now_ns)
             return
-        if item.task_id != self.task_id or self.state in (ClientState.WAITING, ClientState.DONE):
+        if item.task_id != self.task_id or self.state in _NOT_ITS_OWN:
             self.strays += 1
             return
         match item:
@@ -228,7 +233,7 @@ class ClientTask:
         self._outputs.append(FinishTask(self.task_id))
 
     def _receive_sound(self, data: bytes, *, now_ns: int) -> None:
-        if self.state not in (ClientState.RUNNING, ClientState.FINISHING):
+        if self.state not in _SPEAKING:
             self.strays += 1
             return
         self._waits.served(now_ns=now_ns, is_sound=True)
@@ -246,7 +251,7 @@ class ClientTask:
 
     def _note(self, event: ResultGenerated, *, now_ns: int) -> None:
         self._waits.served(now_ns=now_ns, is_sound=False)
-        if self.state is not ClientState.CANCELLING:
+        if self.state is not _CANCELLING:
             self._timeline.receive(event)
 
     def _end(self, step: ClientStep, failure: Failed | None) -> None:

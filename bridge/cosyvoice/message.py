@@ -34,6 +34,8 @@ SENTENCE_BEGIN = "sentence-begin"
 SENTENCE_SYNTHESIS = "sentence-synthesis"
 SENTENCE_END = "sentence-end"
 
+_parse = json.JSONDecoder().raw_decode
+
 _NO_INPUT = "task can not be null"
 _BAD_TEXT = "Please ensure input text is valid."
 
@@ -278,16 +280,15 @@ def _result_payload(event: ResultGenerated) -> dict[str, object]:
 def _result(task_id: str, payload: dict[str, object]) -> ResultGenerated:
     output = _object(payload.get("output"))
     sentence = _object(output.get("sentence"))
-    listed = sentence.get("words")
-    words = tuple(_word(_object(item)) for item in listed) if isinstance(listed, list) else ()
-    original = output.get("original_text")
+    listed, index, original = sentence.get("words"), sentence.get("index"), output.get("original_text")
+    # One comes with every frame of sound, and most bring no words: what is absent must cost nothing.
     return ResultGenerated(
         task_id,
-        type=_text(output.get("type")),
-        index=_whole(sentence.get("index")) or 0,
-        words=words,
-        original_text=original if isinstance(original, str) else None,
-        characters=_characters(payload),
+        _text(output.get("type")),
+        index if type(index) is int else _whole(index) or 0,
+        tuple(_word(_object(item)) for item in listed) if listed and isinstance(listed, list) else (),
+        original if isinstance(original, str) else None,
+        _characters(payload) if "usage" in payload else None,
     )
 
 
@@ -307,7 +308,10 @@ def _characters(payload: dict[str, object]) -> int | None:
 
 def _envelope(text: str | bytes) -> tuple[dict[str, object], dict[str, object]]:
     try:
-        message = json.loads(text)
+        # What `json.loads` does before and behind it takes as long as the parsing itself.
+        message, end = _parse(text) if isinstance(text, str) and text[:1] == "{" else (None, -1)
+        if end != len(text):
+            message = json.loads(text)
     except (ValueError, RecursionError):
         raise RemoteProtocolError(f"not JSON: {text[:40]!r}") from None
     if not isinstance(message, dict) or not isinstance(message.get("header"), dict):

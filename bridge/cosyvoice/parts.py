@@ -66,6 +66,7 @@ class Parts:
         self._is_whole = is_whole
         self._has_words = has_words
         self._tail = b""
+        self._tail_bytes = 2 * int(TAIL_S * rate)
         self._origin = 0
         self._settled: list[WordTime] = []
 
@@ -165,7 +166,7 @@ class Parts:
 
     def _count(self, data: bytes) -> None:
         self.position += len(data) // 2
-        size = 2 * int(TAIL_S * self._rate)
+        size = self._tail_bytes
         self._tail = data[-size:] if len(data) >= size else (self._tail + data)[-size:]
 
     def _settle(self, spoken: int, origin: int) -> None:

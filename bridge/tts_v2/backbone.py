@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import aiohttp
 
 from bridge.aio.tasks import Tasks
-from bridge.tts_v2.handshake import check_response
+from bridge.aio.websocket import open_session
 
 __all__ = ["Backbone", "Listener", "backbone", "listeners"]
 
@@ -58,14 +58,7 @@ class Backbone:
     def session(self) -> aiohttp.ClientSession:
         """What dials; to be used on the loop only."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                # A pool of a hundred connections is legal, and aiohttp's own limit is a hundred.
-                connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                skip_auto_headers=("Accept", "Accept-Encoding"),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                raise_for_status=check_response,
-            )
+            self._session = open_session()
         return self._session
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

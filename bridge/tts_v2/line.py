@@ -6,17 +6,16 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp import WSMsgType
 
+from bridge.aio.websocket import RefusedError, connect, ending_of
 from bridge.clock import SystemClock
 from bridge.tts_v2.backbone import Backbone
 from bridge.tts_v2.endpoint import Endpoint
 from bridge.tts_v2.errors import TASK_ERROR, ConnectionLost, RequestFailure, StartFailed
-from bridge.tts_v2.handshake import proxy_for
+from bridge.tts_v2.handshake import start_failed
 from bridge.tts_v2.patience import PATIENCE, Patience
 from bridge.tts_v2.task import Task
 
 __all__ = ["Line"]
-
-_CLOSE_S = 1.0
 
 _TOO_LATE = (
     "websocket connection could not established within 5s. "
@@ -51,16 +50,11 @@ class Line:
         """
         try:
             async with asyncio.timeout(patience.connect_s):
-                socket = await spine.session.ws_connect(
-                    endpoint.url,
-                    headers=endpoint.headers,
-                    compress=0,
-                    max_msg_size=patience.frame_bytes,
-                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
-                    proxy=proxy_for(endpoint.url),
+                socket = await connect(
+                    spine.session, endpoint.url, dict(endpoint.headers), frame_bytes=patience.frame_bytes
                 )
-        except StartFailed:
-            raise
+        except RefusedError as refusal:
+            raise start_failed(refusal) from None
         except TimeoutError:
             raise TimeoutError(_TOO_LATE) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -136,7 +130,7 @@ class Line:
                         if not self.is_open:
                             break
                 else:
-                    ending = _ending(message)
+                    ending = ending_of(message)
                     break
                 if task is not None and task.courier is not None and not task.courier.room.is_set():
                     await task.courier.room.wait()
@@ -180,12 +174,3 @@ class Line:
 
 def _nothing() -> None:
     """Nobody has asked to be told."""
-
-
-def _ending(message: aiohttp.WSMessage) -> str:
-    if message.type is WSMsgType.CLOSE:
-        reason = f": {message.extra}" if message.extra else ""
-        return f"the service closed the connection with {message.data}{reason}"
-    if message.type is WSMsgType.ERROR:
-        return f"the service broke the WebSocket protocol: {message.data}"
-    return "the connection to the service broke"

@@ -111,6 +111,19 @@ def test_whatever_arrives_is_an_event_or_the_peers_fault(data: str | bytes) -> N
     assert event is None or isinstance(event.task_id, str)
 
 
+@pytest.mark.parametrize(("before", "behind"), [("", ""), (" ", ""), ("", "\n"), ("\r\n", "\t ")])
+def test_blanks_around_an_event_are_no_part_of_it(before: str, behind: str) -> None:
+    text = before + encode_event(TaskStarted("t")) + behind
+
+    assert decode_event(text) == decode_event(text.encode()) == TaskStarted("t")
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"header": {}} {}', "{} x", "\ufeff{}"])
+def test_what_is_more_or_less_than_one_object_is_no_event(text: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="not JSON"):
+        decode_event(text)
+
+
 def test_nesting_without_end_is_the_peers_fault() -> None:
     with pytest.raises(RemoteProtocolError, match="not JSON"):
         decode_action("[" * 100_000)

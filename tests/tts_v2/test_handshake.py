@@ -3,47 +3,8 @@ import json
 import pytest
 
 from bridge.tts_v2.errors import StartFailed
-from bridge.tts_v2.handshake import proxy_for
 from tests.tts_v2.making import synthesizer
 from tests.tts_v2.service import embedded, scripted
-
-_PROXIES = (
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "all_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-)
-
-
-@pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in _PROXIES:
-        monkeypatch.delenv(name, raising=False)
-
-
-def test_a_secure_address_takes_the_https_proxy_and_a_plain_one_the_http_proxy(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("https_proxy", "http://secure:3128")
-    monkeypatch.setenv("http_proxy", "plain:3128")
-
-    assert proxy_for("wss://example.com/") == "http://secure:3128"
-    assert proxy_for("ws://example.com/") == "http://plain:3128"
-
-
-def test_the_loopback_and_what_is_excepted_take_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://proxy:3128")
-    monkeypatch.setenv("no_proxy", "inside.example.com")
-
-    assert proxy_for("ws://127.0.0.1:8090/") is None
-    assert proxy_for("ws://localhost:8090/") is None
-    assert proxy_for("ws://[::1]:8090/") is None
-    assert proxy_for("ws://inside.example.com/") is None
-    assert proxy_for("wss://example.com/") is None
 
 
 @pytest.mark.parametrize(
