@@ -149,6 +149,8 @@ class Narration:
             if not feeder.done():
                 feeder.cancel()
                 await asyncio.wait({feeder})
+            if not feeder.cancelled():
+                feeder.exception()  # whoever leaves early does not want to know
         if not part.sent and not self._cancelled.is_set():
             # To begin another at once, and another, would be a storm.
             raise ConnectionLostError(

@@ -14,6 +14,7 @@ __all__ = [
     "NO_VOICE",
     "RATE_QUOTA",
     "SECOND_SSML",
+    "SHUTTING_DOWN",
     "SILENCE_NS",
     "SILENT_CLIENT",
     "TASK_CHARACTERS",
@@ -58,6 +59,7 @@ NO_SSML = Refusal(INVALID_PARAMETER, "SSML text is not supported at the moment!"
 SECOND_SSML = Refusal(INVALID_PARAMETER, "Text request limit violated, expected 1.")
 BAD_PAYLOAD = Refusal(INVALID_PARAMETER, "Invalid payload data")
 RATE_QUOTA = Refusal("Throttling.RateQuota", "Requests rate limit exceeded, please try again later.")
+SHUTTING_DOWN = Refusal("ServiceUnavailable", "The service is shutting down.")
 MODEL_NOT_FOUND = Refusal("ModelNotFound", "Model not found")
 SILENT_CLIENT = Refusal("CLIENT_ERROR", "request timeout after 23 seconds.")
 

@@ -47,7 +47,7 @@ from bridge.text.ssml import is_ssml
 
 __all__ = ["ServerTask"]
 
-_NORMAL, _BAD_PAYLOAD = 1000, 1007
+_NORMAL, _GOING_AWAY, _BAD_PAYLOAD = 1000, 1001, 1007
 
 
 @dataclass(slots=True)
@@ -124,6 +124,11 @@ class ServerTask:
         """Take a frame that `decode_action` could not read."""
         if self.state is not TaskState.CLOSED:
             self._refuse(self.task_id, limits.BAD_PAYLOAD, code=_BAD_PAYLOAD)
+
+    def dismiss(self) -> None:
+        """The service ends: say so to the task that runs, and close."""
+        if self.state is not TaskState.CLOSED:
+            self._refuse(self.task_id, limits.SHUTTING_DOWN, code=_GOING_AWAY)
 
     def disconnected(self) -> None:
         """The client has gone; a running task is abandoned."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from bridge.cosyvoice.voices import INSTRUCTABLE, MODELS, VOICES, Kind
 from bridge.ttsserver.voice import Timbre
 
-__all__ = ["Cast", "cast_of", "table", "timbre_of"]
+__all__ = ["Cast", "cast_of", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,6 @@ def cast_of(voice: str) -> Cast:
         eastern=_leaning(cast.eastern, lean),
         other=_leaning(cast.other, lean),
     )
-
-
-def timbre_of(voice: str) -> Timbre:
-    """How the English voice is shaped to be this one."""
-    return cast_of(voice).english
 
 
 def table() -> Iterator[str]:

@@ -31,7 +31,14 @@ from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.speaker import Speaker
 from bridge.ttsserver.studio import Studio, accepts
 
-__all__ = ["Connection", "House"]
+__all__ = ["MESSAGE_CHARACTERS", "Connection", "House"]
+
+
+MESSAGE_CHARACTERS = 1 << 20
+"""20,000 characters, each escaped as ``\\uXXXX`` or as two of them, and the envelope."""
+
+_LAST_WORDS_S = 2.0
+_REASON_BYTES = 123
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +94,14 @@ class Connection:
         # The sentence-synthesis event whose binary frame comes next: the two travel as one.
         self._announcement = ""
         self._late: asyncio.TimerHandle | None = None
+        self._writer: asyncio.Task[None] | None = None
         self._faults = house.faults
         self._hurry()
 
     async def serve(self) -> None:
         """Serve the client until either side ends the connection."""
         self._pump.feed(lambda machine, now_ns: None)  # arms the timer of an idle connection
-        writer = self._house.tasks.start(self._write(), name="write")
+        writer = self._writer = self._house.tasks.start(self._write(), name="write")
         try:
             async for message in self._socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
@@ -107,10 +115,19 @@ class Connection:
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
 
+    async def dismiss(self) -> None:
+        """Tell the client that the service ends, and close; returns when that was written, or cannot be."""
+        self._pump.feed(lambda machine, now_ns: machine.dismiss())
+        if self._writer is not None:
+            await asyncio.wait({self._writer}, timeout=_LAST_WORDS_S)
+        self._abort()
+
     def _take(self, message: str | bytes) -> None:
         try:
             if isinstance(message, bytes):
                 raise RemoteProtocolError("a binary frame from a client")
+            if len(message) > MESSAGE_CHARACTERS:
+                raise RemoteProtocolError("a message larger than any text may be")
             action = decode_action(message)
         except RemoteProtocolError:
             self._house.counters["malformed"] += 1
@@ -249,15 +266,18 @@ class Connection:
                         self._abort()
                         return
                     case HangUp(code, reason):
-                        await self._socket.close(
-                            code=code, message=reason[:120].encode(errors="replace")[:120]
-                        )
+                        await self._socket.close(code=code, message=_cut(reason))
                         return
         except ConnectionError:
             pass  # the client has gone; `serve` sees it too
         except TimeoutError:
             self._house.counters["stalled"] += 1
             self._abort()
+
+
+def _cut(reason: str) -> bytes:
+    """As much of a text as a close frame has room for, no character cut in two (RFC 6455 §5.5)."""
+    return reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore").encode()
 
 
 class _Listener:

@@ -6,7 +6,7 @@ they are. The onnx package would do it too, and is larger than the voice.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["extra_output", "extracted"]
+__all__ = ["extracted"]
 
 # Field numbers of onnx.proto.
 _MODEL_GRAPH = 7
@@ -48,11 +48,6 @@ def extracted(model: bytes, inputs: Iterable[str], outputs: Sequence[str]) -> by
     body += [_field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode())) for name in outputs]
     rest = b"".join(_field(number, value) for number, value in _others(view))
     return rest + _field(_MODEL_GRAPH, b"".join(body))
-
-
-def extra_output(name: str) -> bytes:
-    """A fragment to append to a model (protocol buffers merge): `name` becomes one more output."""
-    return _field(_MODEL_GRAPH, _field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode())))
 
 
 def _reached(

@@ -40,9 +40,8 @@ def pieces_of(sentence: Sentence, *, breath: tuple[int, int], rate: float, is_fi
     for item in sentence.items:
         match item:
             case Break(ms):
-                # A break says how long the voice is silent; the pause it replaces would come on top.
-                pause_ms = (pause_ms if not pieces and not is_first else 0.0) + ms
-                pieces.append(Piece(pause_ms))
+                # A break says how long the voice is silent; the usual pause would come on top.
+                pieces.append(Piece(ms))
                 pause_ms = 0.0
             case Sound(src):
                 pieces.append(Piece(pause_ms, src=src))

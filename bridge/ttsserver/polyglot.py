@@ -35,6 +35,8 @@ _SCRIPT_LANGUAGE = {
 }  # fmt: skip
 _OTHERS_OF_SCRIPT = {"Cyrillic": ("uk", "bg"), "Arabic": ("fa", "ur")}
 _NOT_LATIN = frozenset(_SCRIPT_LANGUAGE.values()) | {"uk", "bg", "fa", "ur"}
+# Written alike and read well enough: nobody here speaks Filipino.
+_STAND_INS = {"fil": "id", "tl": "id"}
 _OWN = ("en", "zh", "ja", "")
 # Digits, and the signs that are read with them.
 _READ_SIGNS = frozenset("%&@$€£¥￥+=#°℃‰")
@@ -159,6 +161,7 @@ def runs_of(text: str, hint: str = "", given: Sequence[Pronunciation] = ()) -> l
         UnspeakableError: If the hint, or a script, is one that nobody here reads.
     """
     hint = hint.lower().partition("-")[0]
+    hint = _STAND_INS.get(hint, hint)
     if hint not in _OWN and hint not in LANGUAGES:
         raise UnspeakableError(f"no voice here speaks the language {hint[:20]!r}")
     scripts = [script_of(character) for character in text]

@@ -1,6 +1,6 @@
 """From the sentences of a task to its frames: piece by piece, at the rate and in the format asked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +16,9 @@ from bridge.ttsserver.pieces import Piece, pieces_of
 from bridge.ttsserver.script import is_eastern, is_speakable
 from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.stage import Stage
-from bridge.ttsserver.voice import Delivery, Engine, Style, Timbre
+from bridge.ttsserver.voice import Delivery, Engine, Stop, Style, Timbre
 
-__all__ = ["FRAME_MS", "Part", "Rendering", "TaskRenderer"]
+__all__ = ["FRAME_MS", "Part", "Rendering", "TaskRenderer", "append_words"]
 
 FRAME_MS = 100
 """Sound in one binary frame; the last frame of a piece may be longer by less than that."""
@@ -38,7 +38,12 @@ class Part:
     @property
     def is_slow(self) -> bool:
         """Whether the Chinese or Japanese voice has to speak, which takes about as long as it sounds."""
-        return self.piece.spoken is not None and is_eastern(self.piece.spoken.text)
+        spoken = self.piece.spoken
+        if spoken is None:
+            return False
+        return is_eastern(spoken.text) or (
+            _is_wordless(self.piece) and self.delivery.language in ("zh", "ja")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,11 @@ class TaskRenderer:
             parameters.format, parameters.sample_rate, bit_rate=parameters.bit_rate, tags=tags
         )
         self._stage = Stage(Manner(), rate=parameters.sample_rate, sounds=sounds)
+        self.stop: Stop = Stop()
+        """Set when nobody waits for the sound any more."""
         self._text = ""
         self._sentence_samples = 0
-        self._has_spoken = False
+        self._owes_pause = False
 
     def plan(self, sentence: Sentence, engine: Engine) -> list[Part]:
         """Begin a sentence: cut it where a voice may breathe. Cheap.
@@ -89,18 +96,18 @@ class TaskRenderer:
                 sentence,
                 breath=engine.breath(sentence.text),
                 rate=delivery.rate,
-                is_first=not self._has_spoken,
+                is_first=not self._owes_pause,
             )
             if piece.spoken is None or is_speakable(piece.spoken.text)
         ]
         for piece in pieces:
             if piece.spoken is not None:
                 engine.check(piece.spoken.text)
-            if piece.src:
-                self._sounds.find(piece.src)
-        if sentence.manner.bed:
-            self._sounds.find(sentence.manner.bed)
-        self._has_spoken = self._has_spoken or bool(pieces)
+        for src in {sentence.manner.bed, *(piece.src for piece in pieces)} - {""}:
+            self._sounds.find(src)
+        if pieces:
+            # A break at the end of a sentence is its pause.
+            self._owes_pause = pieces[-1].spoken is not None or bool(pieces[-1].src)
         # Digits alone do not tell in which language they are read; their sentence does.
         hint = delivery.language or ("zh" if any(map(is_hanzi, sentence.text)) else "")
         return [
@@ -180,6 +187,7 @@ class TaskRenderer:
             style=self._style,
             language=asked.language,
             with_words=asked.word_timestamp_enabled,
+            stop=self.stop,
         )
 
 
@@ -204,8 +212,15 @@ def _placed(
         assert spoken is not None  # noqa: S101  only words have times
         begin, end = spoken.source(word.begin_index, word.end_index)
         times = round(word.begin_ms + begin_ms), round(word.end_ms + begin_ms)
-        if placed and (begin, end) == (placed[-1].begin_index, placed[-1].end_index):
-            placed[-1] = replace(placed[-1], end_ms=times[1])
-        else:
-            placed.append(WordTime(text[begin:end], begin, end, *times))
+        append_words(placed, (WordTime(text[begin:end], begin, end, *times),))
     return tuple(placed)
+
+
+def append_words(words: list[WordTime], more: Iterable[WordTime]) -> None:
+    """Append words; one that stands where the last one stands is the same, said with several words."""
+    for word in more:
+        last = words[-1] if words else None
+        if last is not None and (word.begin_index, word.end_index) == (last.begin_index, last.end_index):
+            words[-1] = replace(last, end_ms=word.end_ms)
+        else:
+            words.append(word)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bridge.aio.http import json_answer, listening
@@ -21,7 +21,7 @@ from bridge.aio.tasks import Tasks
 from bridge.clock import SystemClock, unix_s
 from bridge.dice import SystemDice
 from bridge.ports import Clock, IdSource
-from bridge.ttsserver.connection import Connection, House
+from bridge.ttsserver.connection import MESSAGE_CHARACTERS, Connection, House
 from bridge.ttsserver.faults import Fault, read_faults
 from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.studio import Studio
@@ -33,9 +33,10 @@ __all__ = ["PATH", "TOKENS_PATH", "TtsServer", "TtsServerSettings", "serve"]
 PATH = "/api-ws/v1/inference"
 TOKENS_PATH = "/api/v1/tokens"
 
-_MAX_MESSAGE_BYTES = 1 << 20
-"""20,000 characters, each escaped as ``\\uXXXX`` or as two of them, and the envelope."""
+_MAX_FRAME_BYTES = 4 * MESSAGE_CHARACTERS
+"""Beyond it the transport closes by itself, without a word to the task; up to it, the task is told."""
 
+_MAX_BODY_BYTES = 4096
 _CLOSE_S = 2.0
 
 
@@ -51,6 +52,8 @@ class TtsServerSettings:
     """Folder with the sound files that a text may ask for; empty allows none."""
     upstream: str = ""
     """A self-hosted CosyVoice server that speaks instead of the local voices; empty: none."""
+    max_connections: int = 1000
+    """Clients at a time; others are refused with 503."""
     threads: int = 2
     """Clauses rendered at the same time."""
     warm: bool = True
@@ -69,7 +72,7 @@ class TtsServer:
         self._house = house
         self._keys = Keys(settings.api_keys, clock=house.clock, ids=house.ids)
         self._runner: web.AppRunner | None = None
-        self._open: set[web.WebSocketResponse] = set()
+        self._open: set[Connection] = set()
         self.listen: tuple[str, int] = settings.listen
 
     @classmethod
@@ -117,7 +120,7 @@ class TtsServer:
 
     async def close(self) -> None:
         """Close every connection and stop listening; safe twice."""
-        await asyncio.gather(*(socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._open))
+        await asyncio.gather(*(connection.dismiss() for connection in self._open))
         if self._runner is not None:
             await self._runner.cleanup()
         await self._house.tasks.close()
@@ -132,7 +135,7 @@ class TtsServer:
         await self.close()
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[self._errors_as_json], client_max_size=_MAX_MESSAGE_BYTES)
+        app = web.Application(middlewares=[self._errors_as_json], client_max_size=_MAX_BODY_BYTES)
         # The documented address has no slash at its end; many clients write one.
         app.router.add_get(PATH, self._speak)
         app.router.add_get(PATH + "/", self._speak)
@@ -141,6 +144,8 @@ class TtsServer:
 
     async def _speak(self, request: web.Request) -> web.StreamResponse:
         counters = self._house.counters
+        if len(self._open) >= self._settings.max_connections:
+            return self._refuse(503, "Throttling.Concurrency", "Too many concurrent requests.")
         if Fault.REFUSE in self._house.faults or not self._keys.opens(_key(request)):
             return self._refuse(401, "InvalidApiKey", "Invalid API-key provided.")
         socket = web.WebSocketResponse(
@@ -149,16 +154,17 @@ class TtsServer:
             heartbeat=None,
             # Sound does not shrink, and the official SDK negotiates nothing either.
             compress=False,
-            max_msg_size=_MAX_MESSAGE_BYTES,
+            max_msg_size=_MAX_FRAME_BYTES,
         )
         await socket.prepare(request)
         counters["connections"] += 1
         counters["connections_open"] += 1
-        self._open.add(socket)
+        connection = Connection(socket, request, self._house)
+        self._open.add(connection)
         try:
-            await Connection(socket, request, self._house).serve()
+            await connection.serve()
         finally:
-            self._open.discard(socket)
+            self._open.discard(connection)
             counters["connections_open"] -= 1
         return socket
 

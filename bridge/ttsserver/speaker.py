@@ -14,7 +14,7 @@ from bridge.text.ssml import SsmlError
 from bridge.ttsserver.faults import MID_WORD_FRAMES, Fault
 from bridge.ttsserver.instruction import style_of
 from bridge.ttsserver.prompter import Prompter
-from bridge.ttsserver.render import TaskRenderer
+from bridge.ttsserver.render import TaskRenderer, append_words
 from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.studio import Studio, accepts
 from bridge.ttsserver.voice import EngineFailedError, UnspeakableError
@@ -117,22 +117,30 @@ class Speaker:
                 propagate_id=asked.aigc_propagate_id or request_id,
                 produce_id=request_id,
             )
-        return TaskRenderer(asked, style=style_of(asked.instruction), sounds=self._sounds, tags=tags)
+        style = style_of(asked.instruction)
+        try:
+            return TaskRenderer(asked, style=style, sounds=self._sounds, tags=tags)
+        except ValueError as error:
+            raise UnspeakableError(str(error)) from None
 
     async def _speak(self, renderer: TaskRenderer, sentence: Sentence) -> None:
         voice = sentence.manner.voice or self._begin.parameters.voice or ""
         if not accepts(self._begin.model, voice):
             raise UnspeakableError(UNKNOWN_VOICE.message)
-        parts = renderer.plan(sentence, await self._studio.engine(voice))
+        parts = renderer.plan(sentence, self._studio.engine(voice))
         if not parts:
             return
         self._listener.sentence_begin(sentence.text)
         words: list[WordTime] = []
         for part in parts:
             await self._listener.room()
-            rendering = await self._studio.render(renderer, part)
+            try:
+                rendering = await self._studio.render(renderer, part)
+            except asyncio.CancelledError:
+                renderer.stop.set()
+                raise
             await self._send(rendering.frames)
-            words += rendering.words
+            append_words(words, rendering.words)
         await self._send(renderer.settle())
         self._listener.sentence_end(tuple(map(_word, words)))
 

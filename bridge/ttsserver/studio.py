@@ -118,7 +118,7 @@ class Studio:
                 engine = self._ensemble.mandarin(cast_of("").mandarin)
                 await run(self._slow_pool, engine.render, "您好", Delivery())
 
-    async def engine(self, voice: str) -> Engine:
+    def engine(self, voice: str) -> Engine:
         """Return the engine that speaks as `voice`; costs nothing."""
         if voice == TONE:
             return ToneEngine()

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -106,4 +107,5 @@ def _core(text: str) -> str:
 
 
 def _is_kept(character: str) -> bool:
-    return character.isalnum() or character in "$€£¥%&@+#°"
+    # Marks are vowels in India and Thailand, and accents anywhere.
+    return character.isalnum() or character in "$€£¥%&@+#°" or unicodedata.category(character).startswith("M")

@@ -4,8 +4,10 @@ It takes a form with ``tts_text`` and ``spk_id`` on ``/inference_sft`` and answe
 bits. Loudness, rate and pitch, which it does not know, are made here.
 """
 
+import contextlib
 import http.client
 import re
+import socket
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from bridge.ttsserver.casting import cast_of
 from bridge.ttsserver.level import EDGE_MS, limited, speech_span
 from bridge.ttsserver.script import is_speakable
 from bridge.ttsserver.stretch import stretched
-from bridge.ttsserver.voice import Delivery, EngineFailedError, Rendered
+from bridge.ttsserver.voice import Delivery, EngineFailedError, Rendered, Stop
 
 __all__ = ["BREATH", "Upstream", "UpstreamEngine"]
 
@@ -56,6 +58,8 @@ class Upstream:
             raise ValueError(
                 f"tts_server.upstream must be a URL like http://127.0.0.1:50000, not {self.url!r}"
             )
+        if parts.username or parts.password:
+            raise ValueError("tts_server.upstream must not carry a password")
 
     def speaker(self, voice: str) -> str:
         """Who speaks for `voice`."""
@@ -87,7 +91,7 @@ class UpstreamEngine:
         own_rate = self._upstream.rate
         if not is_speakable(text):
             return Rendered(np.zeros(0, np.int16), own_rate)
-        sound = np.frombuffer(self._ask(text), "<i2").astype(np.float32) / np.float32(32768)
+        sound = np.frombuffer(self._ask(text, delivery.stop), "<i2").astype(np.float32) / np.float32(32768)
         begin, end = speech_span(sound, own_rate)
         style = delivery.style
         pitch = delivery.pitch * style.pitch
@@ -98,35 +102,50 @@ class UpstreamEngine:
         words = _words(text, len(samples) * 1000 / rate) if delivery.with_words else ()
         return Rendered(samples, rate, words)
 
-    def _ask(self, text: str) -> bytes:
+    def _ask(self, text: str, stop: Stop) -> bytes:
         parts = urllib.parse.urlsplit(self._upstream.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=self._upstream.patience_s)
         form = urllib.parse.urlencode({"tts_text": text, "spk_id": self._speaker})
+        # Clients read these messages: where the server is, is none of their business.
         try:
-            connection.request(
-                "POST",
-                parts.path.rstrip("/") + _PATH,
-                form,
-                {"Content-Type": "application/x-www-form-urlencoded"},
-            )
-            answer = connection.getresponse()
-            if answer.status != 200:
-                said = answer.read(200).decode("utf-8", "replace")
-                raise EngineFailedError(f"the server at {self._upstream.url} answers {answer.status}: {said}")
-            pcm = bytearray()
-            while chunk := answer.read(_CHUNK_BYTES):
-                pcm += chunk
-                if len(pcm) > _LONGEST_BYTES:
-                    raise EngineFailedError(f"the server at {self._upstream.url} does not stop speaking")
+            connection.connect()
+            opened = connection.sock  # it forgets it as soon as the answer has begun
+            with stop.calling(lambda: _hang_up(opened)):
+                connection.request(
+                    "POST",
+                    parts.path.rstrip("/") + _PATH,
+                    form,
+                    {"Content-Type": "application/x-www-form-urlencoded"},
+                )
+                with connection.getresponse() as answer:
+                    pcm = _read(answer)
         except (OSError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
-            raise EngineFailedError(f"the server at {self._upstream.url} fails: {reason}") from error
+            raise EngineFailedError(f"the upstream server fails: {reason}") from error
         finally:
             connection.close()
         if len(pcm) < 2:
-            raise EngineFailedError(f"the server at {self._upstream.url} says nothing for {text[:20]!r}")
+            raise EngineFailedError(f"the upstream server says nothing for {text[:20]!r}")
         return bytes(pcm[: len(pcm) // 2 * 2])
+
+
+def _read(answer: http.client.HTTPResponse) -> bytearray:
+    if answer.status != 200:
+        said = answer.read(200).decode("utf-8", "replace")
+        raise EngineFailedError(f"the upstream server answers {answer.status}: {said}")
+    pcm = bytearray()
+    while chunk := answer.read(_CHUNK_BYTES):
+        pcm += chunk
+        if len(pcm) > _LONGEST_BYTES:
+            raise EngineFailedError("the upstream server does not stop speaking")
+    return pcm
+
+
+def _hang_up(open_socket: socket.socket) -> None:
+    """End a read that waits in another thread."""
+    with contextlib.suppress(OSError):
+        open_socket.shutdown(socket.SHUT_RDWR)
 
 
 def _words(text: str, length_ms: float) -> tuple[WordTime, ...]:

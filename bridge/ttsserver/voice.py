@@ -1,5 +1,8 @@
 """What every local voice takes and gives, whichever engine speaks with it."""
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,7 +13,16 @@ from bridge.errors import BridgeError
 from bridge.ports import WordTime
 from bridge.text.passage import Pronunciation
 
-__all__ = ["Delivery", "Engine", "EngineFailedError", "Rendered", "Style", "Timbre", "UnspeakableError"]
+__all__ = [
+    "Delivery",
+    "Engine",
+    "EngineFailedError",
+    "Rendered",
+    "Stop",
+    "Style",
+    "Timbre",
+    "UnspeakableError",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,38 @@ class Style:
     """Of the amplitude."""
 
 
+class Stop:
+    """Tells a voice in another thread that nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._actions: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    def set(self) -> None:
+        """Nobody waits: do what was asked to be done then."""
+        with self._lock:
+            self._is_set = True
+            actions, self._actions = self._actions, []
+        for action in actions:
+            action()
+
+    @contextmanager
+    def calling(self, action: Callable[[], None]) -> Iterator[None]:
+        """Call `action` if nobody waits, now or during the block; it must not block or raise."""
+        with self._lock:
+            if not self._is_set:
+                self._actions.append(action)
+        if self._is_set:
+            action()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if action in self._actions:
+                    self._actions.remove(action)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How one text is to be spoken: the request's parameters and the voice's timbre."""
@@ -63,6 +107,8 @@ class Delivery:
     """Given ones; offsets in the text that is rendered, in order, none overlapping."""
     with_words: bool = True
     """Whether word times are worth working out."""
+    stop: Stop = field(default_factory=Stop, compare=False, repr=False)
+    """For a voice that can take long."""
 
 
 @dataclass(frozen=True, slots=True)

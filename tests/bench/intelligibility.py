@@ -63,7 +63,7 @@ async def heard(
 ) -> tuple[Score, Score, float]:
     """Errors without and with the telephone, and the time it took to speak a second."""
     studio = Studio(1)
-    engines = [await studio.engine(voice) for voice in _VOICES]
+    engines = [studio.engine(voice) for voice in _VOICES]
     before, after = Score(), Score()
     took_s = sounded_s = 0.0
     for index, sentence in enumerate(sentences):

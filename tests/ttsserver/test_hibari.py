@@ -3,7 +3,7 @@ import pytest
 from hibari import Hibari
 
 from bridge.text.passage import Pronunciation
-from bridge.ttsserver.casting import timbre_of
+from bridge.ttsserver.casting import cast_of
 from bridge.ttsserver.hibari import GAIN, RATE, HibariEngine
 from bridge.ttsserver.level import EDGE_MS
 from bridge.ttsserver.studio import shared_hibari
@@ -84,8 +84,8 @@ def test_what_is_read_otherwise_than_written_has_times_too(
 
 
 def test_a_cast_voice_has_another_pitch_and_the_same_loudness(voice: HibariEngine) -> None:
-    woman = voice.render(SENTENCE, Delivery(timbre=timbre_of("longanhuan")))
-    man = voice.render(SENTENCE, Delivery(timbre=timbre_of("longanyang")))
+    woman = voice.render(SENTENCE, Delivery(timbre=cast_of("longanhuan").english))
+    man = voice.render(SENTENCE, Delivery(timbre=cast_of("longanyang").english))
 
     assert pitch_hz(man.samples, man.rate) < 0.72 * pitch_hz(woman.samples, woman.rate)
     assert man.rate < woman.rate

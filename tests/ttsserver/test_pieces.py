@@ -60,6 +60,10 @@ def test_a_break_lasts_as_long_as_it_says_whatever_the_rate() -> None:
     assert sum(piece.pause_ms for piece in found) == 700
 
 
+def test_a_break_in_front_of_a_sentence_is_its_pause() -> None:
+    assert [piece.pause_ms for piece in pieces(Break(700), "Two.", is_first=False)] == [700, 0]
+
+
 def test_a_sound_stands_at_its_place() -> None:
     found = pieces("One", Sound("ding.wav"), "two.")
 

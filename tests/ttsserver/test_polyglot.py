@@ -186,3 +186,7 @@ def test_the_runs_are_the_whole_text_and_no_two_neighbours_are_alike(text: str, 
     assert "".join(text[run.begin : run.end] for run in runs) == text
     assert all(left.language != right.language for left, right in pairwise(runs))
     assert all(is_speakable(text[run.begin : run.end]) for run in runs) or len(runs) <= 1
+
+
+def test_filipino_is_read_by_a_neighbour() -> None:
+    assert {run.language for run in runs_of("Kumusta ka?", "fil")} == {"id"}

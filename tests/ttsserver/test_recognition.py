@@ -1,24 +1,19 @@
 """Recognisers that know nothing of us listen to what a telephone would carry."""
 
-import asyncio
-
 import pytest
 
 from bridge.ttsserver.studio import Studio
-from bridge.ttsserver.voice import Delivery, Engine, Rendered
+from bridge.ttsserver.voice import Delivery, Rendered
 from tests.ttsserver.recogniser import Score, characters, hear_chinese, hear_english, telephone, words
 from tests.ttsserver.sentences import CHINESE, ENGLISH
 
 
 def spoken(voice: str, text: str) -> Rendered:
-    async def engine() -> Engine:
-        studio = Studio(1)
-        try:
-            return await studio.engine(voice)
-        finally:
-            studio.close()
-
-    return asyncio.run(engine()).render(text, Delivery(language="", with_words=False))
+    studio = Studio(1)
+    try:
+        return studio.engine(voice).render(text, Delivery(with_words=False))
+    finally:
+        studio.close()
 
 
 @pytest.mark.e2e

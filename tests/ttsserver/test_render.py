@@ -179,6 +179,15 @@ def test_a_break_is_silence_of_its_length() -> None:
     assert not apart[len(alone[0]) : len(alone[0]) + 700 * 8].any()
 
 
+def test_a_break_behind_a_sentence_is_its_pause() -> None:
+    task = renderer()
+    with_break = sound(task, Sentence("one", (Say(Spoken.plain("one")), Break(1000))))
+    after = sound(task, "two")
+
+    alone = [sound(renderer(), text) for text in ("one", "two")]
+    assert len(with_break) + len(after) == sum(map(len, alone)) + 2 * 8000
+
+
 def test_a_passage_may_be_slower_higher_and_softer_than_the_task() -> None:
     usual = samples(sound(renderer(), "One two three."))
     slow = samples(sound(renderer(), plain("One two three.", Manner(rate=0.5, volume=10))))
@@ -259,6 +268,7 @@ def test_digits_are_read_in_the_language_of_their_sentence(
 
     parts = task.plan(plain(text), Slow())
 
+    assert parts[-1].is_slow == (languages == ["zh"])
     last = parts[-1]
     assert last.piece.spoken is not None
     assert [last.delivery.language] == languages

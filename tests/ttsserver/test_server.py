@@ -414,10 +414,11 @@ async def test_a_slow_reader_is_not_rendered_ahead_for(server: TtsServer) -> Non
         await slow.run("a", sample_rate=24000)
         await slow.text("a", LONG * 2)
         await slow.finish("a")
-        await asyncio.sleep(0.5)
-        rendered = server.counters["frames"]
-        await asyncio.sleep(0.3)
-        assert server.counters["frames"] <= rendered + 2
+        rendered = -1
+        async with asyncio.timeout(15):
+            while (present := server.counters.get("frames", 0)) != rendered:
+                rendered = present
+                await asyncio.sleep(0.5)
 
         heard = await slow.hear()
 
@@ -490,16 +491,75 @@ async def test_a_taken_port_is_named_with_the_key_that_changes_it(server: TtsSer
         await TtsServer.start(settings(listen=server.listen))
 
 
-async def test_closing_tells_every_client(server: TtsServer) -> None:
-    async with client_of(server) as client:
+async def test_closing_ends_every_task_before_its_connection(server: TtsServer) -> None:
+    async with client_of(server) as client, client_of(server) as idle:
         await client.run("a", voice="longanyang")
         await client.text("a", LONG)
         await client.hear(until=("sound",))
 
-        await server.close()
+        closing = asyncio.create_task(server.close())
+        heard = await client.hear(until=("nothing",))
+        await idle.hear(until=("nothing",))
+        await closing
 
-        await client.hear(until=("nothing",))
-        assert client.socket.close_code == 1001
+        assert heard.order[-1] == "task-failed"
+        assert heard.code == "ServiceUnavailable"
+        assert client.socket.close_code == idle.socket.close_code == 1001
+
+
+async def test_a_message_too_large_for_any_text_ends_its_task_too(client: Client) -> None:
+    await client.run("a")
+    await client.hear(until=("task-started",))
+
+    await client.text("a", "x" * (1 << 20))
+    heard = await client.hear(until=("nothing",))
+
+    assert heard.order == ["task-failed"]
+    assert client.socket.close_code == 1007
+
+
+async def test_a_close_reason_is_never_cut_inside_a_character(client: Client) -> None:
+    task_id = "一二三四五六七八九十" * 9
+    await client.run(task_id)
+    await client.hear(until=("task-started",))
+    await client.run(task_id + "二")
+
+    await client.hear(until=("nothing",))
+
+    assert client.socket.close_code == 1000
+    assert "cannot start while" in str(client.socket.close_reason) or task_id[:10] in str(
+        client.socket.close_reason
+    )
+
+
+async def test_more_clients_than_there_is_room_for_are_refused() -> None:
+    async with await TtsServer.start(settings(max_connections=1)) as server, client_of(server) as first:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(server.url)
+        assert (await first.say("a", "Hello.")).order[-1] == "task-finished"
+
+    assert refused.value.response.status_code == 503
+    assert json.loads(refused.value.response.body)["code"] == "Throttling.Concurrency"
+
+
+@pytest.mark.parametrize("container", ["pcm", "wav"])
+async def test_an_aigc_tag_too_large_is_its_senders_fault(client: Client, container: str) -> None:
+    heard = await client.say(
+        "a", "Hello.", format=container, enable_aigc_tag=True, aigc_propagator="你" * 6000
+    )
+
+    assert heard.code == "InvalidParameter"
+    assert "tags may have" in heard.message
+
+
+async def test_one_written_word_said_at_length_is_one_word(client: Client) -> None:
+    text = '<speak><sub alias="the organisation of the world that looks after all its trade, and after whatever is traded in it, every day and every night of every year">WTO</sub> said.</speak>'  # noqa: E501
+
+    heard = await client.say("a", text, enable_ssml=True, word_timestamp_enabled=True)
+
+    words = heard.ends()[0]["sentence"]["words"]
+    assert [word["text"] for word in words] == ["WTO", "said"]
+    assert words[0]["end_time"] <= words[1]["begin_time"]
 
 
 async def test_the_process_serves_until_it_is_told_to_stop() -> None:

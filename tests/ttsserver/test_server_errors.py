@@ -341,7 +341,8 @@ GARBAGE: dict[str, tuple[str | bytes, int]] = {
     "sound": (b"\x01\x02" * 400, BAD_PAYLOAD),
     "an empty binary frame": (b"", BAD_PAYLOAD),
     "JSON in a binary frame": (run().encode(), BAD_PAYLOAD),
-    "more than a megabyte": ("x" * (1 << 21), TOO_BIG),
+    "more than a megabyte": ("x" * (1 << 21), BAD_PAYLOAD),
+    "more than four": ("x" * (5 << 20), TOO_BIG),
 }
 
 

@@ -80,7 +80,7 @@ class OneVoice(Studio):
         super().__init__(1)
         self._voice = voice
 
-    async def engine(self, voice: str) -> Engine:
+    def engine(self, voice: str) -> Engine:
         return self._voice
 
 

@@ -24,14 +24,14 @@ async def test_asking_for_a_voice_loads_nothing_and_rendering_loads_it_once() ->
     studio = Studio(2)
     loop = asyncio.get_running_loop()
 
-    man, woman = await studio.engine("longanyang"), await studio.engine("longanhuan")
+    man, woman = studio.engine("longanyang"), studio.engine("longanhuan")
     rendered = await asyncio.gather(
         *(loop.run_in_executor(None, engine.render, "Yes.", Delivery()) for engine in (man, woman))
     )
 
     assert all(len(sound.samples) for sound in rendered)
     assert shared_hibari() is shared_hibari()
-    assert isinstance(await studio.engine("tone"), ToneEngine)
+    assert isinstance(studio.engine("tone"), ToneEngine)
     studio.close()
 
 
@@ -39,8 +39,8 @@ async def test_a_server_of_ones_own_speaks_for_every_voice_but_the_tone() -> Non
     studio = Studio(1, Upstream("http://127.0.0.1:9"))
     await studio.warm()
 
-    voice = await studio.engine("longanyang")
+    voice = studio.engine("longanyang")
 
     assert isinstance(voice, UpstreamEngine)
-    assert isinstance(await studio.engine("tone"), ToneEngine)
+    assert isinstance(studio.engine("tone"), ToneEngine)
     studio.close()

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +65,10 @@ def test_times_never_run_backwards(written: list[str], read: list[str]) -> None:
 
     borders = [border for _, begin, end in aligned for border in (begin, end)]
     assert borders == sorted(borders)
+
+
+@pytest.mark.parametrize("word", ["हिन्दी", "बोली", "ที่นี่", "Cafe\u0301"])
+def test_a_word_keeps_its_vowel_signs_and_accents(word: str) -> None:
+    (found,) = written_words(f"“{word}”.")
+
+    assert found.text == word

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bridge.ttsserver.upstream import Upstream, UpstreamEngine
-from bridge.ttsserver.voice import Delivery, EngineFailedError
+from bridge.ttsserver.voice import Delivery, EngineFailedError, Stop
 from tests.ttsserver.measure import active_level_db, f0_track_hz
 
 RATE = 22050
@@ -29,6 +29,8 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.forms: list[dict[str, list[str]]] = []
         self.trouble = ""
+        self.is_asked = threading.Event()
+        self.may_go_on = threading.Event()
 
     @property
     def url(self) -> str:
@@ -48,6 +50,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if self.server.trouble == "stall":
+            self.server.is_asked.set()
+            self.server.may_go_on.wait(10)
         pcm = b"" if self.server.trouble == "nothing" else buzz(1.0)
         for begin in range(0, len(pcm), 9999):
             piece = pcm[begin : begin + 9999]
@@ -137,12 +142,36 @@ def test_a_server_in_trouble_is_named_with_its_trouble(
 ) -> None:
     server.trouble = trouble
 
-    with pytest.raises(EngineFailedError, match=f"{server.url}.*{named}"):
+    with pytest.raises(EngineFailedError, match=f"the upstream server.*{named}") as failed:
         voice.render("Hello", Delivery())
+    assert server.url not in str(failed.value)
+
+
+def test_nobody_waits_for_a_piece_that_nobody_wants_any_more(server: StandIn, voice: UpstreamEngine) -> None:
+    server.trouble = "stall"
+    stop = Stop()
+    ended: list[type[Exception]] = []
+
+    def speak() -> None:
+        try:
+            voice.render("Hello", Delivery(stop=stop))
+        except EngineFailedError as error:
+            ended.append(type(error))
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    assert server.is_asked.wait(5)
+    stop.set()
+    thread.join(5)
+    server.may_go_on.set()
+
+    assert ended == [EngineFailedError]
+    with pytest.raises(EngineFailedError):
+        voice.render("Hello", Delivery(stop=stop))
 
 
 def test_a_server_that_is_not_there_is_an_error_and_no_silence() -> None:
-    with pytest.raises(EngineFailedError, match=r"127\.0\.0\.1:9 fails"):
+    with pytest.raises(EngineFailedError, match=r"the upstream server fails: .*refused"):
         UpstreamEngine(Upstream("http://127.0.0.1:9"), "longanyang").render("Hello", Delivery())
 
 
@@ -150,3 +179,8 @@ def test_a_server_that_is_not_there_is_an_error_and_no_silence() -> None:
 def test_a_url_that_is_none_of_http_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"tts_server\.upstream"):
         Upstream(url)
+
+
+def test_a_password_in_the_url_is_refused() -> None:
+    with pytest.raises(ValueError, match="must not carry a password"):
+        Upstream("http://user:secret@127.0.0.1:9")
