@@ -248,12 +248,12 @@ def _written(packet: RtcpPacket) -> bytes:
             items = b"".join(struct.pack("BB", kind, len(text)) + text for kind, text in packet.items)
             chunk = _WORD.pack(packet.ssrc) + items
             return _framed(_DESCRIPTION, 1, chunk + bytes(4 - len(chunk) % 4))
-        case Goodbye():
-            body = b"".join(_WORD.pack(ssrc) for ssrc in packet.ssrcs)
-            if packet.reason:
-                reason = struct.pack("B", len(packet.reason)) + packet.reason
-                body += reason + bytes(-len(reason) % 4)
-            return _framed(_GOODBYE, len(packet.ssrcs), body)
+    # What is left is a goodbye.
+    body = b"".join(_WORD.pack(ssrc) for ssrc in packet.ssrcs)
+    if packet.reason:
+        reason = struct.pack("B", len(packet.reason)) + packet.reason
+        body += reason + bytes(-len(reason) % 4)
+    return _framed(_GOODBYE, len(packet.ssrcs), body)
 
 
 def _written_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:

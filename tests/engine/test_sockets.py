@@ -180,7 +180,7 @@ def test_rtcp_comes_with_its_row_and_is_never_taken_for_media(bench: Bench) -> N
     bench.peer.sendto(b"voice", rtp)
 
     source = peer_key(bench.peer.getsockname())
-    packets = []
+    packets: list[tuple[int, bytes, int, bool]] = []
     for row, data, sender in bench.packets():
         packets.append((row, data, sender, bool(bench.arrivals.is_rtcp[len(packets)])))
     assert sorted(packets) == [(4, b"report", source, True)] * 3 + [(4, b"voice", source, False)]
