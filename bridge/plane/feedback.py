@@ -107,10 +107,9 @@ class Feedback:
 
     def _hear(self, arrivals: Arrivals, index: NDArray[np.intp], now_ns: int) -> None:
         rows, sources = arrivals.rows[index], arrivals.sources[index]
-        # The reporter's SSRC stands where RTP has its timestamp.
-        believed = self._believes(
-            rows, sources, arrivals.headers["timestamp"][index], arrivals.is_rtcp[index], now_ns
-        )
+        # In every packet that can be the first one its source stands where RTP has its timestamp.
+        ssrcs = arrivals.headers["timestamp"][index]
+        believed = self._believes(rows, sources, ssrcs, arrivals.is_rtcp[index], now_ns)
         np.add.at(self._columns.rtcp_stranger, rows[~believed], _ONE)
         for at in np.flatnonzero(believed).tolist():
             row = int(rows[at])
@@ -125,7 +124,7 @@ class Feedback:
             self._columns.rtcp_received[row] += _ONE
             if arrivals.is_rtcp[index[at]]:
                 self._learnt[row], self._heard_ns[row] = sources[at], now_ns
-            source = next(one.ssrc for one in packets if isinstance(one, SenderReport | ReceiverReport))
+            source = int(ssrcs[at])
             for packet in packets:
                 if isinstance(packet, SenderReport | ReceiverReport) and packet.ssrc == source:
                     self._note(row, packet, now_ns)

@@ -1,6 +1,8 @@
 """RTCP: sender and receiver reports, source descriptions, goodbyes, and compounds of them (RFC 3550 §6).
 
 Packets of other types are skipped, for more of them are invented every year; lengths that lie are refused.
+What is no compound, because it has no report, is read all the same: phones keep a NAT open with a lone APP
+packet, and RFC 5506 allows lone feedback.
 """
 
 import struct
@@ -115,13 +117,15 @@ def middle_of(ntp: int) -> int:
 
 
 def parse(data: bytes) -> list[RtcpPacket]:
-    """Read one datagram: a compound packet that begins with a report (§6.1, §A.2).
+    """Read one datagram; only what this module knows is returned, in its order (§6.1, §A.2).
 
     Raises:
         RemoteProtocolError: If it is no RTCP of version 2, or a length in it lies.
     """
     found: list[RtcpPacket] = []
     at, size = 0, len(data)
+    if not size:
+        raise RemoteProtocolError("an empty datagram is no RTCP", rule="RFC 3550 §6.1")
     while at < size:
         if at + _HEADER.size > size:
             raise RemoteProtocolError(f"{size - at} bytes are no RTCP header", rule="RFC 3550 §6.4.1")
@@ -133,17 +137,13 @@ def parse(data: bytes) -> list[RtcpPacket]:
             raise RemoteProtocolError(
                 f"an RTCP packet of {end - at} bytes, {size - at} are left", rule="RFC 3550 §A.2"
             )
-        if at == 0 and kind not in (_SENDER_REPORT, _RECEIVER_REPORT):
-            raise RemoteProtocolError(f"a compound begins with type {kind}, no report", rule="RFC 3550 §6.1")
         content_end = end
         if first & 0x20:
-            if end < size or at == 0:
+            if end < size:
                 raise RemoteProtocolError("padding before the last packet", rule="RFC 3550 §6.4.1")
             content_end -= _padding(data[end - 1], end - at - _HEADER.size)
         _read(kind, first & 0x1F, data[at + _HEADER.size : content_end], found)
         at = end
-    if not found:
-        raise RemoteProtocolError("an empty datagram is no RTCP", rule="RFC 3550 §6.1")
     return found
 
 

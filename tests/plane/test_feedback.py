@@ -109,6 +109,14 @@ def test_reports_are_believed_from_where_they_should_come(
     assert call.counter("rx_malformed") == call.counter("rx_stranger") == 0
 
 
+def test_a_ping_that_keeps_a_nat_open_is_fine() -> None:
+    call = up()
+
+    call.tell(bytes.fromhex("80cc0003 00000063 50494e47 504f4e47"))
+
+    assert (call.counter("rtcp_received"), call.counter("rtcp_malformed")) == (1, 0)
+
+
 def test_a_report_of_another_stream_is_a_strangers_wherever_it_comes_from() -> None:
     call = up()
 
