@@ -182,15 +182,17 @@ class Reporting:
     def _blocks(self, row: int, reporter: _Reporter, now_ns: int) -> tuple[ReportBlock, ...]:
         """How the peer's stream is received, if anything of it came since the last report (§A.3)."""
         here = np.array([row])
+        ssrc = int(self._latch.ssrcs(here)[0])
         expected, received = int(self._reception.expected(here)[0]), int(self._columns.rx_packets[row])
         due, came = expected - reporter.expected, received - reporter.received
         reporter.expected, reporter.received = expected, received
-        if came == 0:
+        # After a re-INVITE nobody is believed until the new source has proven itself.
+        if came == 0 or ssrc < 0:
             return ()
         last_sr, delay = self._feedback.last_sr(row, now_ns=now_ns)
         return (
             ReportBlock(
-                ssrc=int(self._latch.ssrcs(here)[0]),
+                ssrc=ssrc,
                 fraction_lost=min((due - came << 8) // due, 255) if due > came else 0,
                 cumulative_lost=self._reception.lost(row),
                 highest_sequence=self._reception.highest(row) & 0xFFFF_FFFF,

@@ -1,7 +1,10 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.plane.columns import Columns
 from bridge.plane.packets import Departures
@@ -269,6 +272,65 @@ def test_our_voice_is_counted_by_its_payload() -> None:
 
     assert isinstance(report, SenderReport)
     assert report.octets == sum(len(packet.payload) for packet in call.rig.heard) == 800
+
+
+def test_a_peer_that_moves_is_not_reported_on_before_its_new_source_is_proven() -> None:
+    call = RtcpRig()
+    call.wait(900)
+    call.rig.plane.update(1, replace(reporting_spec(), remote_key=PEER + 100), now_ns=call.rig.now_ns)
+
+    call.keep(call.rig.plane.farewell(1, now_ns=call.rig.now_ns))
+
+    assert call.report().blocks == ()
+
+
+def lose(call: RtcpRig) -> None:
+    call.tick(lose=True)
+
+
+def jump(call: RtcpRig) -> None:
+    call.rig.sequence = (call.rig.sequence + 20_000) % 2**16
+
+
+def step_back(call: RtcpRig) -> None:
+    call.rig.sequence = (call.rig.sequence - 30) % 2**16
+
+
+def move(call: RtcpRig) -> None:
+    there = replace(
+        reporting_spec(), remote_key=PEER + 2 * (call.rig.now_ns % 3), sending=call.rig.now_ns % 2 == 0
+    )
+    call.rig.plane.update(1, there, now_ns=call.rig.now_ns)
+
+
+def come_home(call: RtcpRig) -> None:
+    call.rig.plane.update(1, reporting_spec(), now_ns=call.rig.now_ns)
+
+
+def hear(call: RtcpRig) -> None:
+    call.tell(SenderReport(THEIRS, 1 << 40, 0, 0, 0))
+
+
+def sleep(call: RtcpRig) -> None:
+    call.rig.now_ns += 7 * S + 1
+
+
+STEPS = st.sampled_from([RtcpRig.tick, RtcpRig.tick, lose, jump, step_back, move, come_home, hear, sleep])
+
+
+@settings(max_examples=60)
+@given(st.lists(STEPS, max_size=60))
+def test_whatever_happens_every_report_can_be_built_and_read(steps: list[Callable[[RtcpRig], None]]) -> None:
+    call = RtcpRig(settings=PlaneSettings(rtcp_interval_ms=20))
+    for step in steps:
+        step(call)
+
+    call.keep(call.rig.plane.farewell(1, now_ns=call.rig.now_ns))
+
+    for _, _, _, packets in call.sent:
+        report = packets[0]
+        assert isinstance(report, SenderReport | ReceiverReport)
+        assert all(block.ssrc == THEIRS for block in report.blocks)
 
 
 def parsed(departures: Departures) -> list[object]:
