@@ -40,6 +40,8 @@ class Report:
     kinds: list[int] = field(default_factory=list)
     ssrc: int = 0
     ntp_middle: int = 0
+    late_s: float = 0.0
+    """How much later than it says it arrived, by the wall clock."""
     packets: int = 0
     octets: int = 0
     blocks: list[Block] = field(default_factory=list)
@@ -154,6 +156,7 @@ class ReportingPhone:
                 fields = struct.unpack_from("!IIIIII", data, at + 4)
                 report.ssrc, report.packets, report.octets = fields[0], fields[4], fields[5]
                 report.ntp_middle = (fields[1] & 0xFFFF) << 16 | fields[2] >> 16
+                report.late_s = time.time() + 2_208_988_800 - fields[1] - fields[2] / (1 << 32)
                 blocks_at = at + 28
                 self._last_sr = report.ntp_middle, time.monotonic()
             if kind in (200, 201):

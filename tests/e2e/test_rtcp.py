@@ -94,7 +94,8 @@ async def exchange_reports(bridge: RunningBridge, manner: str) -> None:
         assert block.delay < 1.3 * 65536
     assert {report.cname for report in lossy.reports} == {first.cname}
     assert len(first.cname) == 24
-    # What the bridge says of its own stream.
+    # What the bridge says of its own stream, and when.
+    assert all(abs(report.late_s) < 1 for report in lossy.reports)
     assert all(report.octets == 160 * report.packets > 0 for report in lossy.reports)
     # What it believes of our view of it.
     fractions = [fraction for fraction, _ in lossy.told]
