@@ -2,7 +2,7 @@
 
 import time
 
-__all__ = ["SystemClock", "unix_s"]
+__all__ = ["SystemClock", "unix_offset_ns", "unix_s"]
 
 
 class SystemClock:
@@ -16,3 +16,8 @@ class SystemClock:
 def unix_s() -> int:
     """Whole seconds since 1970, for what leaves this machine: it jumps when somebody sets the clock."""
     return int(time.time())
+
+
+def unix_offset_ns() -> int:
+    """What to add to monotonic time to get nanoseconds since 1970, as somebody has set the clock now."""
+    return time.time_ns() - time.monotonic_ns()

@@ -1,6 +1,8 @@
 """What this bridge counts, for Prometheus: numbers in by plain methods, text out by `scrape`."""
 
+import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,6 +24,10 @@ _BUCKETS_S = (
     0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 1, 2.5, 5,
 )  # fmt: skip
 _SILENCE = "silence_"
+_RTCP = "rtcp_"
+_MOS = (1, 1.5, 2, 2.5, 3, 3.25, 3.5, 3.75, 4, 4.1, 4.2, 4.3, 4.4)
+_SHARES = (0, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
+_DIRECTIONS = ("in", "out")
 _MOST_REASONS = 40
 
 # A second series beside every counter, which OpenMetrics wants and nobody here reads.
@@ -40,6 +46,7 @@ class Metrics:
         self.registry: CollectorRegistry = CollectorRegistry(auto_describe=True)
         self._calls = _CallSeries(self.registry)
         self._media = _MediaSeries(self.registry)
+        self._quality = _QualitySeries(self.registry)
         self._services = _ServiceSeries(self.registry)
         self._refreshers: list[Callable[[], None]] = []
 
@@ -88,14 +95,17 @@ class Metrics:
 
         Args:
             leg: Identifies the leg as long as it lives; see `leg_closed`.
-            counters: ``rx_…``, ``tx_…``, ``silence_…`` and ``ducked_samples``; others are ignored.
+            counters: ``rx_…``, ``tx_…``, ``rtcp_…``, ``silence_…``, ``mos_…`` and ``ducked_samples``; others
+                are ignored.
         """
         self._media.leg(leg, counters)
+        self._quality.leg(leg, counters)
 
     def leg_closed(self, leg: str, counters: Mapping[str, float]) -> None:
-        """Like `leg`, for the last time."""
+        """Like `leg`, for the last time: how the whole call sounded is kept."""
         self._media.leg(leg, counters)
         self._media.totals.pop(leg, None)
+        self._quality.leg_closed(leg, counters)
 
     def engine(self, gauges: Mapping[str, float]) -> None:
         """Show the media process's gauges, e.g. rows, cpu, tick lateness; one series a name."""
@@ -182,6 +192,9 @@ class _MediaSeries:
         self.silence = Counter(
             "cosybridge_silent_frames", "Silent frames sent, by the cause", ["cause"], registry=registry
         )
+        self.rtcp = Counter(
+            "cosybridge_rtcp_packets", "RTCP packets, by what became of them", ["kind"], registry=registry
+        )
         self.ducked = Counter("cosybridge_ducked_samples", "Samples of time spent muted", registry=registry)
         self.engine = Gauge("cosybridge_engine", "Gauges of the media process", ["gauge"], registry=registry)
         self.engine_deaths = Counter(
@@ -203,9 +216,69 @@ class _MediaSeries:
     def _series(self, counter: str) -> Counter | None:
         if counter.startswith("rx_"):
             return self.received.labels(counter.removeprefix("rx_"))
+        if counter.startswith(_RTCP):
+            return self.rtcp.labels(counter.removeprefix(_RTCP))
         if counter.startswith(_SILENCE):
             return self.silence.labels(counter.removeprefix(_SILENCE))
         return {"tx_packets": self.sent, "tx_late": self.late, "ducked_samples": self.ducked}.get(counter)
+
+
+class _QualitySeries:
+    """How calls sound: the worst of those running now, and every call once it is over.
+
+    A direction is seen from the bridge: ``in`` is what we hear, ``out`` what the caller hears.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._now: dict[str, Mapping[str, float]] = {}
+        worst = Gauge(
+            "cosybridge_mos_worst",
+            "Lowest present mean opinion score of the running calls; NaN without a call",
+            ["direction"],
+            registry=registry,
+        )
+        for direction in _DIRECTIONS:
+            worst.labels(direction).set_function(partial(self._worst, f"mos_{direction}"))
+        self._mos = Histogram(
+            "cosybridge_call_mos",
+            "Lowest mean opinion score of each call",
+            ["direction"],
+            buckets=_MOS,
+            registry=registry,
+        )
+        self._loss = Histogram(
+            "cosybridge_call_loss_ratio",
+            "Part of each call's packets that the network lost",
+            ["direction"],
+            buckets=_SHARES,
+            registry=registry,
+        )
+        self._round_trip = Histogram(
+            "cosybridge_call_round_trip_seconds",
+            "Last round trip that each call's RTCP told",
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+
+    def leg(self, leg: str, counters: Mapping[str, float]) -> None:
+        self._now[leg] = counters
+
+    def leg_closed(self, leg: str, counters: Mapping[str, float]) -> None:
+        self._now.pop(leg, None)
+        for direction in _DIRECTIONS:
+            if lowest := counters.get(f"mos_{direction}_lowest", 0):
+                self._mos.labels(direction).observe(lowest)
+        if received := counters.get("rx_packets", 0):
+            lost = counters.get("rx_lost", 0)
+            self._loss.labels("in").observe(lost / (lost + received))
+        # Before its first report a caller has said nothing about what it lost.
+        if (sent := counters.get("tx_packets", 0)) and counters.get("mos_out", 0):
+            self._loss.labels("out").observe(min(max(counters.get("lost_out", 0), 0) / sent, 1))
+        if trip_ms := counters.get("round_trip_ms", 0):
+            self._round_trip.observe(trip_ms / 1e3)
+
+    def _worst(self, name: str) -> float:
+        return min((mos for leg in list(self._now.values()) if (mos := leg.get(name, 0))), default=math.nan)
 
 
 class _ServiceSeries:

@@ -40,6 +40,8 @@ class _Terms(TypedDict):
     sending: bool
     receiving: bool
     interruptible: int
+    rtcp: tuple[str, int] | None
+    rtcp_mux: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class _Line:
             sending=agreed.sending,
             receiving=agreed.receiving,
             interruptible=session.speaker.interruptible,
+            rtcp=agreed.rtcp,
+            rtcp_mux=agreed.rtcp_mux,
         )
 
 

@@ -38,6 +38,12 @@ OUTBOUND = (
     Stage("encode", "plane.g711", "G.711 by table"),
     Stage("packet", "plane.packets", "RTP header, one sequence number, one timestamp"),
     Stage("send", "engine.loop", "to the latched address", ("tx_packets", "tx_late")),
+    Stage(
+        "feedback",
+        "plane.feedback",
+        "what the caller's RTCP says of our stream",
+        ("loss_out", "lost_out", "jitter_out_ticks", "round_trip_ms", "mos_out", "mos_out_lowest"),
+    ),
 )
 
 INBOUND = (
@@ -59,6 +65,12 @@ INBOUND = (
     Stage("conceal", "plane.conceal", "repetition with fade where nothing came", ("rx_concealed",)),
     Stage("capture", "plane.ring", "2 s shared with the control plane, beside what was sent"),
     Stage("recording", "call.recording", "stereo file, when asked for"),
+    Stage(
+        "report",
+        "plane.reporting",
+        "RTCP: what we tell the caller of its stream, and how it sounds to us",
+        ("rtcp_sent", "jitter_ticks", "loss_in", "mos_in", "mos_in_lowest"),
+    ),
 )
 
 

@@ -63,6 +63,7 @@ def _only(arrivals: Arrivals, row: int) -> Arrivals:
     some.lengths[:] = arrivals.lengths[chosen]
     some.rows[:] = row
     some.sources[:] = arrivals.sources[chosen]
+    some.is_rtcp[:] = arrivals.is_rtcp[chosen]
     some.count = len(chosen)
     return some
 

@@ -19,7 +19,7 @@ from bridge.engine.commands import (
 )
 from bridge.engine.ports import BoundPorts, peer_address, peer_key
 from bridge.errors import EngineError, LocalProtocolError
-from bridge.plane.columns import Columns, nowhere
+from bridge.plane.columns import QUALITIES, Columns, nowhere
 from bridge.plane.events import RowFailed
 from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
@@ -82,7 +82,9 @@ class LegStatus:
             "depth_samples",
         ):
             values[name] = int(getattr(columns, name)[row])
-        values["jitter_ticks"] = float(columns.jitter_ticks[row])
+        values["lost_out"] = int(columns.lost_out[row])
+        for name in ("jitter_ticks", *QUALITIES):
+            values[name] = float(getattr(columns, name)[row])
         return values if self.is_live else dict(self._last)
 
     def freeze(self) -> None:
@@ -122,6 +124,7 @@ class MediaLeg:
         # The lower half only, so that SRTP cannot misjudge its rollover counter early (RFC 3711 §3.3.1).
         self._sequence = dice.number(15)
         self._timestamp = dice.number(32)
+        self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self.status: LegStatus = LegStatus(life.memory.columns, row, generation)
         self.writer: PlayoutWriter = PlayoutWriter(life.memory.columns, row, generation)
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
@@ -152,9 +155,13 @@ class MediaLeg:
         sending: bool,
         receiving: bool,
         interruptible: int,
+        rtcp: tuple[str, int] | None = None,
+        rtcp_mux: bool = False,
         deliver: Callable[[LegEvent], None],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
+
+        `rtcp` is where the peer wants RTCP on a port of its own, `rtcp_mux` that it shares the port of RTP.
 
         Raises:
             EngineError: If the media process died since the reservation, or the system is out of descriptors:
@@ -174,6 +181,8 @@ class MediaLeg:
             sending=sending,
             receiving=receiving,
             interruptible=interruptible,
+            rtcp=rtcp,
+            rtcp_mux=rtcp_mux,
         )
         fds = [sock.fileno() for sock in self.ports.sockets()]
         try:
@@ -203,6 +212,8 @@ class MediaLeg:
         sending: bool,
         receiving: bool,
         interruptible: int,
+        rtcp: tuple[str, int] | None = None,
+        rtcp_mux: bool = False,
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -218,6 +229,8 @@ class MediaLeg:
             sending=sending,
             receiving=receiving,
             interruptible=interruptible,
+            rtcp=rtcp,
+            rtcp_mux=rtcp_mux,
         )
         self._tell(UpdateRow(self.row, spec))
 
@@ -265,7 +278,16 @@ class MediaLeg:
             raise LocalProtocolError("the media leg was not opened")
         self._life.send(command)
 
-    def _spec(self, *, remote: tuple[str, int] | None, latch_ip: str | None, **negotiated: Any) -> RowSpec:  # noqa: ANN401
+    def _spec(
+        self,
+        *,
+        remote: tuple[str, int] | None,
+        latch_ip: str | None,
+        rtcp: tuple[str, int] | None,
+        **negotiated: Any,  # noqa: ANN401
+    ) -> RowSpec:
+        if self.ports.rtcp is None:
+            rtcp = None  # The odd port was taken: then only a shared one carries RTCP.
         return RowSpec(
             generation=self.generation,
             ssrc=self.ssrc,
@@ -273,5 +295,7 @@ class MediaLeg:
             timestamp=self._timestamp,
             remote_key=0 if remote is None else peer_key(remote),
             latch_ip=0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16,
+            rtcp_key=0 if rtcp is None else peer_key(rtcp),
+            cname=self._cname,
             **negotiated,
         )

@@ -59,6 +59,7 @@ class RowPlane(Protocol):
     """What the loop asks of `bridge.plane.plane.Plane`."""
 
     due_ns: NDArray[np.int64]
+    report_due_ns: NDArray[np.int64]
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
@@ -68,6 +69,8 @@ class RowPlane(Protocol):
     def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None: ...
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None: ...
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
+    def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
+    def farewell(self, row: int, *, now_ns: int) -> Departures: ...
     def drain(self) -> Sequence[PlaneEvent]: ...
 
 
@@ -183,6 +186,11 @@ class MediaLoop:
             build = partial(plane.build, now_ns=self._clock.now_ns())
             for departures in self._guard.build(build, due, plane.due_ns):
                 sockets.send(departures)
+        due = np.flatnonzero(plane.report_due_ns <= now_ns)
+        if len(due):
+            report = partial(plane.report, now_ns=self._clock.now_ns())
+            for departures in self._guard.build(report, due, plane.report_due_ns):
+                sockets.send(departures)
         for row, error in self._guard.drain().items():
             self._take_out(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
@@ -238,6 +246,7 @@ class MediaLoop:
                 plane.update(row, spec, now_ns=now_ns)
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
                 self._rows.remove(row)
+                self._part(row, now_ns)
                 self._take_out(row)
                 self._post(RowClosed(row, generation))
             case SetInterruptible(row=row, generation=generation, bits=bits) if self._rows.holds(
@@ -268,6 +277,13 @@ class MediaLoop:
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
+
+    def _part(self, row: int, now_ns: int) -> None:
+        """Say goodbye to the peer; a row that cannot is closed all the same."""
+        try:
+            self._sockets.send(self._plane.farewell(row, now_ns=now_ns))
+        except Exception as error:
+            _say(row, f"closed without goodbye: {type(error).__name__}: {error}")
 
     def _fail(self, row: int, message: str, now_ns: int) -> None:
         """One leg broke: its owner is told, the other legs go on."""

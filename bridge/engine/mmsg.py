@@ -121,8 +121,9 @@ class BatchSockets:
         self._pipe.register(self._timer.fd, select.EPOLLIN)
         self._link_fd = -1
         self._fds: list[tuple[int, ...]] = [()] * capacity
-        self._rtp_fd = [-1] * capacity
-        self._row_by_fd: dict[int, int] = {}
+        # By name: a row's RTP socket is called row, and its RTCP socket ~row, an index from the end.
+        self._fd_by_name = [-1] * (2 * capacity)
+        self._name_by_fd: dict[int, int] = {}
         self._build_headers(capacity)
 
     def _build_headers(self, capacity: int) -> None:
@@ -153,21 +154,21 @@ class BatchSockets:
     def add(self, row: int, fds: Sequence[int]) -> None:
         self.remove(row)
         self._fds[row] = tuple(fds)
-        self._rtp_fd[row] = fds[0] if fds else -1
         for fd, name in zip(fds, (row, ~row), strict=False):
+            self._fd_by_name[name] = fd
             os.set_blocking(fd, False)
             forget_backlog(fd)
-            self._row_by_fd[fd] = name
+            self._name_by_fd[fd] = name
             self._legs.register(fd, select.EPOLLIN)
 
     def remove(self, row: int) -> None:
         for fd in self._fds[row]:
             # The parent's duplicate keeps the registration alive, so closing alone does not end it.
             self._legs.unregister(fd)
-            del self._row_by_fd[fd]
+            del self._name_by_fd[fd]
             os.close(fd)
         self._fds[row] = ()
-        self._rtp_fd[row] = -1
+        self._fd_by_name[row] = self._fd_by_name[~row] = -1
 
     def wait(self, until_ns: int, *, for_packets: bool) -> bool:
         if for_packets is not self._hears_legs:
@@ -181,31 +182,33 @@ class BatchSockets:
         return any(fd == link_fd for fd, _ in self._pipe.poll())
 
     def receive(self) -> int:
-        rows: list[int] = []
+        names: list[int] = []
         at = self._headers_at
-        recvmmsg, row_by_fd, append = self._libc.recvmmsg, self._row_by_fd, rows.append
+        recvmmsg, name_by_fd, append = self._libc.recvmmsg, self._name_by_fd, names.append
         # No more sockets than there is room for a full burst of each.
         for fd, _ in self._legs.poll(0, self._sockets_per_call):
             taken = recvmmsg(fd, at, _BURST, _DONTWAIT, 0)
-            row = row_by_fd[fd]
-            if taken == 1 and row >= 0:
-                append(row)
+            if taken == 1:
+                append(name_by_fd[fd])
                 at += _MMSGHDR_BYTES
             elif taken < 0:
                 self._note_error()
-            elif row < 0:
-                # An RTCP socket: what it held lies in free slots, and the next packet overwrites it.
-                self.rtcp_packets += taken
             else:
-                rows += [row] * taken
+                names += [name_by_fd[fd]] * taken
                 at += taken * _MMSGHDR_BYTES
-        arrivals, count = self._arrivals, len(rows)
+        arrivals, count = self._arrivals, len(names)
         arrivals.count = count
         if count:
-            headers, names = self._headers[:count], self._names[:count]
+            headers, peers = self._headers[:count], self._names[:count]
+            rows = np.array(names, np.intp)
+            is_rtcp = rows < 0
+            if rtcp_packets := np.count_nonzero(is_rtcp):
+                self.rtcp_packets += int(rtcp_packets)
+                rows[is_rtcp] = ~rows[is_rtcp]
             arrivals.rows[:count] = rows
+            arrivals.is_rtcp[:count] = is_rtcp
             arrivals.lengths[:count] = headers["length"]
-            arrivals.sources[:count] = (names["ip"].astype(np.int64) << 16) | names["port"]
+            arrivals.sources[:count] = (peers["ip"].astype(np.int64) << 16) | peers["port"]
         return count
 
     def send(self, departures: Departures) -> None:
@@ -217,7 +220,7 @@ class BatchSockets:
         peers["port"] = departures.destinations & 0xFFFF
         peers["ip"] = departures.destinations >> 16
         at, stride = departures.packets.ctypes.data, departures.packets.strides[0]
-        sendto, fds, size = self._libc.sendto, self._rtp_fd, _SOCKADDR_IN.itemsize
+        sendto, fds, size = self._libc.sendto, self._fd_by_name, _SOCKADDR_IN.itemsize
         for row, length, peer_at in zip(rows, departures.lengths.tolist(), self._peers_at, strict=False):
             if sendto(fds[row], at, length, _DONTWAIT, peer_at, size) < 0:
                 self.errors += 1  # A full buffer too: either way this packet never leaves.

@@ -13,7 +13,7 @@ import socket
 import sys
 from types import TracebackType
 
-from bridge.clock import SystemClock
+from bridge.clock import SystemClock, unix_offset_ns
 from bridge.engine.commands import Ready
 from bridge.engine.link import Link
 from bridge.engine.loop import MediaLoop
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     arrivals = Arrivals(ARRIVALS)
     is_batched = not options["plain_sockets"] and is_supported()
     sockets: LegSockets = BatchSockets(arrivals, capacity=capacity) if is_batched else PlainSockets(arrivals)
-    plane = Plane(memory.columns, PlaneSettings(**options["plane"]))
+    plane = Plane(memory.columns, PlaneSettings(**options["plane"]), wall_offset_ns=unix_offset_ns())
     loop = MediaLoop(
         plane, arrivals, sockets=sockets, link=link, gauges=memory.gauge_columns(), clock=SystemClock()
     )

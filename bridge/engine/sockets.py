@@ -17,7 +17,6 @@ __all__ = ["FOREVER_NS", "LegSockets", "PlainSockets", "forget_backlog"]
 FOREVER_NS = int(np.iinfo(np.int64).max)
 """A deadline that never comes; also what `Plane.due_ns` holds for a row without a slot."""
 
-_DATAGRAM_BYTES = 1500
 _RTCP_DRAIN = 16
 """RTCP packets taken from one socket per turn; a flood of them must not hold up voice."""
 _BACKLOG = 1024
@@ -47,7 +46,7 @@ class LegSockets(Protocol):
     """
 
     rtcp_packets: int
-    """RTCP packets read and dropped; nothing parses them yet."""
+    """Packets read from RTCP sockets."""
     errors: int
     """System errors on sockets (ICMP refusals included); never fatal, always counted."""
 
@@ -72,7 +71,7 @@ class LegSockets(Protocol):
         ...
 
     def send(self, departures: Departures) -> None:
-        """Send one packet per entry from its row's RTP socket."""
+        """Send one packet per entry from its row's RTP socket, or RTCP socket where it says ``~row``."""
         ...
 
     def close(self) -> None:
@@ -95,8 +94,8 @@ class PlainSockets:
         self._selector = selectors.DefaultSelector()
         self._pipe = selectors.DefaultSelector()
         self._link: socket.socket | None = None
-        self._rtp: dict[int, socket.socket] = {}
-        self._rtcp: dict[int, socket.socket] = {}
+        # An RTCP socket goes by the name ~row.
+        self._sockets: dict[int, socket.socket] = {}
 
     def watch(self, link: socket.socket) -> None:
         self._link = link
@@ -105,15 +104,15 @@ class PlainSockets:
 
     def add(self, row: int, fds: Sequence[int]) -> None:
         self.remove(row)
-        for fd, (kept, data) in zip(fds, ((self._rtp, row), (self._rtcp, ~row)), strict=False):
-            kept[row] = sock = socket.socket(fileno=fd)
+        for fd, name in zip(fds, (row, ~row), strict=False):
+            self._sockets[name] = sock = socket.socket(fileno=fd)
             sock.setblocking(False)
             forget_backlog(fd)
-            self._selector.register(sock, selectors.EVENT_READ, data)
+            self._selector.register(sock, selectors.EVENT_READ, name)
 
     def remove(self, row: int) -> None:
-        for kept in (self._rtp, self._rtcp):
-            if (sock := kept.pop(row, None)) is not None:
+        for name in (row, ~row):
+            if (sock := self._sockets.pop(name, None)) is not None:
                 self._selector.unregister(sock)
                 sock.close()
 
@@ -125,13 +124,12 @@ class PlainSockets:
     def receive(self) -> int:
         arrivals, count = self._arrivals, 0
         for key, _ in self._selector.select(0):
-            sock, row = key.fileobj, key.data
-            if row is None or not isinstance(sock, socket.socket):
+            sock, name = key.fileobj, key.data
+            if name is None or not isinstance(sock, socket.socket):
                 continue
-            if row < 0:
-                self._drain(sock)
-                continue
-            while count < len(self._views):
+            is_rtcp = name < 0
+            most = count + _RTCP_DRAIN if is_rtcp else len(self._views)
+            while count < min(most, len(self._views)):
                 try:
                     length, (host, port) = sock.recvfrom_into(self._views[count])
                 except BlockingIOError:
@@ -140,7 +138,9 @@ class PlainSockets:
                     self.errors += 1
                     break
                 arrivals.lengths[count] = length
-                arrivals.rows[count] = row
+                arrivals.rows[count] = ~name if is_rtcp else name
+                arrivals.is_rtcp[count] = is_rtcp
+                self.rtcp_packets += is_rtcp
                 arrivals.sources[count] = int.from_bytes(socket.inet_aton(host)) << 16 | port
                 count += 1
         arrivals.count = count
@@ -154,7 +154,7 @@ class PlainSockets:
             departures.destinations.tolist(),
             strict=False,
         ):
-            sock = self._rtp.get(row)
+            sock = self._sockets.get(row)
             if sock is None:
                 continue
             try:
@@ -163,18 +163,8 @@ class PlainSockets:
                 self.errors += 1
 
     def close(self) -> None:
-        for row in list(self._rtp):
-            self.remove(row)
+        for name in list(self._sockets):
+            if name >= 0:
+                self.remove(name)
         self._selector.close()
         self._pipe.close()
-
-    def _drain(self, sock: socket.socket) -> None:
-        for _ in range(_RTCP_DRAIN):
-            try:
-                sock.recv(_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                self.errors += 1
-                return
-            self.rtcp_packets += 1

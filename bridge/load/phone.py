@@ -101,6 +101,7 @@ class RtpPhone:
         noise: bool = True,
     ) -> None:
         self.tape: Tape = Tape()
+        self.ssrc: int = ssrc
         self._on_arrival = on_arrival
         self._socket = _open_socket(local_ip)
         self.local_port: int = self._socket.getsockname()[1]

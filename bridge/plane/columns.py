@@ -16,6 +16,7 @@ __all__ = [
     "COUNTERS",
     "FRAME_SAMPLES",
     "PLAY_SAMPLES",
+    "QUALITIES",
     "Columns",
     "nowhere",
 ]
@@ -44,8 +45,26 @@ COUNTERS = (
     "silence_held",
     "silence_ducked",
     "ducked_samples",
+    "rtcp_received",
+    "rtcp_sent",
+    "rtcp_malformed",
+    "rtcp_stranger",
+    "rtcp_excess",
+    "rtcp_bye",
 )
 """Names of the counters of a row; each is a column of unsigned 64-bit words."""
+
+QUALITIES = (
+    "loss_in",
+    "loss_out",
+    "jitter_out_ticks",
+    "round_trip_ms",
+    "mos_in",
+    "mos_out",
+    "mos_in_lowest",
+    "mos_out_lowest",
+)
+"""Names of what is known of a row's network, both ways; each is a column of floats, 0 while unknown."""
 
 _CACHE_LINE_BYTES = 64
 
@@ -74,7 +93,9 @@ def _layout(capacity: int) -> Iterator[tuple[str, DTypeLike, tuple[int, ...], in
         ("jitter_ticks", np.float64, (capacity,)),
         ("play_samples", np.int16, (capacity, PLAY_SAMPLES)),
         ("capture", np.int16, (capacity, 2, CAPTURE_SAMPLES)),
+        ("lost_out", np.int64, (capacity,)),
     ]
+    fields += [(name, np.float64, (capacity,)) for name in QUALITIES]
     offset = 0
     for name, dtype, shape in fields:
         end = offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
@@ -162,6 +183,38 @@ class Columns:
     """``[n, 2, CAPTURE_SAMPLES]``: lane 0 what the caller said, lane 1 what we sent."""
     capture_write: NDArray[np.uint64]
     """Absolute index after the last sample of both lanes."""
+
+    rtcp_received: NDArray[np.uint64]
+    """Compound RTCP packets from the peer."""
+    rtcp_sent: NDArray[np.uint64]
+    """Compound RTCP packets built."""
+    rtcp_malformed: NDArray[np.uint64]
+    """Datagrams from the peer that should be RTCP and are not."""
+    rtcp_stranger: NDArray[np.uint64]
+    """RTCP from a source that is not believed, or about another stream."""
+    rtcp_excess: NDArray[np.uint64]
+    """RTCP from the peer beyond what is read within a second."""
+    rtcp_bye: NDArray[np.uint64]
+    """Times that the peer said goodbye to its stream; signalling ends the call."""
+
+    loss_in: NDArray[np.float64]
+    """Part of the peer's packets that was lost or too late, over the last seconds."""
+    loss_out: NDArray[np.float64]
+    """Part of ours that was lost, by the peer's last report."""
+    lost_out: NDArray[np.int64]
+    """Packets of ours lost since the beginning, by the peer's last report."""
+    jitter_out_ticks: NDArray[np.float64]
+    """Jitter of our stream, by the peer's last report, in ticks of 8 kHz."""
+    round_trip_ms: NDArray[np.float64]
+    """Network there and back, by the peer's last report that told it."""
+    mos_in: NDArray[np.float64]
+    """Mean opinion score of what we hear, now."""
+    mos_out: NDArray[np.float64]
+    """Mean opinion score of what the peer hears, as far as its reports tell."""
+    mos_in_lowest: NDArray[np.float64]
+    """The lowest that `mos_in` has been."""
+    mos_out_lowest: NDArray[np.float64]
+    """The lowest that `mos_out` has been."""
 
     def __init__(self, buffer: memoryview | mmap | bytearray, capacity: int) -> None:
         if (have := memoryview(buffer).nbytes) < (need := self.size_bytes(capacity)):

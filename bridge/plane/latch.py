@@ -64,6 +64,11 @@ class Latch:
             self.open(row, spec)
         self._payload_type[row] = spec.payload_type
 
+    def ssrcs(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """SSRC of the stream that each row believes; -1 while it believes none."""
+        believed: NDArray[np.int64] = self._ssrc[rows]
+        return believed
+
     def admit(
         self,
         rows: NDArray[np.intp],

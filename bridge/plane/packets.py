@@ -34,12 +34,14 @@ class Arrivals:
         """Row whose socket each datagram arrived on."""
         self.sources: NDArray[np.int64] = np.zeros(capacity, np.int64)
         """Source address, ``ip << 16 | port``."""
+        self.is_rtcp: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        """Whether it arrived on the row's RTCP socket; muxed RTCP is told by its type."""
         self.count: int = 0
         """How many of them are valid."""
         self.headers: NDArray[np.void] = self.packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
         """The fixed headers, in place."""
 
-    def add(self, packet: bytes, *, row: int, source: int) -> None:
+    def add(self, packet: bytes, *, row: int, source: int, is_rtcp: bool = False) -> None:
         """Append one datagram: for callers that receive them one by one.
 
         Raises:
@@ -51,6 +53,7 @@ class Arrivals:
         self.lengths[at] = len(data)
         self.rows[at] = row
         self.sources[at] = source
+        self.is_rtcp[at] = is_rtcp
         self.count = at + 1
 
 
@@ -70,7 +73,10 @@ class Departures:
         """``[m, 172]``, C-contiguous."""
         self.lengths: NDArray[np.int32] = lengths
         self.rows: NDArray[np.intp] = rows
-        """Rows that send; fewer than were asked for when some are held or their peer is unknown."""
+        """Rows that send; fewer than were asked for when some are held or their peer is unknown.
+
+        ``~row`` sends from the row's RTCP socket.
+        """
         self.destinations: NDArray[np.int64] = destinations
         """Where each goes, ``ip << 16 | port``."""
 

@@ -19,6 +19,7 @@ from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.packets import Arrivals, Departures, Headers, PacketBuffer, parse_headers
 from bridge.plane.playout import Playout, Survey
 from bridge.plane.reception import Reception
+from bridge.plane.reporting import Reporting
 from bridge.plane.rows import FOREVER_NS, Rows
 from bridge.plane.spec import PlaneSettings, RowSpec
 from bridge.rtp.dtmf import DtmfReceiver, DtmfState, parse_event
@@ -26,8 +27,6 @@ from bridge.rtp.dtmf import DtmfReceiver, DtmfState, parse_event
 __all__ = ["FOREVER_NS", "Plane"]
 
 _COMFORT_NOISE = 13
-_RTCP_TYPES = range(64, 96)
-"""What the packet type of multiplexed RTCP looks like as a payload type (RFC 5761 §4)."""
 _TICKS_PER_MS = 8
 _CAPTURE_BLOCK = 32
 _FRAME_BLOCKS = FRAME_SAMPLES // _CAPTURE_BLOCK
@@ -44,9 +43,10 @@ class Plane:
     Args:
         columns: The memory shared with the control process.
         settings: Thresholds, the same for all rows.
+        wall_offset_ns: What to add to `now_ns` to get nanoseconds since 1970; RTCP tells that time.
     """
 
-    def __init__(self, columns: Columns, settings: PlaneSettings) -> None:
+    def __init__(self, columns: Columns, settings: PlaneSettings, *, wall_offset_ns: int = 0) -> None:
         n = columns.capacity
         self._columns = columns
         self._events: list[PlaneEvent] = []
@@ -56,6 +56,9 @@ class Plane:
         self._playout = Playout(columns)
         self._bargein = BargeIn(columns, self._playout, settings, self._events)
         self._rows = Rows(n)
+        self._reporting = Reporting(
+            columns, self._rows, self._latch, self._reception, settings, wall_offset_ns=wall_offset_ns
+        )
         self._packets = PacketBuffer(n)
         self._capture = columns.capture.reshape(n, 2, _CAPTURE_BLOCKS, _CAPTURE_BLOCK)
         self._dtmf: dict[int, DtmfReceiver] = {}
@@ -63,6 +66,8 @@ class Plane:
         self._order = np.zeros(n, np.intp)
         self.due_ns: NDArray[np.int64] = self._rows.due_ns
         """When the next packet of each row is to be built; `FOREVER_NS` while a row is free."""
+        self.report_due_ns: NDArray[np.int64] = self._reporting.due_ns
+        """When each row is to be handed to `report`; `FOREVER_NS` while it is free."""
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         """Take a leg into service; whatever the row held before is erased.
@@ -76,6 +81,8 @@ class Plane:
         columns.clear(row)
         self._rows.begin(row, spec, now_ns)
         self._latch.open(row, spec)
+        self._reception.open(row)
+        self._reporting.open(row, spec, now_ns=now_ns)
         self._arrival.restart(row)
         self._bargein.open(row, spec.interruptible)
         if spec.dtmf_payload_type >= 0:
@@ -93,6 +100,7 @@ class Plane:
             raise ValueError(f"row {row} does not carry generation {spec.generation}")
         self._rows.agree(row, spec)
         self._latch.update(row, spec)
+        self._reporting.update(row, spec)
         self._bargein.set_interruptible(row, spec.interruptible)
         if spec.dtmf_payload_type >= 0:
             self._dtmf.setdefault(row, DtmfReceiver())
@@ -103,6 +111,7 @@ class Plane:
         """Free a row, and erase it so that no later leg hears this one; harmless when it is free."""
         self._rows.end(row)
         self._forget_keys(row)
+        self._reporting.close(row)
         self._columns.generation[row] = 0
         self._columns.clear(row)
         self._arrival.restart(row)
@@ -131,6 +140,7 @@ class Plane:
         """Take the packets of one tick, in the order of their arrival."""
         index = np.arange(arrivals.count)
         index = index[self._rows.open[arrivals.rows[: arrivals.count]]]
+        index = self._reporting.take(arrivals, index, now_ns=now_ns)
         while len(index):
             # Each round takes the first packet that is left of every row; nearly always there is one round.
             rows = arrivals.rows[index]
@@ -158,7 +168,17 @@ class Plane:
         self._record(rows, heard, pcm)
         departures = self._pack(rows, pcm, sends, now_ns)
         self._rows.advance(rows, sends)
+        self._reporting.sent(departures)
+        self._reporting.review(rows, now_ns=now_ns)
         return departures
+
+    def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures:
+        """Make the RTCP reports of these rows, which are due; no more than a few dozen of them."""
+        return self._reporting.report(rows, now_ns=now_ns)
+
+    def farewell(self, row: int, *, now_ns: int) -> Departures:
+        """Say goodbye by RTCP for a row that is about to be closed; empty if there is nobody to hear it."""
+        return self._reporting.farewell(row, now_ns=now_ns)
 
     # Receiving.
 
@@ -168,10 +188,8 @@ class Plane:
         rows = arrivals.rows[index]
         if not everywhere(headers.valid):
             self._columns.rx_malformed[rows[~headers.valid]] += _ONE
-        types = headers.payload_types
-        is_rtp = headers.valid & ((types < _RTCP_TYPES.start) | (types >= _RTCP_TYPES.stop))
-        if not everywhere(is_rtp):
-            headers, rows, index = headers.only(is_rtp), rows[is_rtp], index[is_rtp]
+            valid = headers.valid
+            headers, rows, index = headers.only(valid), rows[valid], index[valid]
         plausible = self._reception.is_plausible(self._reception.step(rows, headers.sequences))
         sources = arrivals.sources[index]
         admission = self._latch.admit(rows, sources, headers, plausible, now_ns=now_ns)

@@ -28,12 +28,39 @@ class Reception:
         self._window = np.zeros(n, np.uint64)
         self._transit = np.zeros(n, np.int64)
         self._has_transit = np.zeros(n, np.bool_)
+        self._first = np.ones(n, np.int64)
+        # What came before the present stream: packets that should have come, and packets that came.
+        self._expected_before = np.zeros(n, np.int64)
+        self._received_before = np.zeros(n, np.int64)
+        self.gaps: NDArray[np.int64] = np.zeros(n, np.int64)
+        """Runs of missing sequence numbers, of all streams of the row."""
+
+    def open(self, row: int) -> None:
+        """Nothing was expected and nothing has come."""
+        self._first[row] = self._highest[row] + 1
+        self._expected_before[row] = self._received_before[row] = self.gaps[row] = 0
 
     def restart(self, row: int, sequence: int) -> None:
-        """Begin a new stream whose present packet has this number."""
-        self._highest[row] = sequence - 1 & 0xFFFF
+        """Begin a new stream whose present packet has this number; the one before it proved its source."""
+        self._expected_before[row] += self._highest[row] + 1 - self._first[row]
+        self._received_before[row] = int(self._columns.rx_packets[row])
+        self._highest[row] = self._first[row] = sequence - 1
         self._window[row] = 1
         self._has_transit[row] = False
+
+    def expected(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Packets that should have come by their numbers, of all streams of each row."""
+        count: NDArray[np.int64] = self._expected_before[rows] + self._highest[rows] + 1 - self._first[rows]
+        return count
+
+    def lost(self, row: int) -> int:
+        """Of the present stream, duplicates taken off as §A.3 wants it: negative when they prevail."""
+        expected = int(self._highest[row]) + 1 - int(self._first[row])
+        return expected - (int(self._columns.rx_packets[row]) - int(self._received_before[row]))
+
+    def highest(self, row: int) -> int:
+        """Extended highest sequence number of the present stream (§A.1)."""
+        return int(self._highest[row])
 
     def step(self, rows: NDArray[np.intp], sequences: NDArray[np.int64]) -> NDArray[np.int64]:
         """Signed way from the highest number of each row to the given one."""
@@ -49,7 +76,7 @@ class Reception:
         """Count one packet of each of these rows; false for those that were here before."""
         steps = self.step(rows, sequences)
         if everywhere(steps == 1):
-            self._highest[rows] = sequences
+            self._highest[rows] += 1
             self._window[rows] = self._window[rows] << np.uint64(1) | np.uint64(1)
             return np.ones(len(rows), np.bool_)
         newer = steps > 0
@@ -60,7 +87,8 @@ class Reception:
         advanced = np.where(steps < _WINDOW_BITS, window << shift, np.uint64(0)) | np.uint64(1)
         seen = ~newer & (window & bit != 0)
         self._window[rows] = np.where(newer, advanced, window | bit)
-        self._highest[rows] = np.where(newer, sequences, self._highest[rows])
+        self._highest[rows] += np.where(newer, steps, 0)
+        self.gaps[rows] += newer & (steps > 1)
         lost = self._lost[rows] + np.where(newer, steps - 1, np.where(seen, 0, -1))
         self._lost[rows] = np.maximum(lost, 0)
         self._columns.rx_duplicate[rows[seen]] += np.uint64(1)

@@ -40,6 +40,12 @@ class RowSpec:
     receiving: bool
     interruptible: int
     """Bits: 1 speech, 2 dtmf."""
+    rtcp_key: int = 0
+    """Where the peer wants RTCP on a port of its own, ``ip << 16 | port``; 0 = nowhere."""
+    rtcp_mux: bool = False
+    """RTCP shares the port of RTP, both ways (RFC 5761)."""
+    cname: str = ""
+    """Canonical name of our stream in RTCP: random, the same for the whole leg (RFC 7022)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -52,6 +58,10 @@ class RowSpec:
             raise ValueError("ssrc, sequence or timestamp does not fit its header field")
         if not (0 <= self.remote_key < 1 << 48 and 0 <= self.latch_ip < 1 << 32):
             raise ValueError("remote_key or latch_ip is no IPv4 address")
+        if not 0 <= self.rtcp_key < 1 << 48:
+            raise ValueError("rtcp_key is no IPv4 address")
+        if len(self.cname.encode()) > 255:
+            raise ValueError(f"a canonical name of {len(self.cname.encode())} bytes, at most 255")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +105,8 @@ class PlaneSettings:
     depth_max_ms: int = 200
     silence_to_move_ms: int = 2000
     """Silence after which the same SSRC may move to another port of its address (NAT rebinding)."""
+    rtcp_interval_ms: int = 5000
+    """Least mean time between two reports of a row (RFC 3550 §6.2); the first comes after half of it.
+
+    For two parties 5 % of 80 kbit/s would allow five a second; the reduced minimum of §6.2 is 4.5 s.
+    """

@@ -1,6 +1,7 @@
-"""Offer and answer for one G.711 stream with telephone events (RFC 3264, RFC 4733 §2.4)."""
+"""Offer and answer for one G.711 stream, its telephone events and RTCP (RFC 3264, 3605, 4733 §2.4, 5761)."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,10 @@ _DIRECTIONS = {
     (False, False): "inactive",
 }
 """By whether we send, and whether we receive."""
+_RTCP = re.compile(r"([0-9]{1,5})(?: IN IP4 ([^ ]+))?")
+"""Value of ``a=rtcp`` (RFC 3605 §2.1)."""
+_RTCP_TYPES = range(64, 96)
+"""Payload types that cannot be told from RTCP on a shared port (RFC 5761 §4)."""
 _MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
@@ -53,6 +58,10 @@ class Negotiated:
     receiving: bool
     held: bool
     """The peer put us on hold: it wants no media from us."""
+    rtcp: tuple[str, int] | None = None
+    """Where the peer wants RTCP on a port of its own; None where it says nowhere that can be reached."""
+    rtcp_mux: bool = False
+    """RTCP shares the port of RTP, both ways."""
 
 
 def answer(offer: bytes, local: LocalMedia) -> tuple[bytes, Negotiated]:
@@ -196,16 +205,30 @@ def _choose(theirs: SessionDescription, media: Media) -> Negotiated | None:
     direction = _MIRROR[theirs.direction_of(media)]
     # RFC 2543 had no directions: the address 0.0.0.0 is how it says hold (RFC 3264 §8.4).
     is_mute = address == "0.0.0.0"
+    remote = None if is_mute else (address, media.port)
+    taken = (speech[0][0], *events[:1])
     sending = direction in ("sendrecv", "sendonly") and not is_mute
     return Negotiated(
         codec=speech[0][1],
         payload_type=speech[0][0],
         dtmf_payload_type=events[0] if events else -1,
-        remote=None if is_mute else (address, media.port),
+        remote=remote,
         sending=sending,
         receiving=direction in ("sendrecv", "recvonly"),
         held=not sending,
+        rtcp=_rtcp_address(media, remote),
+        rtcp_mux=media.attribute("rtcp-mux") is not None and not any(n in _RTCP_TYPES for n in taken),
     )
+
+
+def _rtcp_address(media: Media, remote: tuple[str, int] | None) -> tuple[str, int] | None:
+    """What ``a=rtcp`` names, else the port above RTP's (RFC 3605, RFC 3550 §11)."""
+    if remote is None:
+        return None
+    host, port = remote[0], remote[1] + 1
+    if (match := _RTCP.fullmatch(media.attribute("rtcp") or "")) is not None:
+        host, port = match[2] or host, int(match[1])
+    return (host, port) if 0 < port < 1 << 16 and host != "0.0.0.0" and _is_reachable(host) else None
 
 
 def _is_speech(found: RtpMap) -> bool:
@@ -233,7 +256,8 @@ def _answered(media: Media, chosen: Negotiated, local: LocalMedia) -> Media:
     formats = dict.fromkeys(int(text) for text in media.formats if text.isdigit() and int(text) in taken)
     speech = RtpMap(_NAMES[chosen.codec], 8000)
     numbers = {number: speech if number == chosen.payload_type else _EVENTS for number in formats}
-    return _offered(local, numbers, direction=_DIRECTIONS[chosen.sending, chosen.receiving])
+    direction = _DIRECTIONS[chosen.sending, chosen.receiving]
+    return _offered(local, numbers, direction=direction, rtcp_mux=chosen.rtcp_mux)
 
 
 def _numbering(agreed: Negotiated | None, known: Mapping[int, RtpMap]) -> dict[int, RtpMap]:
@@ -259,13 +283,17 @@ def _is_same(one: RtpMap, other: RtpMap) -> bool:
     return replace(one, encoding=one.encoding.upper()) == other
 
 
-def _offered(local: LocalMedia, numbers: Mapping[int, RtpMap], *, direction: str) -> Media:
+def _offered(
+    local: LocalMedia, numbers: Mapping[int, RtpMap], *, direction: str, rtcp_mux: bool = True
+) -> Media:
     attributes: list[tuple[str, str | None]] = []
     for number, found in numbers.items():
         attributes.append(("rtpmap", f"{number} {found.encoding}/{found.clock_rate}"))
         if found == _EVENTS:
             attributes.append(("fmtp", f"{number} 0-15"))
     attributes += [("ptime", "20"), (direction, None)]
+    if rtcp_mux:
+        attributes.append(("rtcp-mux", None))
     formats = tuple(str(number) for number in numbers)
     return Media("audio", local.port, "RTP/AVP", formats, None, tuple(attributes))
 

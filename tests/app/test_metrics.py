@@ -1,3 +1,5 @@
+import math
+
 from bridge.app.metrics import STAGES, Metrics
 
 
@@ -90,6 +92,50 @@ def test_packets_that_come_late_after_all_do_not_inflate_the_loss() -> None:
         metrics.leg("a", {"rx_lost": total})
 
     assert value(metrics, "cosybridge_rtp_received_packets_total", kind="lost") == 101
+
+
+def test_the_worst_of_the_running_calls_is_shown() -> None:
+    metrics = Metrics()
+    assert math.isnan(value(metrics, "cosybridge_mos_worst", direction="in") or 0)
+
+    metrics.leg("a", {"mos_in": 4.3, "mos_out": 0})
+    metrics.leg("b", {"mos_in": 3.1, "mos_out": 4.0})
+    assert value(metrics, "cosybridge_mos_worst", direction="in") == 3.1
+    assert value(metrics, "cosybridge_mos_worst", direction="out") == 4.0
+
+    metrics.leg_closed("b", {"mos_in": 3.1, "mos_out": 4.0})
+    assert value(metrics, "cosybridge_mos_worst", direction="in") == 4.3
+    assert math.isnan(value(metrics, "cosybridge_mos_worst", direction="out") or 0)
+
+
+def test_how_a_call_sounded_is_kept_when_it_ends() -> None:
+    metrics = Metrics()
+
+    metrics.leg_closed(
+        "a",
+        {
+            "rx_packets": 950,
+            "rx_lost": 50,
+            "tx_packets": 1000,
+            "lost_out": 20,
+            "mos_in_lowest": 3.4,
+            "mos_out": 4.2,
+            "mos_out_lowest": 3.9,
+            "round_trip_ms": 40,
+            "rtcp_sent": 7,
+        },
+    )
+    metrics.leg_closed("b", {"rx_packets": 10, "tx_packets": 10})
+    metrics.leg_closed("c", {})
+
+    assert value(metrics, "cosybridge_call_mos_sum", direction="in") == 3.4
+    assert value(metrics, "cosybridge_call_mos_sum", direction="out") == 3.9
+    assert value(metrics, "cosybridge_call_loss_ratio_sum", direction="in") == 0.05
+    assert value(metrics, "cosybridge_call_loss_ratio_count", direction="in") == 2
+    assert value(metrics, "cosybridge_call_loss_ratio_sum", direction="out") == 0.02
+    assert value(metrics, "cosybridge_call_loss_ratio_count", direction="out") == 1
+    assert value(metrics, "cosybridge_call_round_trip_seconds_sum") == 0.04
+    assert value(metrics, "cosybridge_rtcp_packets_total", kind="sent") == 7
 
 
 def test_sip_counters_arrive_as_totals() -> None:

@@ -24,6 +24,8 @@ class BarePhone:
         self.call_id: str = uuid.uuid4().hex
         self.media: tuple[str, int] = ("", 0)
         """Where the answer wants RTP."""
+        self.answer: str = ""
+        """The 200 with its description."""
         self._target = target
         self._ip = ip
         self._to = ""
@@ -66,20 +68,30 @@ class BarePhone:
         self.send(self._request("OPTIONS", "", to=f"<sip:{self._target[0]}>", cseq=7))
         return self.until("SIP/2.0", timeout_s=3).splitlines()[0]
 
-    def invite(self, user: str) -> None:
-        """Call and take the 200; the ACK is yours to send."""
+    def invite(self, user: str, *attributes: str) -> None:
+        """Call and take the 200; the ACK is yours to send.
+
+        Args:
+            user: Whom to call.
+            attributes: Further lines for the audio of the offer, such as ``a=rtcp-mux``.
+        """
         port = self.rtp.getsockname()[1]
         sdp = (
             f"v=0\r\no=- 1 1 IN IP4 {self._ip}\r\ns=-\r\nc=IN IP4 {self._ip}\r\nt=0 0\r\n"
             f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+            + "".join(f"{line}\r\n" for line in attributes)
         )
         self.send(self._request("INVITE", sdp, to=f"<sip:{user}@{self._target[0]}>"))
         answer = self.until("SIP/2.0 200")
         self._to = _field(r"^To: *(.*)$", answer)
+        self.answer = answer
         self.media = (_field(r"^c=IN IP4 (\S+)", answer), int(_field(r"^m=audio (\d+)", answer)))
 
     def ack(self) -> None:
         self.send(self._request("ACK", "", to=self._to))
+
+    def bye(self) -> None:
+        self.send(self._request("BYE", "", to=self._to, cseq=2))
 
     def hear(self, *, timeout_s: float = 5) -> bytes:
         """Wait for the next RTP packet: the first one shows that the bridge carries the call."""

@@ -34,6 +34,7 @@ def spec(generation: int = 1, *, remote_key: int = 0, sending: bool = True) -> R
 class FakePlane:
     capacity: int = 32
     due_ns: NDArray[np.int64] = field(init=False)
+    report_due_ns: NDArray[np.int64] = field(init=False)
     specs: dict[int, RowSpec] = field(default_factory=dict)
     heard: list[tuple[int, bytes, int]] = field(default_factory=list)
     built_ns: dict[int, list[int]] = field(default_factory=dict)
@@ -41,10 +42,12 @@ class FakePlane:
     verdicts: list[tuple[int, int, bool]] = field(default_factory=list)
     broken: bool = False
     poisoned: set[int] = field(default_factory=set)
+    speechless: set[int] = field(default_factory=set)
     events: list[PlaneEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.due_ns = np.full(self.capacity, FOREVER_NS, np.int64)
+        self.report_due_ns = np.full(self.capacity, FOREVER_NS, np.int64)
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         if self.broken:
@@ -85,6 +88,22 @@ class FakePlane:
             packets[at, 0] = len(self.built_ns[row]) % 256
         keys = np.array([self.specs[row].remote_key for row in rows.tolist()], np.int64)
         return Departures(packets, np.full(len(rows), 172, np.int32), rows, keys)
+
+    def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures:
+        if self.speechless & set(rows.tolist()):
+            raise IndexError("row\nspeechless")
+        self.report_due_ns[rows] = FOREVER_NS
+        return self._control(b"report", rows)
+
+    def farewell(self, row: int, *, now_ns: int) -> Departures:
+        if row in self.speechless:
+            raise IndexError("row\nspeechless")
+        return self._control(b"goodbye", np.array([row]))
+
+    def _control(self, text: bytes, rows: NDArray[np.intp]) -> Departures:
+        packets = np.tile(np.frombuffer(text, np.uint8), (len(rows), 1))
+        keys = np.array([self.specs[row].remote_key for row in rows.tolist()], np.int64)
+        return Departures(packets, np.full(len(rows), len(text), np.int32), rows, keys)
 
     def drain(self) -> list[PlaneEvent]:
         events, self.events = self.events, []

@@ -18,7 +18,7 @@ def plane(*poisoned: int) -> FakePlane:
 def arrivals(*rows: int) -> Arrivals:
     made = Arrivals(8)
     for number, row in enumerate(rows):
-        made.add(bytes([number]), row=row, source=row)
+        made.add(bytes([number]), row=row, source=row, is_rtcp=number % 2 == 1)
     return made
 
 
@@ -36,8 +36,15 @@ def test_sound_rows_are_served_in_one_go() -> None:
 def test_a_poisoned_row_costs_nobody_elses_packets() -> None:
     guard, broken = RowGuard(), plane(1)
 
-    guard.receive(lambda some: broken.receive(some, now_ns=0), arrivals(2, 1, 0, 2))
+    marked: list[tuple[int, bool]] = []
 
+    def receive(some: Arrivals) -> None:
+        broken.receive(some, now_ns=0)
+        marked.extend(zip(some.rows[: some.count].tolist(), some.is_rtcp[: some.count].tolist(), strict=True))
+
+    guard.receive(receive, arrivals(2, 1, 0, 2))
+
+    assert marked == [(0, False), (2, False), (2, True)]
     assert broken.heard == [(0, b"\2", 0), (2, b"\0", 2), (2, b"\3", 2)]
     assert [(row, type(error)) for row, error in guard.drain().items()] == [(1, IndexError)]
     assert guard.drain() == {}

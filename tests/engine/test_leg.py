@@ -62,7 +62,14 @@ class Bench:
             on_close=self.closed.append,
         )
 
-    def open(self, *, remote: tuple[str, int] | None = PEER, latch_ip: str | None = None) -> None:
+    def open(
+        self,
+        *,
+        remote: tuple[str, int] | None = PEER,
+        latch_ip: str | None = None,
+        rtcp: tuple[str, int] | None = None,
+        rtcp_mux: bool = False,
+    ) -> None:
         self.leg.open(
             codec=1,
             payload_type=8,
@@ -72,6 +79,8 @@ class Bench:
             sending=True,
             receiving=True,
             interruptible=3,
+            rtcp=rtcp,
+            rtcp_mux=rtcp_mux,
             deliver=self.events.append,
         )
 
@@ -115,6 +124,32 @@ def test_what_signalling_agreed_reaches_the_plane(bench: Bench) -> None:
     assert opened.spec.sequence < 2**15
     assert updated.spec.ssrc == opened.spec.ssrc == bench.leg.ssrc
     assert (updated.spec.remote_key, updated.spec.sending) == (0, False)
+
+
+def test_where_reports_go_and_under_which_name_reaches_the_plane(bench: Bench) -> None:
+    bench.open(rtcp=("192.0.2.9", 4001), rtcp_mux=True)
+    bench.update()
+
+    opened, updated = bench.life.told
+    assert isinstance(opened, OpenRow)
+    assert isinstance(updated, UpdateRow)
+    assert (opened.spec.rtcp_key, opened.spec.rtcp_mux) == (peer_key(("192.0.2.9", 4001)), True)
+    assert (updated.spec.rtcp_key, updated.spec.rtcp_mux) == (0, False)
+    # RFC 7022 §4.2: at least 96 random bits.
+    assert len(opened.spec.cname) == 24
+    assert updated.spec.cname == opened.spec.cname
+
+
+def test_without_a_port_of_their_own_reports_can_only_share_one(bench: Bench) -> None:
+    assert bench.ports.rtcp is not None
+    bench.ports.rtcp.close()
+    bench.ports.rtcp = None
+
+    bench.open(rtcp=("192.0.2.9", 4001), rtcp_mux=True)
+
+    (opened,) = bench.life.told
+    assert isinstance(opened, OpenRow)
+    assert (opened.fds, opened.spec.rtcp_key, opened.spec.rtcp_mux) == (1, 0, True)
 
 
 def test_orders_carry_the_generation_so_that_late_ones_hit_nobody(bench: Bench) -> None:
@@ -246,6 +281,7 @@ def test_status_is_empty_before_live_during_and_kept_after_the_call(bench: Bench
     bench.carry()
     columns.rx_packets[2], columns.played[2], columns.epoch[2], columns.last_rx_ns[2] = 5, 160, 3, 99
     columns.remote_key[2], columns.jitter_ticks[2] = peer_key(PEER), 1.5
+    columns.mos_in[2], columns.lost_out[2] = 4.25, -3
     during = status.snapshot()
     bench.leg.close()
     kept = bench.leg.status
@@ -253,6 +289,7 @@ def test_status_is_empty_before_live_during_and_kept_after_the_call(bench: Bench
     columns.rx_packets[2] = np.uint64(1000)
 
     assert (during["rx_packets"], during["jitter_ticks"]) == (5, 1.5)
+    assert (during["mos_in"], during["lost_out"], during["round_trip_ms"]) == (4.25, -3, 0)
     assert status.snapshot() == during
     assert (status.last_rx_ns, status.played, status.epoch) == (99, 160, 3)
     assert kept.remote == PEER

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import socket
 import time
@@ -80,6 +81,15 @@ class Bench:
             assert self.loop.turn()
             read += self.control.receive()
         return read
+
+    def everything(self) -> list[bytes]:
+        """What the peer was sent so far."""
+        self.peer.setblocking(False)
+        heard: list[bytes] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(self.peer.recv(2000))
+        return heard
 
     def run_for(self, duration_ns: int) -> None:
         until_ns = time.monotonic_ns() + duration_ns
@@ -236,6 +246,39 @@ def test_a_row_that_breaks_the_arithmetic_is_taken_out_and_the_others_go_on(
     assert len(capfd.readouterr().err.splitlines()) == 1
     assert {row for row, _, _ in bench.plane.heard} == {0, 2}
     assert bench.obey(CloseRow(1, 2)) == [RowClosed(1, 2)]
+
+
+def test_reports_go_out_when_they_are_due_and_a_goodbye_at_the_end(bench: Bench) -> None:
+    bench.open(0, generation=1)
+    bench.obey()
+    bench.plane.report_due_ns[0] = 1
+    while bench.plane.report_due_ns[0] != FOREVER_NS:
+        assert bench.loop.turn()
+
+    assert bench.obey(CloseRow(0, 1)) == [RowClosed(0, 1)]
+
+    heard = bench.everything()
+    assert [data for data in heard if len(data) < 172] == [b"report", b"goodbye"]
+    assert heard[-1] == b"goodbye"
+
+
+def test_a_row_that_cannot_report_is_taken_out_and_one_that_cannot_say_goodbye_is_closed(
+    bench: Bench, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for row in range(3):
+        bench.open(row, generation=row + 1)
+    bench.obey()
+    bench.plane.speechless = {1, 2}
+    bench.plane.report_due_ns[:2] = 1
+    while bench.plane.report_due_ns[0] != FOREVER_NS:
+        assert bench.loop.turn()
+
+    failed = [report for report in bench.control.receive() if isinstance(report, RowFailed)]
+    assert [(report.row, report.generation) for report in failed] == [(1, 2)]
+    assert bench.obey(CloseRow(2, 3)) == [RowClosed(2, 3)]
+    assert "media: row 2: closed without goodbye: IndexError" in capfd.readouterr().err
+    assert set(bench.plane.specs) == {0}
+    assert b"report" in bench.everything()
 
 
 def test_a_leg_whose_sockets_did_not_arrive_fails_alone(bench: Bench) -> None:

@@ -152,21 +152,54 @@ def test_packets_leave_from_their_rows_port(bench: Bench) -> None:
     assert received == {(b"a" * 172, first), (b"b" * 20, second)}
 
 
+def test_reports_leave_from_the_rows_rtcp_port(bench: Bench) -> None:
+    rtp = bench.add(7, rtcp=True)
+    rtcp = bench.kept[-1].getsockname()
+    bench.add(0)
+    peer = bench.peer.getsockname()
+
+    bench.sockets.send(departures((~7, b"report", peer), (7, b"voice", peer)))
+
+    assert {bench.peer.recvfrom(2000) for _ in range(2)} == {(b"report", rtcp), (b"voice", rtp)}
+    bench.sockets.remove(7)
+    bench.sockets.send(departures((~7, b"late", peer), (~0, b"nowhere", peer), (0, b"end", peer)))
+    assert bench.peer.recv(2000) == b"end"
+
+
 def test_sending_nothing_is_fine(bench: Bench) -> None:
     bench.sockets.send(departures())
 
     assert bench.sockets.errors == 0
 
 
-def test_rtcp_is_drained_and_counted_and_never_taken_for_media(bench: Bench) -> None:
-    bench.add(4, rtcp=True)
+def test_rtcp_comes_with_its_row_and_is_never_taken_for_media(bench: Bench) -> None:
+    rtp = bench.add(4, rtcp=True)
     rtcp = bench.kept[-1].getsockname()
     for _ in range(3):
         bench.peer.sendto(b"report", rtcp)
+    bench.peer.sendto(b"voice", rtp)
 
-    assert bench.packets() == []
-    assert bench.packets() == []
+    source = peer_key(bench.peer.getsockname())
+    packets: list[tuple[int, bytes, int, bool]] = []
+    for row, data, sender in bench.packets():
+        packets.append((row, data, sender, bool(bench.arrivals.is_rtcp[len(packets)])))
+    assert sorted(packets) == [(4, b"report", source, True)] * 3 + [(4, b"voice", source, False)]
     assert bench.sockets.rtcp_packets == 3
+    bench.peer.sendto(b"more voice", rtp)
+    assert len(bench.packets()) == 1
+    assert not bench.arrivals.is_rtcp[0]
+
+
+def test_a_flood_of_rtcp_comes_in_portions_and_starves_nobody(bench: Bench) -> None:
+    rtp = bench.add(0, rtcp=True)
+    for _ in range(60):
+        bench.peer.sendto(b"report", bench.kept[-1].getsockname())
+    bench.peer.sendto(b"voice", rtp)
+
+    first = [data for _, data, _ in bench.packets()]
+
+    assert b"voice" in first + [data for _, data, _ in bench.packets()]
+    assert first.count(b"report") <= 16
 
 
 def test_a_peer_that_is_gone_harms_nobody(bench: Bench) -> None:

@@ -1,16 +1,19 @@
 """baresip calls the bridge through a network of its own and records the sentence that was asked for."""
 
 import os
+import re
 import subprocess
 import sys
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.e2e import agents
 from tests.e2e.running import RunningBridge
 from tests.hearing import transcribe, word_errors
 
@@ -28,6 +31,7 @@ audio_player aubridge,nowhere
 audio_source aufile,{folder}/room.wav
 audio_alert aubridge,nowhere
 rtp_ports 30000-30100
+rtp_stats yes
 snd_path {folder}
 module_path {modules}
 module g711.so
@@ -83,31 +87,66 @@ def recorded(folder: Path) -> NDArray[np.int16]:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
-def test_baresip_hears_the_sentence_that_was_asked_for(peer: str, network: str, tmp_path: Path) -> None:
-    write_room(tmp_path / "room.wav")
-    (tmp_path / "config").write_text(CONFIG.format(theirs=THEIRS, folder=tmp_path, modules=modules()))
-    (tmp_path / "accounts").write_text(
+def call_by_baresip(peer: str, network: str, folder: Path, user: str, *, at_most_s: int) -> str:
+    """Let baresip call `user` until the bridge hangs up; returns what it printed."""
+    write_room(folder / "room.wav")
+    (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
+    (folder / "accounts").write_text(
         f"<sip:caller@{THEIRS}>;regint=0;audio_codecs=PCMU/8000/1,PCMA/8000/1;answermode=auto\n"
     )
-    (tmp_path / "contacts").write_text("")
+    (folder / "contacts").write_text("")
+    command = ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
+    command += ["-e", f"/dial sip:{user}@{OURS}:5060"]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=at_most_s + 26,
+        check=False,
+    )
+    return done.stdout
+
+
+def last_call(bridge: RunningBridge) -> dict[str, Any]:
+    call = bridge.get("/api/calls")["calls"][0]
+    told = bridge.get(f"/api/calls/{call['id']}")
+    assert isinstance(told, dict)
+    return told
+
+
+def test_baresip_hears_the_sentence_that_was_asked_for(peer: str, network: str, tmp_path: Path) -> None:
     settings = {"sip.listen": f"{OURS}:5060", "media.bind_ip": OURS}
     with RunningBridge(settings, command=[sys.executable, str(EXAMPLE)]) as bridge:
-        command = ["ip", "netns", "exec", network, peer, "-f", str(tmp_path), "-t", "14"]
-        command += ["-e", f"/dial sip:hello@{OURS}:5060"]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=40,
-            check=False,
-        )
-        call = bridge.get("/api/calls")["calls"][0]
-        counters = bridge.get(f"/api/calls/{call['id']}")["media"]
+        printed = call_by_baresip(peer, network, tmp_path, "hello", at_most_s=14)
+        call = last_call(bridge)
 
     understood = transcribe(recorded(tmp_path))
     print(f"baresip heard: {understood!r}")
-    assert word_errors(SENTENCE, understood) <= 0.1, done.stdout[-3000:]
+    assert word_errors(SENTENCE, understood) <= 0.1, printed[-3000:]
     assert call["reason"] == "agent finished"
-    assert counters["rx_packets"] > 100
+    assert call["media"]["rx_packets"] > 100
+
+
+def test_baresip_and_the_bridge_report_to_each_other(peer: str, network: str, tmp_path: Path) -> None:
+    settings = {"sip.listen": f"{OURS}:5060", "media.bind_ip": OURS} | agents.routes(chapters="tone")
+    with RunningBridge(settings) as bridge:
+        printed = call_by_baresip(peer, network, tmp_path, "chapters", at_most_s=24)
+        media = last_call(bridge)["media"]
+
+    print({name: value for name, value in media.items() if name.startswith(("rtcp", "mos", "loss", "round"))})
+    print(summary := printed[printed.index("Transmit:") :])
+    # What baresip knows of the far end, transmit and receive, it knows from our reports.
+    reported, lost = (re.search(rf"{name}: +(\d+) +(\d+)", summary) for name in ("pkt.report", "lost"))
+    assert reported is not None
+    assert lost is not None
+    assert min(map(int, reported.groups())) > 100
+    assert lost.groups() == ("0", "0")
+    assert media["rtcp_sent"] >= 1
+    assert media["rtcp_received"] >= 1
+    assert media["rtcp_malformed"] == media["rtcp_stranger"] == media["rtcp_excess"] == 0
+    assert media["lost_out"] == 0
+    assert 0 < media["round_trip_ms"] < 100
+    assert media["mos_out_lowest"] > 4
+    assert media["mos_in_lowest"] > 4

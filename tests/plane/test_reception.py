@@ -40,6 +40,41 @@ def test_every_number_is_fresh_once_and_the_rest_is_counted(start: int, ways: li
     assert int(columns.rx_lost[1]) == (extended.highest or 0) - start + 1 - len(seen)
 
 
+@given(st.integers(0, 0xFFFF), st.lists(st.integers(1, 2999), max_size=60))
+def test_numbers_are_extended_and_gaps_counted_over_every_wrap(start: int, ways: list[int]) -> None:
+    reception, columns = started(start)
+    columns.rx_packets[1] = 2
+    true = start
+    for way in ways:
+        true += way
+        reception.account(ROWS, np.array([true % 2**16]))
+        columns.rx_packets[1] += np.uint64(1)
+
+    # The stream begins with the packet before the first one that was accounted for: it proved the source.
+    assert reception.highest(1) == true
+    assert reception.expected(ROWS).tolist() == [true - start + 2]
+    assert reception.lost(1) == int(columns.rx_lost[1]) == sum(ways) - len(ways)
+    assert reception.gaps[1] == sum(way > 1 for way in ways)
+
+
+def test_expectations_of_several_streams_add_up_and_end_with_the_leg() -> None:
+    reception, columns = started(100)
+    columns.rx_packets[1] = 2
+    reception.account(ROWS, np.array([104]))
+    columns.rx_packets[1] = 3
+
+    reception.restart(1, 40_000)
+    columns.rx_packets[1] = 5
+    reception.account(ROWS, np.array([40_000]))
+
+    assert reception.expected(ROWS).tolist() == [6 + 2]
+    assert (reception.lost(1), reception.highest(1), reception.gaps[1]) == (0, 40_000, 1)
+    reception.open(1)
+    columns.rx_packets[1] = 0
+    assert reception.expected(ROWS).tolist() == [0]
+    assert (reception.lost(1), reception.gaps[1]) == (0, 0)
+
+
 def test_a_leap_beyond_the_window_forgets_what_came_before() -> None:
     reception, columns = started(10)
 

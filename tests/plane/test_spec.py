@@ -19,9 +19,11 @@ from tests.plane.rig import spec
         ({"timestamp": -1}, "does not fit its header field"),
         ({"remote_key": 1 << 48}, "no IPv4 address"),
         ({"latch_ip": -1}, "no IPv4 address"),
+        ({"rtcp_key": 1 << 48}, "rtcp_key is no IPv4 address"),
+        ({"cname": "ü" * 128}, "a canonical name of 256 bytes"),
     ],
 )
-def test_a_leg_that_cannot_be_is_refused(change: dict[str, int], complaint: str) -> None:
+def test_a_leg_that_cannot_be_is_refused(change: dict[str, int | str], complaint: str) -> None:
     leg: RowSpec = spec()
 
     with pytest.raises(ValueError, match=complaint):

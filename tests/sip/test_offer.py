@@ -25,7 +25,9 @@ def test_the_first_codec_that_we_know_is_taken_with_the_offerers_numbers() -> No
         US,
     )
 
-    assert agreed == Negotiated(1, 96, 101, ("192.0.2.2", 4000), sending=True, receiving=True, held=False)
+    assert agreed == Negotiated(
+        1, 96, 101, ("192.0.2.2", 4000), True, True, held=False, rtcp=("192.0.2.2", 4001), rtcp_mux=True
+    )
     assert sdp.decode().split("\r\n") == [
         "v=0",
         "o=- 77 3 IN IP4 192.0.2.9",
@@ -38,6 +40,7 @@ def test_the_first_codec_that_we_know_is_taken_with_the_offerers_numbers() -> No
         "a=rtpmap:96 PCMA/8000",
         "a=ptime:20",
         "a=sendrecv",
+        "a=rtcp-mux",
         "",
     ]
 
@@ -139,9 +142,54 @@ def test_our_offer_and_an_answer_to_it_agree() -> None:
     at_our_side = accept(sdp)
 
     assert at_their_side == Negotiated(
-        0, 0, 101, ("192.0.2.9", 16384), sending=True, receiving=True, held=False
+        0, 0, 101, ("192.0.2.9", 16384), True, True, held=False, rtcp=("192.0.2.9", 16385), rtcp_mux=True
     )
-    assert at_our_side == Negotiated(0, 0, 101, ("192.0.2.2", 4000), sending=True, receiving=True, held=False)
+    assert at_our_side == Negotiated(
+        0, 0, 101, ("192.0.2.2", 4000), True, True, held=False, rtcp=("192.0.2.2", 4001), rtcp_mux=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "rtcp"),
+    [
+        (["m=audio 4000 RTP/AVP 0"], ("192.0.2.2", 4001)),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020"], ("192.0.2.2", 53020)),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP4 192.0.2.77"], ("192.0.2.77", 53020)),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:nonsense"], ("192.0.2.2", 4001)),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP6 2001:db8::1"], ("192.0.2.2", 4001)),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP4 phone.example.com"], None),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP4 0.0.0.0"], None),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:0"], None),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:70000"], None),
+        (["m=audio 65535 RTP/AVP 0"], None),
+        (["m=audio 4000 RTP/AVP 0", "c=IN IP4 0.0.0.0"], None),
+    ],
+)
+def test_reports_go_where_the_peer_wants_them(lines: list[str], rtcp: tuple[str, int] | None) -> None:
+    sdp, agreed = answer(offered(*lines), US)
+
+    assert (agreed.rtcp, agreed.rtcp_mux) == (rtcp, False)
+    assert b"rtcp" not in sdp
+
+
+def test_an_answer_without_a_shared_port_means_two() -> None:
+    ours = Negotiator(ip="192.0.2.9", port=16384, session_id=5)
+
+    assert b"a=rtcp-mux\r\n" in ours.offer()
+    agreed = ours.accept(offered("m=audio 4000 RTP/AVP 0", "a=rtcp:4444"))
+
+    assert (agreed.rtcp, agreed.rtcp_mux) == (("192.0.2.2", 4444), False)
+
+
+@pytest.mark.parametrize("maps", [("72 PCMU/8000",), ("0 PCMU/8000", "72 telephone-event/8000")])
+def test_payload_types_that_look_like_rtcp_cannot_share_its_port(maps: tuple[str, ...]) -> None:
+    formats = " ".join(text.split()[0] for text in maps)
+    lines = [f"m=audio 4000 RTP/AVP {formats}", *(f"a=rtpmap:{text}" for text in maps), "a=rtcp-mux"]
+
+    sdp, agreed = answer(offered(*lines), US)
+
+    assert not agreed.rtcp_mux
+    assert b"rtcp-mux" not in sdp
 
 
 def test_what_we_offered_limits_what_an_answer_can_open() -> None:
@@ -220,6 +268,7 @@ def test_a_later_offer_keeps_the_streams_and_their_numbers() -> None:
         "a=fmtp:96 0-15",
         "a=ptime:20",
         "a=sendrecv",
+        "a=rtcp-mux",
         "m=audio 0 RTP/AVP 0",
         "",
     ]
