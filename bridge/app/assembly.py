@@ -105,6 +105,8 @@ def voice_settings(config: Config) -> TtsServerSettings:
         api_keys=tuple(_plain(key) for key in section.api_keys),
         faults=section.faults,
         threads=section.threads,
+        preload_chinese=section.preload_chinese,
+        max_connections=section.max_connections,
         sounds=section.sounds,
         upstream=section.upstream,
     )

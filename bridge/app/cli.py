@@ -22,6 +22,7 @@ _USAGE = 2
 _FAILED = 1
 _INTERRUPTED = 130
 
+_LOCAL_VOICE = ("tts.url=embedded", "tts.api_key=")
 _FRESH_PORTS = ("sip.listen=0.0.0.0:0", "http.listen=127.0.0.1:0", "tts_server.listen=127.0.0.1:0")
 
 # Typer carries its own copy of click under a private name; its public BadParameter leads to the root.
@@ -147,6 +148,9 @@ def say(  # noqa: PLR0917  typer makes options of arguments
     instruction: Annotated[
         str, typer.Option("--instruction", help='How to speak, for voices that follow: "Speak slowly."')
     ] = "",
+    local: Annotated[
+        bool, typer.Option("--local", help="Use the voice of this machine, whatever keys are set.")
+    ] = False,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
@@ -155,7 +159,7 @@ def say(  # noqa: PLR0917  typer makes options of arguments
     Uses the configured service. Where that is the embedded one and none is running, it is started for as
     long as it takes.
     """
-    settings = _read(config, sets).config
+    settings = _read(config, [*(sets or ()), *(_LOCAL_VOICE if local else ())]).config
     configure_log("error", settings.log.format)
     from bridge.app.say import say as speak
 

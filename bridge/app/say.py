@@ -12,7 +12,14 @@ from bridge.aio.cosyvoice import CosyVoice
 from bridge.app.settings import Config
 from bridge.clock import SystemClock
 from bridge.cosyvoice.formats import OPUS_RATES, RATES
-from bridge.errors import ConfigError, SetupError, SynthesisError
+from bridge.cosyvoice.voices import MODELS, matches
+from bridge.errors import (
+    ConfigError,
+    ConnectionLostError,
+    SetupError,
+    SynthesisError,
+    SynthesisTimeoutError,
+)
 from bridge.text.ssml import is_ssml
 
 __all__ = ["Spoken", "say"]
@@ -70,7 +77,7 @@ async def say(
         client = CosyVoice(
             url=url,
             api_key=key.get_secret_value() if key is not None else "",
-            model=config.tts.model,
+            model=_model_of(voice, config.tts.model),
             voice=voice or config.tts.voice,
             format=packed,
             sample_rate=rate,
@@ -79,7 +86,7 @@ async def say(
             enable_ssml=is_ssml(text),
         )
         async with client:
-            await client.ready()
+            await _answering(client, config)
             began_ns = first_ns = clock.now_ns()
             pieces: list[bytes] = []
             async for chunk in client.stream(text):
@@ -91,6 +98,24 @@ async def say(
     _write(out, _with_header(sound, rate) if out.suffix.lower() == ".wav" else sound)
     duration_s = len(sound) / 2 / rate if packed == "pcm" else None
     return Spoken(len(sound), duration_s, (first_ns - began_ns) / 1e6)
+
+
+async def _answering(client: CosyVoice, config: Config) -> None:
+    try:
+        await client.ready()
+    except (ConnectionLostError, SynthesisTimeoutError) as error:
+        if config.tts_kind != "cloud":
+            raise
+        hint = "the cloud is asked since a key is set: --local asks the voice of this machine"
+        message = f"{error.message}; {hint}"
+        raise SynthesisError(message, code=error.code, retryable=True) from None
+
+
+def _model_of(voice: str, usual: str) -> str:
+    """The model that has `voice`; the usual one, if that does or if nobody has."""
+    if not voice or matches(usual, voice):
+        return usual
+    return next((model for model in MODELS if matches(model, voice)), usual)
 
 
 def _packing(out: Path, rate: int) -> str:

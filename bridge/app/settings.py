@@ -169,6 +169,10 @@ class TtsServerSection(_Section):
     """Keys that it accepts; empty accepts any."""
     threads: int = Field(default=2, ge=1, le=64)
     """Clauses rendered at the same time."""
+    preload_chinese: bool = True
+    """Load the Chinese voice, 0.4 GB, soon after the start; else with its first sentence."""
+    max_connections: int = Field(default=1000, ge=1, le=100_000)
+    """Clients at a time; more are refused with 503."""
     sounds: str = ""
     """Folder of the wav files that SSML may play; empty allows none. Nothing is ever fetched."""
     upstream: HttpUrl = ""

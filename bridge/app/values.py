@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import tomllib
 from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -62,8 +63,13 @@ def _maybe_address(value: object) -> object:
 
 
 def _items(value: object) -> list[str]:
-    """Accept an array of texts, or one text with commas as the environment carries it."""
-    if isinstance(value, str):
+    """Accept an array of texts, or one text, with commas or as in the file, as the environment carries it."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = None
+    elif isinstance(value, str):
         value = [item.strip() for item in value.split(",") if item.strip()]
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise ValueError('must be a list of texts, for instance ["10.0.0.0/8", "192.168.1.7"]')

@@ -79,6 +79,7 @@ class SpawnedBridge:
             f"http.listen=127.0.0.1:{http}",
             f"tts_server.listen=127.0.0.1:{tts}",
             "start.self_call=false",
+            "tts_server.preload_chinese=false",
         )
         if environment is None:
             # Nothing bills by surprise: a bridge of the lab speaks with the embedded voice.

@@ -86,7 +86,8 @@ class SpeechSynthesizer:
             hot_fix=hot_fix,
             additional_params=additional_params,
         )
-        if callback is not None and not all(callable(getattr(callback, name, None)) for name in _CALLBACKS):
+        has_methods = all(callable(getattr(callback, name, None)) for name in _CALLBACKS)
+        if callback is not None and (isinstance(callback, type) or not has_methods):
             raise InvalidParameterType(f"callback must be a ResultCallback, not {callback!r:.60}")
         self.session: Session = Session(request, callback)
         """For the pool; no part of what the SDK documents."""

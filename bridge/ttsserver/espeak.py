@@ -26,7 +26,7 @@ from bridge.ttsserver.voice import Delivery, EngineFailedError, Rendered, Unspea
 
 __all__ = ["EXTRA", "LANGUAGES", "EspeakEngine", "is_installed"]
 
-EXTRA = "pip install 'cosybridge[espeak]'"
+EXTRA = "pip install espeakng-loader==0.2.4"
 """What installs it."""
 
 LANGUAGES = {

@@ -17,7 +17,7 @@ from bridge.ttsserver.voice import UnspeakableError
 
 __all__ = ["EXTRA", "japanese_sounds", "require_readable"]
 
-EXTRA = "pip install 'cosybridge[japanese]'"
+EXTRA = "pip install pyopenjtalk-plus==0.4.1.post10 sudachipy"
 """What installs the dictionary."""
 
 _ROWS = {

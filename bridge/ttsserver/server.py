@@ -37,6 +37,8 @@ _MAX_FRAME_BYTES = 4 * MESSAGE_CHARACTERS
 """Beyond it the transport closes by itself, without a word to the task; up to it, the task is told."""
 
 _MAX_BODY_BYTES = 4096
+_SLOW_VOICE_S = 10.0
+"""After the start: the first Chinese sentence need not wait for its voice to load."""
 _CLOSE_S = 2.0
 
 
@@ -58,6 +60,8 @@ class TtsServerSettings:
     """Clauses rendered at the same time."""
     warm: bool = True
     """Load the voice before the first client may connect."""
+    preload_chinese: bool = True
+    """… and the Chinese one, which needs 0.4 GB, some seconds later; else with its first sentence."""
     stall_limit_s: float = 600.0
     """A client that reads nothing for so long while it is spoken to is dropped."""
     nice: int = 5
@@ -99,6 +103,8 @@ class TtsServer:
         try:
             if settings.warm:
                 await house.studio.warm()
+                if settings.preload_chinese:
+                    house.tasks.start(server._warm_slow_voice(), name="warm")
             server._runner, server.listen = await listening(
                 server._app(), settings.listen, setting="tts_server.listen"
             )
@@ -133,6 +139,11 @@ class TtsServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _warm_slow_voice(self) -> None:
+        """Load the Chinese voice once whoever starts has other things behind him."""
+        await asyncio.sleep(_SLOW_VOICE_S)
+        await self._house.studio.warm(chinese=True)
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._errors_as_json], client_max_size=_MAX_BODY_BYTES)

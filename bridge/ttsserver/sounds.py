@@ -45,6 +45,10 @@ class Sounds:
         except ValueError:
             name = ""
         path = self._folder / name
+        if not self._folder.is_dir():
+            raise UnspeakableError(
+                f"the sound {src:.80} is not played: the folder of tts_server.sounds does not exist"
+            )
         if _NAME.fullmatch(name) is None or not path.is_file():
             raise UnspeakableError(
                 f"the sound {src:.80} is not played: the folder of tts_server.sounds has no such wav file"

@@ -90,3 +90,22 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SetupError, match=r"cannot write .*gone/x\.wav: No such file or directory"):
         await say(config, "x", tmp_path / "gone" / "x.wav", voice="tone", rate=8000, language="")
+
+
+async def test_the_model_is_the_one_that_has_the_voice(tmp_path: Path) -> None:
+    config = load(environ={}, sets=["tts_server.listen=127.0.0.1:0"])
+
+    spoken = await say(config, "Hello.", tmp_path / "a.wav", voice="longxiaochun")
+
+    assert spoken.duration_s is not None
+
+
+async def test_a_cloud_out_of_reach_is_said_to_be_the_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No name of the cloud is looked up: its connections go to a proxy that is not there.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    config = load(environ={"DASHSCOPE_API_KEY": "sk-nothing"})
+
+    with pytest.raises(SynthesisError, match="the cloud is asked since a key is set: --local"):
+        await say(config, "Hello.", tmp_path / "a.wav")

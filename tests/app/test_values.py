@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.app.values import Listen, MaybeAddress, Networks, PortRange, Token, TtsUrl
+from bridge.app.values import HostList, Listen, MaybeAddress, Networks, PortRange, Token, TtsUrl
 
 listens = TypeAdapter[tuple[str, int]](Listen)
 networks = TypeAdapter[tuple[str, ...]](Networks)
@@ -73,3 +73,14 @@ def test_anything_else_is_no_service(url: str) -> None:
 def test_a_token_must_survive_in_an_address(token: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Token).validate_python(token)
+
+
+@pytest.mark.parametrize("written", ['["a.b", "c.d"]', "a.b, c.d", ["a.b", "c.d"]])
+def test_a_list_may_be_written_as_in_the_file_or_with_commas(written: object) -> None:
+    assert TypeAdapter(HostList).validate_python(written) == ("a.b", "c.d")
+
+
+@pytest.mark.parametrize("written", ["[a.b]", "[1]", "[", '["a"'])
+def test_half_a_list_is_refused(written: str) -> None:
+    with pytest.raises(ValidationError, match="must be a list of texts"):
+        TypeAdapter(HostList).validate_python(written)

@@ -91,6 +91,8 @@ def test_what_is_missing_is_said_with_the_sdks_words(monkeypatch: pytest.MonkeyP
 def test_a_callback_without_its_six_methods_is_refused() -> None:
     with pytest.raises(InvalidParameterType, match="callback must be a ResultCallback"):
         synthesizer("ws://127.0.0.1:9", callback=print)
+    with pytest.raises(InvalidParameterType, match="callback must be a ResultCallback"):
+        synthesizer("ws://127.0.0.1:9", callback=Recorder)  # the class, not one of it
 
 
 def test_a_call_returns_the_sound() -> None:

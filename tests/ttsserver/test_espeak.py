@@ -157,5 +157,5 @@ def test_without_the_extra_the_refusal_says_how_to_install_it(
     monkeypatch.setattr(espeak, "find_spec", lambda _: None)
 
     assert not is_installed()
-    with pytest.raises(UnspeakableError, match=r"cosybridge\[espeak\]"):
+    with pytest.raises(UnspeakableError, match=r"pip install espeakng-loader"):
         voice.check("Bonjour")

@@ -44,7 +44,7 @@ def test_kana_are_read_as_they_are_written_without_it(text: str, signs: str) -> 
 
 
 def test_kanji_without_a_dictionary_are_refused_with_what_installs_it() -> None:
-    with pytest.raises(UnspeakableError, match=r"cosybridge\[japanese\]"):
+    with pytest.raises(UnspeakableError, match=r"pip install pyopenjtalk-plus"):
         japanese_sounds("東京", has_dictionary=nothing_installed)
 
 

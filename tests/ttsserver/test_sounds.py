@@ -48,6 +48,11 @@ def test_without_a_folder_there_are_no_sounds() -> None:
         Sounds().find("ding.wav")
 
 
+def test_a_folder_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(UnspeakableError, match=r"the folder of tts_server\.sounds does not exist"):
+        Sounds(tmp_path / "gone").find("ding.wav")
+
+
 def test_a_broken_file_is_named(folder: Path) -> None:
     with pytest.raises(UnspeakableError, match=r"the sound broken\.wav cannot be played"):
         Sounds(folder).load("broken.wav", 8000)
