@@ -70,7 +70,7 @@ def refused(url: str, status: int, body: bytes = b"", *, key: str = "") -> Faile
     code, told, request_id = _read(body[:_BODY_BYTES])
     message = f"{url} answered {status}"
     if status in _UNAUTHORISED:
-        message += ": set tts.api_key (api_key= in a program) or DASHSCOPE_API_KEY to a valid key"
+        message += ": set tts.api_key or DASHSCOPE_API_KEY to a valid key"
     if told:
         message += f" ({code}: {told})" if code else f" ({told})"
     if key:
