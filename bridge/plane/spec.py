@@ -1,6 +1,7 @@
 """What a row is told about its leg, and what all rows are told about voices."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["DTMF_INTERRUPTS", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec"]
 
@@ -95,3 +96,5 @@ class PlaneSettings:
     depth_max_ms: int = 200
     silence_to_move_ms: int = 2000
     """Silence after which the same SSRC may move to another port of its address (NAT rebinding)."""
+    inband_digits: Literal["auto", "always", "never"] = "auto"
+    """Whether to listen for keys in the sound; auto: only where no telephone events were agreed."""
