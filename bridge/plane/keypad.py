@@ -31,8 +31,8 @@ _VOLUME = 7
 """Loudness told with events, in -dBm0: that of the louder of our tones."""
 _LOW_DBM0, _HIGH_DBM0 = -9.0, -7.0
 """Levels of the two tones: lines are worse at the high one."""
-_RAMP_SAMPLES = 40
-"""5 ms from silence to full level and back, so that no key clicks."""
+_RAMP_SAMPLES = 24
+"""3 ms from silence to full level and back, so that no key clicks."""
 _MARKER = 0x80
 _END = 0x80
 
