@@ -269,7 +269,7 @@ class Exchange:
             line.negotiator.accept(sdp)
             line.leg.update(**line.terms(session))
 
-        sip.on_reinvite, sip.on_answer = renegotiate, answered
+        sip.on_reinvite, sip.on_answer, sip.on_key = renegotiate, answered, session.key
         self._live[session.trace.id] = session
         try:
             await session.serve(sip)

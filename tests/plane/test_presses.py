@@ -81,14 +81,14 @@ def test_a_key_that_was_overtaken_comes_before_the_one_that_is_down() -> None:
 
 def test_a_key_that_was_overtaken_is_the_one_that_another_carrier_told() -> None:
     presses = Presses()
-    for digit, at_ns in (("1", 0), ("2", 200 * MS)):
+    for digit, at_ns in (("1", 0), ("3", 200 * MS), ("2", 400 * MS)):
         presses.down(TONE, digit, now_ns=at_ns)
         presses.up(TONE, digit, duration_ms=80, now_ns=at_ns + 80 * MS)
-    presses.down(EVENT, "2", now_ns=290 * MS)
+    presses.down(EVENT, "2", now_ns=490 * MS)
 
-    presses.up(EVENT, "1", duration_ms=80, now_ns=300 * MS)
+    presses.up(EVENT, "1", duration_ms=80, now_ns=500 * MS)
 
-    assert typed(presses) == "12"
+    assert typed(presses) == "132"
 
 
 def test_a_key_overtaken_by_nothing_that_is_known_is_a_key() -> None:

@@ -173,7 +173,7 @@ def test_noise_slams_and_single_tones_are_no_keys() -> None:
     dial = [one + other for one in single[8:] for other in single[8:]]
     # A voice's second harmonic, or a low tone's own: the pair is there, and more than the pair.
     rich = [
-        sum(8000 / n * np.sin(2 * np.pi * hz * n * times_s) for n in (1, 2, 3))
+        np.sum([8000 / n * np.sin(2 * np.pi * hz * n * times_s) for n in (1, 2, 3)], axis=0)
         for hz in (697.0, 770.0, 668.0)
     ]
     others = [hiss(8000, level_db=-12).astype(float), slam(ms=400, decay_ms=500).astype(float)]
