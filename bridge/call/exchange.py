@@ -35,6 +35,7 @@ class _Terms(TypedDict):
     codec: int
     payload_type: int
     dtmf_payload_type: int
+    dtmf_offered: int
     remote: tuple[str, int] | None
     latch_ip: str | None
     sending: bool
@@ -60,6 +61,7 @@ class _Line:
             codec=agreed.codec,
             payload_type=agreed.payload_type,
             dtmf_payload_type=agreed.dtmf_payload_type,
+            dtmf_offered=agreed.dtmf_offered,
             remote=agreed.remote,
             latch_ip=self.latch_ip,
             sending=agreed.sending,

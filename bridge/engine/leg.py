@@ -156,6 +156,7 @@ class MediaLeg:
         sending: bool,
         receiving: bool,
         interruptible: int,
+        dtmf_offered: int = -1,
         deliver: Callable[[LegEvent], None],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
@@ -178,6 +179,7 @@ class MediaLeg:
             sending=sending,
             receiving=receiving,
             interruptible=interruptible,
+            dtmf_offered=dtmf_offered,
         )
         fds = [sock.fileno() for sock in self.ports.sockets()]
         try:
@@ -207,6 +209,7 @@ class MediaLeg:
         sending: bool,
         receiving: bool,
         interruptible: int,
+        dtmf_offered: int = -1,
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -222,6 +225,7 @@ class MediaLeg:
             sending=sending,
             receiving=receiving,
             interruptible=interruptible,
+            dtmf_offered=dtmf_offered,
         )
         self._tell(UpdateRow(self.row, spec))
 

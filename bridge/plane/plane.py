@@ -270,7 +270,7 @@ class Plane:
         if payload_type == _COMFORT_NOISE:
             self._arrival.hush(np.array([row]))
             return
-        if payload_type != self._rows.dtmf_payload_type[row]:
+        if payload_type not in (self._rows.dtmf_payload_type[row], self._rows.dtmf_offered[row]):
             self._columns.rx_wrong_payload[row] += _ONE
             return
         self._arrival.hush(np.array([row]))

@@ -41,6 +41,8 @@ class RowSpec:
     receiving: bool
     interruptible: int
     """Bits: 1 speech, 2 dtmf."""
+    dtmf_offered: int = -1
+    """Payload type under which telephone-event is read as well; -1 = no other."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
