@@ -32,8 +32,10 @@ _BAND = 0.02
 """Half width of a band, relative to its frequency."""
 _DEGREES = 4
 """Real dimensions of a band: two complex ones."""
-_DRIFT = 0.026
-"""A tone further off than this is none; Q.24 asks for 1.5 % at least and 3.5 % at most."""
+_DRIFT = 0.02
+"""A tone further off than this is none; Q.24 asks for 1.5 % at least and 3.5 % at most.
+
+The tones of 2, 6 and C are nearly an octave apart: 4.3 % more, and a note's second harmonic makes a key."""
 _PURITY = 0.86
 """Least part of a window's energy that the two tones have; noise 12 dB below them takes 6 %."""
 _LEAST_DBM0 = -31.0

@@ -12,6 +12,7 @@ from bridge.plane.tones import Tones
 from bridge.ttsserver.casting import timbre_of
 from bridge.ttsserver.studio import shared_hibari
 from bridge.ttsserver.voice import Delivery
+from tests.bench.bench_tones import SpanDsp
 
 _VOICES = (
     "longanyang", "longanhuan", "longhuhu_v3", "longanyun_v3", "longxiaochun_v2", "longwan_v2",
@@ -87,13 +88,14 @@ def false_keys(sound: NDArray[np.float64], *, gain_db: float = 0.0) -> list[str]
 
 def main() -> None:
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
-    print("sound    level dB  minutes  false keys")
+    other = SpanDsp.find()
+    print("sound    level dB  minutes  false keys; libspandsp's")
     for name, sound in (("speech", speech(minutes, seed=1)), ("music", music(minutes, seed=2))):
         for gain_db in _LEVELS_DB:
             found = false_keys(sound, gain_db=gain_db)
-            print(
-                f"{name:8s} {gain_db:8.0f}  {len(sound) / _RATE_HZ / 60:7.1f}  {len(found)} {''.join(found)}"
-            )
+            theirs = "-" if other is None else str(len(other.hear(sound * 10 ** (gain_db / 20))))
+            minutes = len(sound) / _RATE_HZ / 60
+            print(f"{name:8s} {gain_db:8.0f}  {minutes:7.1f}  {len(found)} {''.join(found)}; {theirs}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from bridge.plane.g711 import decode_ulaw, encode_ulaw
 from bridge.plane.tones import PAD, Tones
 from tests.plane.dialling import Sound, downs, listen, noise, quiet, tone
 
+_RATE_HZ = 8000
 _PLACES = [place * 1.03 for place in range(20)]
 _CONDITIONS: tuple[tuple[str, dict[str, Any], float | None], ...] = (
     ("100 ms", {"ms": 100}, None),
@@ -56,11 +57,14 @@ class SpanDsp:
         """Keys it finds."""
         pcm = decode_ulaw(encode_ulaw(sound.clip(-32768, 32767).astype(np.int16)))
         ear = self._library.dtmf_rx_init(None, None, None)
-        self._library.dtmf_rx(ear, pcm.ctypes.data, len(pcm))
-        digits = ctypes.create_string_buffer(129)
-        count = self._library.dtmf_rx_get(ear, digits, 128)
+        digits, heard = ctypes.create_string_buffer(129), ""
+        for begin in range(0, len(pcm), _RATE_HZ):
+            part = pcm[begin : begin + _RATE_HZ]
+            self._library.dtmf_rx(ear, part.ctypes.data, len(part))
+            count = self._library.dtmf_rx_get(ear, digits, 128)
+            heard += digits.raw[:count].decode()
         self._library.dtmf_rx_free(ear)
-        return digits.raw[:count].decode()
+        return heard
 
 
 def keys(how: dict[str, Any], noise_dbm0: float | None) -> Iterator[tuple[str, Sound]]:

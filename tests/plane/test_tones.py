@@ -165,6 +165,17 @@ def test_speech_is_no_key() -> None:
     assert [downs(changes) for changes in listen(louder) if changes] == []
 
 
+@pytest.mark.parametrize("second", [1.5, 1.0, 0.5])
+def test_no_note_and_its_second_harmonic_are_a_key(second: float) -> None:
+    times_s = np.arange(4000) / 8000
+    notes = [
+        6000 * (np.sin(2 * np.pi * hz * times_s) + second * np.sin(4 * np.pi * hz * times_s + 1))
+        for hz in np.arange(600, 1000, 2.0)
+    ]
+
+    assert [downs(changes) for changes in listen(notes) if changes] == []
+
+
 def test_noise_slams_and_single_tones_are_no_keys() -> None:
     times_s = np.arange(8000) / 8000
     single = [
