@@ -16,6 +16,7 @@ from bridge.sip.events import (
     Established,
     Hangup,
     Offered,
+    Pressed,
     Progressed,
     RefuseOffer,
     Reject,
@@ -24,7 +25,7 @@ from bridge.sip.events import (
 
 __all__ = ["CallRefused", "IncomingCall", "SipCall"]
 
-CallOutput = Established | Offered | Answered | Progressed | Ended
+CallOutput = Established | Offered | Answered | Progressed | Pressed | Ended
 """What the agent says about one call after its arrival."""
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class SipCall:
         """
         self.on_answer: Callable[[bytes], None] | None = None
         """Gets the peer's answer to an offer that `on_reinvite` returned; raising ends the call."""
+        self.on_key: Callable[[str, int], None] | None = None
+        """Gets each key that the peer tells by INFO, and how long it was held, in ms."""
         self.status: int = 0
         """What ended a call of ours before it stood: 486, 404, …"""
         self._call = call
@@ -118,6 +121,9 @@ class SipCall:
                 self._offered(output)
             case Answered(sdp=sdp):
                 self._answered(sdp)
+            case Pressed(digit=digit, duration_ms=duration_ms):
+                if self.on_key is not None:
+                    self.on_key(digit, duration_ms)
             case Ended(reason=reason, status=status):
                 self.status = status
                 self.ended.set_result(reason)

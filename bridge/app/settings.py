@@ -120,6 +120,8 @@ class MediaSection(_Section):
     """Ask the kernel for SCHED_FIFO; without the permission one line says how to grant it."""
     plain_sockets: bool = False
     """Do without recvmmsg and sendmmsg, as platforms other than Linux must."""
+    inband_digits: Literal["auto", "always", "never"] = "auto"
+    """Listen for keys in the sound; auto: only where a phone takes no telephone events (RFC 4733)."""
 
 
 class TtsSection(_Section):

@@ -84,6 +84,21 @@ class Call:
             typed += digit
         return typed
 
+    async def press(self, digits: str, *, duration_ms: int = 100, pause_ms: int = 100) -> None:
+        """Press telephone keys, as events (RFC 4733) or, where the other side takes none, as tones.
+
+        Speech that is being played waits meanwhile where it is, and goes on after the last key.
+
+        Args:
+            digits: Up to 64 of ``0123456789*#ABCD``.
+            duration_ms: How long each key is held, 50 to 60000.
+            pause_ms: Pause after each, 40 to 10000.
+
+        Raises:
+            ValueError: If there is no such key, or it cannot be held for so long.
+        """
+        await self._session.pressing.press(digits, duration_ms=duration_ms, pause_ms=pause_ms)
+
     async def quiet(self, lasting_ms: int = 500) -> None:
         """Wait until the caller has been silent for `lasting_ms` without a break."""
         await self._session.hearing.quiet(lasting_ms)

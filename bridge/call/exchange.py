@@ -35,6 +35,7 @@ class _Terms(TypedDict):
     codec: int
     payload_type: int
     dtmf_payload_type: int
+    dtmf_offered: int
     remote: tuple[str, int] | None
     latch_ip: str | None
     sending: bool
@@ -62,6 +63,7 @@ class _Line:
             codec=agreed.codec,
             payload_type=agreed.payload_type,
             dtmf_payload_type=agreed.dtmf_payload_type,
+            dtmf_offered=agreed.dtmf_offered,
             remote=agreed.remote,
             latch_ip=self.latch_ip,
             sending=agreed.sending,
@@ -273,7 +275,7 @@ class Exchange:
             line.negotiator.accept(sdp)
             line.leg.update(**line.terms(session))
 
-        sip.on_reinvite, sip.on_answer = renegotiate, answered
+        sip.on_reinvite, sip.on_answer, sip.on_key = renegotiate, answered, session.key
         self._live[session.trace.id] = session
         try:
             await session.serve(sip)

@@ -35,6 +35,12 @@ OUTBOUND = (
         ("silence_idle", "silence_tts_late", "silence_bridge_late", "silence_held", "silence_ducked"),
     ),
     Stage("floor", "plane.floor", "duck, resume, flush", ("ducked_samples",)),
+    Stage(
+        "keypad",
+        "plane.keypad",
+        "while we press keys, events or tones in the place of speech",
+        ("tx_keys", "silence_keys"),
+    ),
     Stage("encode", "plane.g711", "G.711 by table"),
     Stage("packet", "plane.packets", "RTP header, one sequence number, one timestamp"),
     Stage("send", "engine.loop", "to the latched address", ("tx_packets", "tx_late")),
@@ -63,6 +69,12 @@ INBOUND = (
         ("rx_late", "rx_duplicate", "rx_lost", "depth_samples"),
     ),
     Stage("conceal", "plane.conceal", "repetition with fade where nothing came", ("rx_concealed",)),
+    Stage(
+        "keys",
+        "plane.keys",
+        "events on arrival, tones behind the ring, INFO: one press is one event",
+        ("rx_keys_ignored",),
+    ),
     Stage("capture", "plane.ring", "2 s shared with the control plane, beside what was sent"),
     Stage("recording", "call.recording", "stereo file, when asked for"),
     Stage(

@@ -12,6 +12,7 @@ from bridge.audio import PcmFormat
 from bridge.call import prompts
 from bridge.call.agent import Call
 from bridge.call.hearing import Hearing
+from bridge.call.pressing import Pressing
 from bridge.call.recording import Recorder
 from bridge.call.routes import Route
 from bridge.call.trace import BargeInRecord, CallTrace
@@ -96,6 +97,7 @@ class Session:
         self.remote_uri: str = remote_uri
         self._is_held = False
         self.hearing: Hearing = Hearing(clock)
+        self.pressing: Pressing = Pressing(leg)
         self.speaker: Speaker = Speaker(
             leg,
             synthesizer,
@@ -120,7 +122,12 @@ class Session:
         if isinstance(event, Digit):
             self.trace.digits += 1
         self.hearing.on_event(event)
+        self.pressing.on_event(event)
         self.speaker.on_event(event)
+
+    def key(self, digit: str, duration_ms: int) -> None:
+        """Take a key that the peer told by SIP INFO: the media process knows whether it was heard before."""
+        self._leg.hand_key(digit, duration_ms=duration_ms)
 
     def hold(self, is_held: bool) -> None:
         """Take note of what a description says: whether the peer may be silent for as long as it likes."""
@@ -169,6 +176,7 @@ class Session:
 
     async def _leave(self, sip: SipLeg) -> None:
         self.end("bridge failed")  # only if nothing else was said
+        self.pressing.close()
         await self.speaker.close()
         self.trace.media, self.trace.ended_ns = self.media(), self._clock.now_ns()
         self._leg.close()

@@ -23,10 +23,13 @@ __all__ = [
     "FlushRow",
     "FrameReader",
     "GiveVerdict",
+    "HandKey",
     "LegEvent",
     "Message",
     "OpenRow",
+    "PressKeys",
     "Ready",
+    "ReleaseKeys",
     "Report",
     "RowClosed",
     "RowOpened",
@@ -92,6 +95,36 @@ class GiveVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class PressKeys:
+    """Press keys of ours, one after the other; answered with `KeysSent`."""
+
+    row: int
+    generation: int
+    ticket: int
+    duration_ms: int
+    pause_ms: int
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseKeys:
+    """Press no more keys than have been begun."""
+
+    row: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandKey:
+    """The caller pressed a key of which signalling was told (SIP INFO)."""
+
+    row: int
+    generation: int
+    duration_ms: int
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the media process in good order."""
 
@@ -132,7 +165,18 @@ class EngineDied:
     at_ns: int
 
 
-Command: TypeAlias = OpenRow | UpdateRow | CloseRow | SetInterruptible | FlushRow | GiveVerdict | Stop
+Command: TypeAlias = (
+    OpenRow
+    | UpdateRow
+    | CloseRow
+    | SetInterruptible
+    | FlushRow
+    | GiveVerdict
+    | Stop
+    | PressKeys
+    | ReleaseKeys
+    | HandKey
+)
 Report: TypeAlias = Ready | RowOpened | RowClosed | PlaneEvent
 """What comes back through the pipe."""
 LegEvent: TypeAlias = PlaneEvent | EngineDied

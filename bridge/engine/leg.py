@@ -11,8 +11,11 @@ from bridge.engine.commands import (
     EngineDied,
     FlushRow,
     GiveVerdict,
+    HandKey,
     LegEvent,
     OpenRow,
+    PressKeys,
+    ReleaseKeys,
     RowOpened,
     SetInterruptible,
     UpdateRow,
@@ -125,6 +128,7 @@ class MediaLeg:
         self._sequence = dice.number(15)
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
+        self._tickets = 0
         self.status: LegStatus = LegStatus(life.memory.columns, row, generation)
         self.writer: PlayoutWriter = PlayoutWriter(life.memory.columns, row, generation)
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
@@ -157,6 +161,7 @@ class MediaLeg:
         interruptible: int,
         rtcp: tuple[str, int] | None = None,
         rtcp_mux: bool = False,
+        dtmf_offered: int = -1,
         deliver: Callable[[LegEvent], None],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
@@ -183,6 +188,7 @@ class MediaLeg:
             interruptible=interruptible,
             rtcp=rtcp,
             rtcp_mux=rtcp_mux,
+            dtmf_offered=dtmf_offered,
         )
         fds = [sock.fileno() for sock in self.ports.sockets()]
         try:
@@ -214,6 +220,7 @@ class MediaLeg:
         interruptible: int,
         rtcp: tuple[str, int] | None = None,
         rtcp_mux: bool = False,
+        dtmf_offered: int = -1,
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -231,6 +238,7 @@ class MediaLeg:
             interruptible=interruptible,
             rtcp=rtcp,
             rtcp_mux=rtcp_mux,
+            dtmf_offered=dtmf_offered,
         )
         self._tell(UpdateRow(self.row, spec))
 
@@ -245,6 +253,26 @@ class MediaLeg:
     def verdict(self, *, epoch: int, is_speech: bool) -> None:
         """Decide a duck; without effect if the row has flushed or resumed meanwhile."""
         self._tell(GiveVerdict(self.row, self.generation, epoch, is_speech))
+
+    def press(self, digits: str, *, duration_ms: int, pause_ms: int) -> int:
+        """Press keys, at most 64 waiting at a time; a `KeysSent` with the ticket returned says how many were.
+
+        Args:
+            digits: Of ``0123456789*#ABCD``.
+            duration_ms: How long each is held.
+            pause_ms: After each; 40 at least, for so long the end of an event is repeated.
+        """
+        self._tickets += 1
+        self._tell(PressKeys(self.row, self.generation, self._tickets, duration_ms, pause_ms, digits))
+        return self._tickets
+
+    def release_keys(self) -> None:
+        """Call off the keys that wait to be pressed; the one that is down comes up."""
+        self._tell(ReleaseKeys(self.row, self.generation))
+
+    def hand_key(self, digit: str, *, duration_ms: int) -> None:
+        """Take a key of the caller's that signalling was told of; it becomes a `Digit` as any other."""
+        self._tell(HandKey(self.row, self.generation, duration_ms, digit))
 
     def close(self) -> None:
         """Give port and row back; safe twice. No event is delivered afterwards."""

@@ -15,8 +15,11 @@ from bridge.engine.commands import (
     CloseRow,
     FlushRow,
     GiveVerdict,
+    HandKey,
     Message,
     OpenRow,
+    PressKeys,
+    ReleaseKeys,
     Report,
     RowClosed,
     RowOpened,
@@ -67,6 +70,11 @@ class RowPlane(Protocol):
     def set_interruptible(self, row: int, bits: int) -> None: ...
     def flush(self, row: int, *, now_ns: int) -> None: ...
     def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None: ...
+    def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None: ...
+    def press(
+        self, row: int, digits: str, *, ticket: int, duration_ms: int, pause_ms: int, now_ns: int
+    ) -> None: ...
+    def release(self, row: int) -> None: ...
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None: ...
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
@@ -260,8 +268,25 @@ class MediaLoop:
                     self._post(event)
             case GiveVerdict(row=row, generation=generation) if self._rows.holds(row, generation):
                 plane.verdict(row, epoch=command.epoch, is_speech=command.is_speech, now_ns=now_ns)
+            case PressKeys() | ReleaseKeys() | HandKey() if self._rows.holds(command.row, command.generation):
+                self._type(command, now_ns)
             case _:
                 pass  # About a leg that has ended meanwhile: both sides may be right.
+
+    def _type(self, command: PressKeys | ReleaseKeys | HandKey, now_ns: int) -> None:
+        """Keys, ours and the caller's."""
+        plane, row = self._plane, command.row
+        match command:
+            case PressKeys(digits=digits, ticket=ticket, duration_ms=duration_ms, pause_ms=pause_ms):
+                plane.press(
+                    row, digits, ticket=ticket, duration_ms=duration_ms, pause_ms=pause_ms, now_ns=now_ns
+                )
+            case ReleaseKeys():
+                plane.release(row)
+            case HandKey(digit=digit, duration_ms=duration_ms):
+                plane.key(row, digit, duration_ms=duration_ms, now_ns=now_ns)
+        for event in plane.drain():
+            self._post(event)
 
     def _open(self, command: OpenRow, now_ns: int) -> None:
         fds = self._link.take_fds() if command.fds else []

@@ -8,6 +8,7 @@ from bridge.plane.events import (
     Digit,
     Ducked,
     Flushed,
+    KeysSent,
     Latched,
     PlayoutIdle,
     Resumed,
@@ -21,7 +22,7 @@ __all__ = ["MOST_OWED", "Reports"]
 
 _DISPENSABLE = (VoiceStarted, VoiceStopped, Ducked, Resumed, SpeechStarted, PlayoutIdle, Latched)
 """The columns tell the same, or the next of its kind does."""
-_UNSOLICITED = (Digit, Flushed, RowFailed)
+_UNSOLICITED = (Digit, Flushed, RowFailed, KeysSent)
 MOST_OWED = 64
 """Digits, flushes and failures of one row that may wait: more than a hand can press while a call lives."""
 

@@ -51,6 +51,9 @@ COUNTERS = (
     "rtcp_stranger",
     "rtcp_excess",
     "rtcp_bye",
+    "rx_keys_ignored",
+    "tx_keys",
+    "silence_keys",
 )
 """Names of the counters of a row; each is a column of unsigned 64-bit words."""
 
@@ -178,6 +181,12 @@ class Columns:
     """Silent packets because the caller spoke."""
     ducked_samples: NDArray[np.uint64]
     """Length of all those, in samples."""
+    rx_keys_ignored: NDArray[np.uint64]
+    """Events that are no keys or last no time, and keys that come faster than anyone presses them."""
+    tx_keys: NDArray[np.uint64]
+    """Keys that we have pressed."""
+    silence_keys: NDArray[np.uint64]
+    """Packets without speech because we were pressing keys: theirs, and those of the pauses after them."""
 
     capture: NDArray[np.int16]
     """``[n, 2, CAPTURE_SAMPLES]``: lane 0 what the caller said, lane 1 what we sent."""

@@ -11,6 +11,7 @@ __all__ = [
     "Ducked",
     "FlushCause",
     "Flushed",
+    "KeysSent",
     "Latched",
     "PlaneEvent",
     "PlayoutIdle",
@@ -96,7 +97,7 @@ class VoiceStopped(_RowEvent):
 
 @dataclass(frozen=True, slots=True)
 class Digit(_RowEvent):
-    """A key was pressed and released (RFC 4733)."""
+    """A key was pressed and released, whatever carried it: RFC 4733, tones in the sound, SIP INFO."""
 
     digit: str
     """One of ``0123456789*#ABCD``."""
@@ -117,6 +118,16 @@ class RowFailed(_RowEvent):
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeysSent(_RowEvent):
+    """The keys of one request were pressed, or those of them that will ever be."""
+
+    ticket: int
+    """Which request."""
+    count: int
+    """Keys of it that were pressed; fewer than were asked for when it found no room or was called off."""
+
+
 PlaneEvent: TypeAlias = (
     SpeechStarted
     | PlayoutIdle
@@ -128,4 +139,5 @@ PlaneEvent: TypeAlias = (
     | Digit
     | Latched
     | RowFailed
+    | KeysSent
 )

@@ -1,7 +1,7 @@
 """Whose packets a row believes: latching, and the ways in which a peer's source may change.
 
 Before the first packet only the address of the SDP is believed or, behind NAT, any port of the signalling
-source. Two packets of the negotiated payload type, with one SSRC and consecutive sequence numbers, latch.
+source. Two packets of a negotiated payload type, with one SSRC and consecutive sequence numbers, latch.
 Afterwards the source moves only by re-INVITE, or after a silence to the same SSRC and address. A new SSRC or
 a jump of the sequence numbers from the latched source must prove itself in the same way.
 """
@@ -45,6 +45,7 @@ class Latch:
         self._source = np.full(n, -1, np.int64)
         self._ssrc = np.full(n, -1, np.int64)
         self._payload_type = np.full(n, -1, np.int64)
+        self._event_type = np.full(n, -1, np.int64)
         # The last packet that might be the first of two: who, and the sequence number that would prove it.
         self._candidate = np.full((n, 3), -1, np.int64)
 
@@ -52,7 +53,7 @@ class Latch:
         """Believe what signalling says, and nothing that was learnt from packets."""
         self._signalled[row] = spec.remote_key
         self._nat_ip[row] = spec.latch_ip
-        self._payload_type[row] = spec.payload_type
+        self._payload_type[row], self._event_type[row] = spec.payload_type, spec.dtmf_payload_type
         self._source[row] = self._ssrc[row] = -1
         self._candidate[row] = -1
         self._columns.remote_key[row] = spec.remote_key
@@ -62,7 +63,7 @@ class Latch:
         """Take a re-INVITE: only a changed address undoes the latch."""
         if (spec.remote_key, spec.latch_ip) != (self._signalled[row], self._nat_ip[row]):
             self.open(row, spec)
-        self._payload_type[row] = spec.payload_type
+        self._payload_type[row], self._event_type[row] = spec.payload_type, spec.dtmf_payload_type
 
     def ssrcs(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
         """SSRC of the stream that each row believes; -1 while it believes none."""
@@ -101,7 +102,9 @@ class Latch:
             same_source | (same_ssrc & silent & (self._source[rows] >> 16 == sources >> 16)),
         )
         self._columns.rx_stranger[rows[~believable]] += np.uint64(1)
+        # A phone that suppresses silence may press keys before it has said a word.
         expected_type = headers.payload_types == self._payload_type[rows]
+        expected_type |= headers.payload_types == self._event_type[rows]
         restarted, moved = [], []
         for at in np.flatnonzero(believable & expected_type & ~accepted).tolist():
             row = int(rows[at])

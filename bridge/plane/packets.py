@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.plane.columns import FRAME_SAMPLES
+from bridge.plane.keypad import Strokes
 
 __all__ = ["HEADER", "HEADER_BYTES", "MAX_PACKET_BYTES", "Arrivals", "Departures", "Headers", "parse_headers"]
 
@@ -166,6 +167,7 @@ class PacketBuffer:
     ) -> Departures:
         """Write one packet per row: `seconds` is each header's second byte, `payloads` is ``[m, 160]``."""
         count = len(rows)
+        self._lengths[:count] = PACKET_BYTES
         headers = self._headers[:count]
         headers["first"] = _PLAIN
         headers["second"] = seconds
@@ -174,3 +176,11 @@ class PacketBuffer:
         headers["ssrc"] = ssrcs
         self._packets[:count, HEADER_BYTES:] = payloads
         return Departures(self._packets[:count], self._lengths[:count], rows, destinations)
+
+    def replace(self, positions: NDArray[np.intp], strokes: Strokes) -> None:
+        """Put telephone events, under their own types and timestamps, into packets just built."""
+        length = strokes.payloads.shape[1]
+        self._headers["second"][positions] = strokes.seconds
+        self._headers["timestamp"][positions] = strokes.timestamps
+        self._packets[positions, HEADER_BYTES : HEADER_BYTES + length] = strokes.payloads
+        self._lengths[positions] = HEADER_BYTES + length

@@ -7,13 +7,14 @@ gate; `build` makes the next packet of every row whose slot of 20 ms has come.
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.errors import RemoteProtocolError
 from bridge.plane.arrival import ArrivalRing
 from bridge.plane.bargein import BargeIn
 from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, Columns
-from bridge.plane.events import Digit, Latched, PlaneEvent, RowFailed
+from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.floor import DUCKED, IDLE, SPEAKING, FloorEvent
 from bridge.plane.g711 import DECODE, ENCODE
+from bridge.plane.keypad import Keypad
+from bridge.plane.keys import Keys
 from bridge.plane.latch import Latch
 from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.packets import Arrivals, Departures, Headers, PacketBuffer, parse_headers
@@ -22,12 +23,10 @@ from bridge.plane.reception import Reception
 from bridge.plane.reporting import Reporting
 from bridge.plane.rows import FOREVER_NS, Rows
 from bridge.plane.spec import PlaneSettings, RowSpec
-from bridge.rtp.dtmf import DtmfReceiver, DtmfState, parse_event
 
 __all__ = ["FOREVER_NS", "Plane"]
 
 _COMFORT_NOISE = 13
-_TICKS_PER_MS = 8
 _CAPTURE_BLOCK = 32
 _FRAME_BLOCKS = FRAME_SAMPLES // _CAPTURE_BLOCK
 _CAPTURE_BLOCKS = CAPTURE_SAMPLES // _CAPTURE_BLOCK
@@ -61,8 +60,8 @@ class Plane:
         )
         self._packets = PacketBuffer(n)
         self._capture = columns.capture.reshape(n, 2, _CAPTURE_BLOCKS, _CAPTURE_BLOCK)
-        self._dtmf: dict[int, DtmfReceiver] = {}
-        self._pressed: set[int] = set()
+        self._keys = Keys(columns, settings, self._bargein, self._events)
+        self._keypad = Keypad(columns, self._events)
         self._order = np.zeros(n, np.intp)
         self.due_ns: NDArray[np.int64] = self._rows.due_ns
         """When the next packet of each row is to be built; `FOREVER_NS` while a row is free."""
@@ -85,8 +84,8 @@ class Plane:
         self._reporting.open(row, spec, now_ns=now_ns)
         self._arrival.restart(row)
         self._bargein.open(row, spec.interruptible)
-        if spec.dtmf_payload_type >= 0:
-            self._dtmf[row] = DtmfReceiver()
+        self._keys.open(row, spec)
+        self._keypad.close(row)
         # The generation comes last: from here on the control process may write.
         columns.generation[row] = spec.generation
 
@@ -102,16 +101,14 @@ class Plane:
         self._latch.update(row, spec)
         self._reporting.update(row, spec)
         self._bargein.set_interruptible(row, spec.interruptible)
-        if spec.dtmf_payload_type >= 0:
-            self._dtmf.setdefault(row, DtmfReceiver())
-        else:
-            self._forget_keys(row)
+        self._keys.update(row, spec, now_ns=now_ns)
 
     def close(self, row: int) -> None:
         """Free a row, and erase it so that no later leg hears this one; harmless when it is free."""
         self._rows.end(row)
-        self._forget_keys(row)
         self._reporting.close(row)
+        self._keys.close(row)
+        self._keypad.close(row)
         self._columns.generation[row] = 0
         self._columns.clear(row)
         self._arrival.restart(row)
@@ -129,6 +126,24 @@ class Plane:
         """Decide a duck from outside; a verdict on an older epoch is too late and ignored."""
         if self._rows.open[row] and int(self._columns.epoch[row]) == epoch:
             self._bargein.judge(row, is_speech=is_speech, now_ns=now_ns)
+
+    def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None:
+        """Take a key of the caller's that signalling was told of (SIP INFO)."""
+        if self._rows.open[row]:
+            self._keys.take_info(row, digit, duration_ms=duration_ms, now_ns=now_ns)
+
+    def press(
+        self, row: int, digits: str, *, ticket: int, duration_ms: int, pause_ms: int, now_ns: int
+    ) -> None:
+        """Press keys of ours; `KeysSent` says when it is done. Speech waits meanwhile where it is."""
+        if self._rows.open[row]:
+            self._keypad.press(
+                row, digits, ticket=ticket, duration_ms=duration_ms, pause_ms=pause_ms, now_ns=now_ns
+            )
+
+    def release(self, row: int) -> None:
+        """Press no more keys; the one that is down comes up."""
+        self._keypad.release(row)
 
     def drain(self) -> list[PlaneEvent]:
         """Events since the last call, in order."""
@@ -163,10 +178,19 @@ class Plane:
             rows = rows[~survey.broken]
             survey = self._playout.survey(rows)
         sends = self._rows.sending[rows] & (self._columns.remote_key[rows] != 0)
-        pcm = self._speak(rows, survey, sends, now_ns)
+        strokes = self._keypad.step(rows, sends, self._rows, now_ns=now_ns)
+        pcm = self._speak(rows, survey, sends if strokes is None else sends & ~strokes.where, now_ns)
+        if strokes is not None:
+            pcm[strokes.sounds] = strokes.pcm
+            held = rows[strokes.where]
+            self._playout.fades_in[held] = self._bargein.floor.state[held] == SPEAKING
         heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows])
+        self._keys.hear(rows, heard, now_ns=now_ns)
         self._record(rows, heard, pcm)
         departures = self._pack(rows, pcm, sends, now_ns)
+        if strokes is not None:
+            # What is packed are the rows that send: a row's place among them.
+            self._packets.replace(np.cumsum(sends)[strokes.events] - 1, strokes)
         self._rows.advance(rows, sends)
         self._reporting.sent(departures)
         self._reporting.review(rows, now_ns=now_ns)
@@ -196,9 +220,7 @@ class Plane:
         for at in admission.restarted:
             self._reception.restart(int(rows[at]), int(headers.sequences[at]))
             self._arrival.restart(int(rows[at]))
-            if (receiver := self._dtmf.get(int(rows[at]))) is not None:
-                receiver.restart()
-                self._release(int(rows[at]), now_ns)
+            self._keys.restart(int(rows[at]), now_ns=now_ns)
             # The packet before, which only proved the source, came from it too.
             self._columns.rx_packets[rows[at]] += _ONE
         for at in admission.moved:
@@ -266,43 +288,18 @@ class Plane:
         if payload_type == _COMFORT_NOISE:
             self._arrival.hush(np.array([row]))
             return
-        if payload_type != self._rows.dtmf_payload_type[row]:
+        if payload_type not in (self._rows.dtmf_payload_type[row], self._rows.dtmf_offered[row]):
             self._columns.rx_wrong_payload[row] += _ONE
             return
-        try:
-            packet = parse_event(payload)
-        except RemoteProtocolError:
-            self._columns.rx_malformed[row] += _ONE
-            return
         self._arrival.hush(np.array([row]))
-        receiver = self._dtmf[row]
-        if receiver.receive(packet, timestamp=int(headers.timestamps[at]), now_ns=now_ns):
-            self._bargein.press(row, now_ns=now_ns)
-        self._release(row, now_ns)
-
-    def _release(self, row: int, now_ns: int) -> None:
-        """Report the keys that went up, and remember whether one is still down."""
-        generation, receiver = int(self._columns.generation[row]), self._dtmf[row]
-        for key in receiver.drain():
-            duration_ms = key.duration_ticks // _TICKS_PER_MS
-            self._events.append(Digit(row, generation, now_ns, digit=key.digit, duration_ms=duration_ms))
-        if receiver.state is DtmfState.PRESSED:
-            self._pressed.add(row)
-        else:
-            self._pressed.discard(row)
-
-    def _forget_keys(self, row: int) -> None:
-        self._dtmf.pop(row, None)
-        self._pressed.discard(row)
+        self._keys.take_event(row, payload, timestamp=int(headers.timestamps[at]), now_ns=now_ns)
 
     # Sending.
 
     def _expire(self, rows: NDArray[np.intp], now_ns: int) -> None:
         """Do what time alone brings."""
         self._bargein.expire(rows, now_ns=now_ns)
-        for row in tuple(self._pressed):
-            self._dtmf[row].handle_timeout(now_ns=now_ns)
-            self._release(row, now_ns)
+        self._keys.expire(now_ns=now_ns)
 
     def _speak(
         self, rows: NDArray[np.intp], survey: Survey, sends: NDArray[np.bool_], now_ns: int
@@ -367,6 +364,7 @@ class Plane:
         """End these rows; the others never notice."""
         for row in rows.tolist():
             self._rows.end(row)
-            self._forget_keys(row)
+            self._keys.close(row)
+            self._keypad.close(row)
             generation = int(self._columns.generation[row])
             self._events.append(RowFailed(row, generation, now_ns, message=message))

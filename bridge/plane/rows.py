@@ -28,6 +28,7 @@ class Rows:
         self.receiving: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.payload_type: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.dtmf_payload_type: NDArray[np.int64] = np.full(capacity, -1, np.int64)
+        self.dtmf_offered: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         self.decode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
         self.encode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
         self.ssrc: NDArray[np.int64] = np.zeros(capacity, np.int64)
@@ -61,6 +62,7 @@ class Rows:
             self.marker[row] = 0x80
         self.sending[row], self.receiving[row] = spec.sending, spec.receiving
         self.payload_type[row], self.dtmf_payload_type[row] = spec.payload_type, spec.dtmf_payload_type
+        self.dtmf_offered[row] = spec.dtmf_offered
         self.decode_base[row] = spec.codec * DECODE.shape[1]
         self.encode_base[row] = spec.codec * ENCODE.shape[1]
 

@@ -1,6 +1,7 @@
 """What a row is told about its leg, and what all rows are told about voices."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["DTMF_INTERRUPTS", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec"]
 
@@ -46,6 +47,8 @@ class RowSpec:
     """RTCP shares the port of RTP, both ways (RFC 5761)."""
     cname: str = ""
     """Canonical name of our stream in RTCP: random, the same for the whole leg (RFC 7022)."""
+    dtmf_offered: int = -1
+    """Payload type under which telephone-event is read as well; -1 = no other."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -110,3 +113,5 @@ class PlaneSettings:
 
     For two parties 5 % of 80 kbit/s would allow five a second; the reduced minimum of §6.2 is 4.5 s.
     """
+    inband_digits: Literal["auto", "always", "never"] = "auto"
+    """Whether to listen for keys in the sound; auto: only where no telephone events were agreed."""

@@ -1,18 +1,21 @@
 """Telephone events: keys pressed during a call (RFC 4733)."""
 
 import struct
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from bridge.errors import RemoteProtocolError
-from bridge.rtp.sequence import TIMESTAMP_TURN, is_newer
+from bridge.rtp.sequence import TIMESTAMP_TURN, is_newer, step
 
 __all__ = [
     "DIGITS",
-    "Digit",
+    "MAX_SEGMENT_TICKS",
     "DtmfReceiver",
     "DtmfState",
     "EventPacket",
+    "KeyDown",
+    "KeyUp",
     "build_event",
     "event_payloads",
     "parse_event",
@@ -21,8 +24,15 @@ __all__ = [
 DIGITS = "0123456789*#ABCD"
 """Event codes 0 to 15 in order (RFC 4733 §3.2, table 3)."""
 
+MAX_SEGMENT_TICKS = 0xFFFF
+"""Longest duration that one timestamp can carry; what lasts longer goes on in the next segment (§2.5.1.3)."""
+
 _PAYLOAD = struct.Struct(">BBH")
 _MS = 1_000_000
+_REMEMBERED = 16
+"""Timestamps of past events that are known again."""
+_OVERTAKEN_TICKS = 16_000
+"""A packet of a key that was pressed longer ago is no key that was overtaken, but a stray."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,13 @@ class EventPacket:
 
 
 @dataclass(frozen=True, slots=True)
-class Digit:
-    """One key, pressed and released."""
+class KeyDown:
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUp:
+    """A key was released; without a `KeyDown` before it, a whole press that the next key overtook."""
 
     digit: str
     duration_ticks: int
@@ -87,7 +102,7 @@ class DtmfState(Enum):
 
 
 class DtmfReceiver:
-    """One source's events: however often an update or an end is repeated or lost, one key is one digit.
+    """One source's events: however often an update or an end is repeated or lost, one key is one press.
 
     Args:
         silence_ms: A key whose updates stop for this long was released and its ends were lost (§2.5.2.2).
@@ -96,11 +111,13 @@ class DtmfReceiver:
     def __init__(self, *, silence_ms: int = 150) -> None:
         self.state: DtmfState = DtmfState.IDLE
         self._silence_ns = silence_ms * _MS
-        self._timestamp: int | None = None
+        self._seen: deque[int] = deque(maxlen=_REMEMBERED)
         self._event = 0
         self._ticks = 0
+        self._earlier_ticks = 0
+        self._is_ended = False
         self._deadline_ns = 0
-        self._digits: list[Digit] = []
+        self._steps: list[KeyDown | KeyUp] = []
 
     @property
     def deadline_ns(self) -> int | None:
@@ -108,30 +125,33 @@ class DtmfReceiver:
         return self._deadline_ns if self.state is DtmfState.PRESSED else None
 
     def receive(self, item: EventPacket, *, timestamp: int, now_ns: int) -> bool:
-        """Take one packet; true if a key was pressed that was not pressed before.
+        """Take one packet; false if it is about no key, or about one that was pressed for no time at all.
 
         Args:
             item: The parsed payload. Events that are no keys (fax tones, flash) are ignored.
             timestamp: RTP timestamp of the packet: what tells one event from the next.
             now_ns: Arrival time.
         """
-        if item.event >= len(DIGITS):
+        if item.event >= len(DIGITS) or (item.end and not item.duration_ticks):
             return False
-        known = self._timestamp
-        if known is not None and timestamp != known and not is_newer(timestamp, known, TIMESTAMP_TURN):
-            return False  # An older event, overtaken.
-        is_new = timestamp != known
-        if is_new:
-            self._release()
-            self.state = DtmfState.PRESSED
-            self._timestamp, self._event, self._ticks = timestamp, item.event, 0
-        elif self.state is DtmfState.IDLE:
-            return False  # A repeated end.
-        self._ticks = max(self._ticks, item.duration_ticks)
-        self._deadline_ns = now_ns + self._silence_ns
-        if item.end:
-            self._release()
-        return is_new
+        if not self._seen or is_newer(timestamp, self._seen[-1], TIMESTAMP_TURN):
+            if self._goes_on(item, timestamp):
+                self._earlier_ticks += step(self._seen[-1], timestamp, TIMESTAMP_TURN)
+            else:
+                self._release()
+                self._press(item)
+            self._ticks = 0
+            self._seen.append(timestamp)
+        elif timestamp != self._seen[-1]:
+            self._take_older(item, timestamp)
+            return True
+        if self.state is DtmfState.PRESSED:
+            self._ticks = max(self._ticks, item.duration_ticks)
+            self._deadline_ns = now_ns + self._silence_ns
+            if item.end:
+                self._is_ended = True
+                self._release()
+        return True
 
     def handle_timeout(self, *, now_ns: int) -> None:
         """Release a key that has fallen silent; harmless when early."""
@@ -141,14 +161,35 @@ class DtmfReceiver:
     def restart(self) -> None:
         """Another source sends from now on, with timestamps from elsewhere and no key down."""
         self._release()
-        self._timestamp = None
+        self._seen.clear()
 
-    def drain(self) -> list[Digit]:
-        """Keys released since the last call."""
-        digits, self._digits = self._digits, []
-        return digits
+    def drain(self) -> list[KeyDown | KeyUp]:
+        """What keys did since the last call, in order."""
+        steps, self._steps = self._steps, []
+        return steps
+
+    def _goes_on(self, item: EventPacket, timestamp: int) -> bool:
+        """Whether a new timestamp begins the next segment of the key that is down (§2.5.1.3)."""
+        if not self._seen or self._is_ended or item.event != self._event:
+            return False
+        # It begins where the last one ended, of which the last word may be lost.
+        return step(self._seen[-1], timestamp, TIMESTAMP_TURN) in (self._ticks, MAX_SEGMENT_TICKS)
+
+    def _take_older(self, item: EventPacket, timestamp: int) -> None:
+        """A packet of a key from before the present one: known, or overtaken as a whole."""
+        age = step(timestamp, self._seen[-1], TIMESTAMP_TURN)
+        if timestamp not in self._seen and age <= _OVERTAKEN_TICKS:
+            if len(self._seen) == _REMEMBERED:
+                self._seen.popleft()
+            self._seen.insert(len(self._seen) - 1, timestamp)
+            self._steps.append(KeyUp(DIGITS[item.event], item.duration_ticks))
+
+    def _press(self, item: EventPacket) -> None:
+        self.state = DtmfState.PRESSED
+        self._event, self._earlier_ticks, self._is_ended = item.event, 0, False
+        self._steps.append(KeyDown(DIGITS[item.event]))
 
     def _release(self) -> None:
         if self.state is DtmfState.PRESSED:
-            self._digits.append(Digit(DIGITS[self._event], self._ticks))
+            self._steps.append(KeyUp(DIGITS[self._event], self._earlier_ticks + self._ticks))
             self.state = DtmfState.IDLE

@@ -193,7 +193,7 @@ class Agent:
 
     def _refusal(self, request: Request, item: Datagram) -> Refusal | None:
         """Why a request outside any dialog is not served (§8.2, §12.2.2)."""
-        if request.to.tag or request.method == "BYE":
+        if request.to.tag or request.method in ("BYE", "INFO"):
             return 481, []
         if self._layer.is_merged(request):
             return 482, []

@@ -19,6 +19,7 @@ __all__ = [
     "Offered",
     "Output",
     "Place",
+    "Pressed",
     "Progressed",
     "RefuseOffer",
     "Reject",
@@ -170,6 +171,16 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Pressed:
+    """The peer pressed a key and said so in an INFO, which has been answered."""
+
+    call: str
+    digit: str
+    """One of ``0123456789*#ABCD``."""
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over; only tidying up is left. Comes once for every call."""
 
@@ -186,4 +197,4 @@ class Gone:
     call: str
 
 
-Output = Send | Arrived | Progressed | Established | Offered | Answered | Ended | Gone
+Output = Send | Arrived | Progressed | Established | Offered | Answered | Pressed | Ended | Gone

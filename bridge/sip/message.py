@@ -21,6 +21,7 @@ REASONS: dict[int, str] = {
     416: "Unsupported URI Scheme",
     420: "Bad Extension",
     480: "Temporarily Unavailable",
+    469: "Bad Info Package",
     481: "Call/Transaction Does Not Exist",
     482: "Loop Detected",
     486: "Busy Here",

@@ -14,12 +14,10 @@ __all__ = [
     "refusal_of_new",
 ]
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
 SDP_TYPE = "application/sdp"
 
-_KNOWN = frozenset(
-    ["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "INFO", "PRACK", "PUBLISH", "UPDATE"]
-)
+_KNOWN = frozenset(["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PRACK", "PUBLISH", "UPDATE"])
 
 Refusal = tuple[int, list[tuple[str, str]]]
 """Status and the header fields that explain it."""

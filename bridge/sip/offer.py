@@ -62,6 +62,9 @@ class Negotiated:
     """Where the peer wants RTCP on a port of its own; None where it says nowhere that can be reached."""
     rtcp_mux: bool = False
     """RTCP shares the port of RTP, both ways."""
+    dtmf_offered: int = -1
+    """Number under which we offered telephone events, where the peer answered with another: each side sends
+    under the other's number (RFC 3264 §6.1), and some peers under their own."""
 
 
 def answer(offer: bytes, local: LocalMedia) -> tuple[bytes, Negotiated]:
@@ -129,6 +132,7 @@ class Negotiator:
         self._local = LocalMedia(ip, port, session_id, version=0)
         self._last = b""
         self._direction = "sendrecv"
+        self._offered_dtmf = -1
         self._streams: tuple[Media, ...] = (Media("audio", 0, "RTP/AVP", ("0",)),)
         """Those that the call has by now: a later offer may close one, and never drops one."""
         self._index = 0
@@ -141,13 +145,16 @@ class Negotiator:
         """Describe ourselves first; `accept` takes the answer."""
         self._direction = direction
         numbers = _numbering(self.negotiated, self._known)
+        self._offered_dtmf = next((number for number, found in numbers.items() if found == _EVENTS), -1)
         audio = _offered(self._local, numbers, direction=direction)
         streams = (*self._streams[: self._index], audio, *self._streams[self._index + 1 :])
         return self._say(_describe(self._local, streams))
 
     def accept(self, answered: bytes) -> Negotiated:
         """Take the answer to the last `offer`; raises as the function `accept` does."""
-        self.negotiated = accept(answered, direction=self._direction, index=self._index)
+        agreed = accept(answered, direction=self._direction, index=self._index)
+        has_two = agreed.dtmf_payload_type not in (-1, self._offered_dtmf)
+        self.negotiated = replace(agreed, dtmf_offered=self._offered_dtmf) if has_two else agreed
         self._learn(SessionDescription.parse(answered))
         return self.negotiated
 

@@ -9,7 +9,8 @@ from bridge.errors import RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.sip.answers import UnackedAnswers
 from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
-from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output
+from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed
+from bridge.sip.info import key_of, refusal_of_info
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, respond
 from bridge.sip.methods import (
@@ -208,6 +209,8 @@ class Session(ABC):
         elif request.method == "BYE":
             self._around.layer.respond(key, respond(request, 200, source=source), now_ns=now_ns)
             self._peer_hung_up(now_ns=now_ns)
+        elif request.method == "INFO":
+            self._informed(request, key, source=source, now_ns=now_ns)
         elif request.method == "INVITE":
             self._reinvited(dialog, request, key, source=source, now_ns=now_ns)
         else:
@@ -228,6 +231,21 @@ class Session(ABC):
         """Refuse a re-INVITE; the session stays as it was."""
         if (pending := self._offers.pop(ticket, None)) is not None:
             self._refuse(pending.request, ticket, (status, []), source=pending.source, now_ns=now_ns)
+
+    def _informed(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
+        """Take a key, or whatever else an INFO without a body may be good for."""
+        is_over = self.state in (State.ENDING, State.CLOSING)
+        refusal = (481, []) if is_over else refusal_of_info(request)
+        try:
+            pressed = key_of(request) if refusal is None else None
+        except RemoteProtocolError:
+            pressed, refusal = None, (400, [])
+        if refusal is not None:
+            self._refuse(request, key, refusal, source=source, now_ns=now_ns)
+            return
+        self._around.layer.respond(key, respond(request, 200, source=source), now_ns=now_ns)
+        if pressed is not None and pressed.digit:
+            self._outputs.append(Pressed(self.call, pressed.digit, pressed.duration_ms))
 
     def _reinvited(
         self, dialog: Dialog, request: Request, key: str, *, source: tuple[str, int], now_ns: int

@@ -3,10 +3,11 @@
 import pytest
 from pydantic import SecretStr
 
-from bridge.app.assembly import tts_settings
-from bridge.app.settings import Config, TtsSection
+from bridge.app.assembly import media_settings, tts_settings
+from bridge.app.settings import Config, MediaSection, TtsSection
 from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.endpoints import endpoint
+from bridge.plane.spec import PlaneSettings
 
 MS = 1_000_000
 
@@ -39,3 +40,10 @@ def test_the_workspace_is_named_to_the_cloud_alone(url: str, headers: dict[str, 
     config = Config(tts=TtsSection(workspace="ws-1"))
 
     assert tts_settings(config, url, None).headers == headers
+
+
+def test_the_media_process_is_told_where_to_listen_for_keys_in_the_sound() -> None:
+    told = media_settings(Config(media=MediaSection(inband_digits="always")))
+
+    assert told.plane == PlaneSettings(inband_digits="always")
+    assert media_settings(Config()).plane == PlaneSettings()

@@ -16,6 +16,7 @@ from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, NegotiationError
+from bridge.plane.events import KeysSent
 from tests.aio.sip_phones import Phone, endpoint, phone, uri
 from tests.call.fakes import HandLeg, ScriptedVoice
 from tests.fakes import ManualClock
@@ -34,18 +35,30 @@ class RowLeg(HandLeg):
         self.status = SimpleNamespace(snapshot=dict, last_rx_ns=0)
         self.terms: list[dict[str, Any]] = []
         self.is_closed = False
+        self.keys: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+        self.deliver: Callable[[Any], None] = lambda event: None
         self._breaks = breaks
 
     def open(self, *, deliver: Callable[[object], None], **terms: object) -> None:
         if self._breaks:
             raise EngineError("the media process died after this leg was reserved")
         self.terms.append(terms)
+        self.deliver = deliver
 
     def update(self, **terms: object) -> None:
         self.terms.append(terms)
 
     async def opened(self) -> None:
         pass
+
+    def hand_key(self, digit: str, *, duration_ms: int) -> None:
+        self.keys.put_nowait((digit, duration_ms))
+
+    def press(self, digits: str, *, duration_ms: int, pause_ms: int) -> int:
+        sent = KeysSent(0, 7, 0, ticket=1, count=len(digits))
+        asyncio.get_running_loop().call_soon(self.deliver, sent)
+        self.keys.put_nowait((digits, duration_ms))
+        return 1
 
     def close(self) -> None:
         self.is_closed = True
@@ -130,6 +143,34 @@ async def test_a_delayed_answer_that_fits_is_served() -> None:
 
         assert await heard(caller, b"BYE ")
         assert media.legs[0].terms[0]["remote"] == ("192.0.2.2", 49170)
+
+
+async def test_an_agent_presses_keys_and_is_told_when_they_are_up() -> None:
+    async def press(call: Call) -> None:
+        await call.press("12#", duration_ms=80)
+
+    media = Media()
+    async with endpoint(exchange(media, press).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite())
+        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag))
+
+        assert await heard(caller, b"BYE ")
+        assert media.legs[0].keys.get_nowait() == ("12#", 80)
+
+
+async def test_a_key_told_by_signalling_reaches_the_media_of_its_call() -> None:
+    media = Media()
+    async with endpoint(exchange(media).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite())
+        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag))
+
+        info = raw("INFO", branch="z9hG4bKi", number=2, to_tag=tag, body=b"Signal=5\r\nDuration=200\r\n")
+        caller.say(info.replace(b"application/sdp", b"application/dtmf-relay"))
+
+        async with asyncio.timeout(5):
+            assert await media.legs[0].keys.get() == ("5", 200)
 
 
 @pytest.mark.parametrize("answer", [*USELESS, b""])

@@ -14,6 +14,8 @@ __all__ = [
     "chapters",
     "firm",
     "holding",
+    "hurdle",
+    "mirror",
     "reader",
     "routes",
     "story",
@@ -71,6 +73,17 @@ async def holding(call: Call) -> None:
     """Say a word, then wait for ever."""
     await call.say("Wait.")
     await asyncio.Event().wait()
+
+
+async def mirror(call: Call) -> None:
+    """Press back what was typed, up to a hash."""
+    await call.press(await call.digits(max_digits=20, timeout_s=8), duration_ms=80, pause_ms=80)
+
+
+async def hurdle(call: Call) -> None:
+    """Tell something that only a key can stop; press that key back."""
+    said = await call.say(READING, interruptible="dtmf")
+    await call.press((await call.digits(timeout_s=3)) * 2 if said.interrupted else "0")
 
 
 def routes(**voices: str) -> dict[str, str]:

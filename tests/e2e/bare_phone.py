@@ -25,7 +25,7 @@ class BarePhone:
         self.media: tuple[str, int] = ("", 0)
         """Where the answer wants RTP."""
         self.answer: str = ""
-        """The 200 with its description."""
+        """The 200 to the INVITE, with its description."""
         self._target = target
         self._ip = ip
         self._to = ""
@@ -68,23 +68,24 @@ class BarePhone:
         self.send(self._request("OPTIONS", "", to=f"<sip:{self._target[0]}>", cseq=7))
         return self.until("SIP/2.0", timeout_s=3).splitlines()[0]
 
-    def invite(self, user: str, *attributes: str) -> None:
+    def invite(self, user: str, *attributes: str, events: bool = False) -> None:
         """Call and take the 200; the ACK is yours to send.
 
         Args:
             user: Whom to call.
             attributes: Further lines for the audio of the offer, such as ``a=rtcp-mux``.
+            events: Whether its keys may be telephone events.
         """
         port = self.rtp.getsockname()[1]
         sdp = (
             f"v=0\r\no=- 1 1 IN IP4 {self._ip}\r\ns=-\r\nc=IN IP4 {self._ip}\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"m=audio {port} RTP/AVP 0{' 97' if events else ''}\r\na=rtpmap:0 PCMU/8000\r\n"
+            + ("a=rtpmap:97 telephone-event/8000\r\na=fmtp:97 0-16\r\n" if events else "")
             + "".join(f"{line}\r\n" for line in attributes)
         )
         self.send(self._request("INVITE", sdp, to=f"<sip:{user}@{self._target[0]}>"))
-        answer = self.until("SIP/2.0 200")
+        self.answer = answer = self.until("SIP/2.0 200")
         self._to = _field(r"^To: *(.*)$", answer)
-        self.answer = answer
         self.media = (_field(r"^c=IN IP4 (\S+)", answer), int(_field(r"^m=audio (\d+)", answer)))
 
     def ack(self) -> None:
@@ -92,6 +93,10 @@ class BarePhone:
 
     def bye(self) -> None:
         self.send(self._request("BYE", "", to=self._to, cseq=2))
+
+    def info(self, body: str, kind: str, *, cseq: int) -> None:
+        """Tell something within the call; the answer is yours to read."""
+        self.send(self._request("INFO", body, to=self._to, cseq=cseq, kind=kind))
 
     def hear(self, *, timeout_s: float = 5) -> bytes:
         """Wait for the next RTP packet: the first one shows that the bridge carries the call."""
@@ -109,19 +114,21 @@ class BarePhone:
         self._frame += 1
         return struct.pack("!BBHII", 0x80, payload_type, self._frame, self._frame * 160, 0xBA5E) + payload
 
-    def _request(self, method: str, body: str, *, to: str, cseq: int = 1) -> bytes:
+    def _request(
+        self, method: str, body: str, *, to: str, cseq: int = 1, kind: str = "application/sdp"
+    ) -> bytes:
         ip, port = self.sip.getsockname()
         uri = f"{to[to.index('<') + 1 : to.index('>')]}:{self._target[1]}"
         lines = [
             f"{method} {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{method}{self.call_id};rport",
+            f"Via: SIP/2.0/UDP {ip}:{port};branch=z9hG4bK{method}{cseq}{self.call_id};rport",
             "Max-Forwards: 70",
             f"From: <sip:bare@{ip}>;tag=bare",
             f"To: {to}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {cseq} {method}",
             f"Contact: <sip:bare@{ip}:{port}>",
-            *(["Content-Type: application/sdp"] if body else []),
+            *([f"Content-Type: {kind}"] if body else []),
             f"Content-Length: {len(body)}",
         ]
         return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()

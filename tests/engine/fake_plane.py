@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.engine.sockets import FOREVER_NS
-from bridge.plane.events import Flushed, PlaneEvent
+from bridge.plane.events import Digit, Flushed, PlaneEvent
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
 
@@ -40,6 +40,7 @@ class FakePlane:
     built_ns: dict[int, list[int]] = field(default_factory=dict)
     interruptible: dict[int, int] = field(default_factory=dict)
     verdicts: list[tuple[int, int, bool]] = field(default_factory=list)
+    keys: list[tuple[object, ...]] = field(default_factory=list)
     broken: bool = False
     poisoned: set[int] = field(default_factory=set)
     speechless: set[int] = field(default_factory=set)
@@ -70,6 +71,18 @@ class FakePlane:
 
     def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None:
         self.verdicts.append((row, epoch, is_speech))
+
+    def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None:
+        self.keys.append(("key", row, digit, duration_ms))
+        self.events.append(Digit(row, self.specs[row].generation, now_ns, digit, duration_ms))
+
+    def press(
+        self, row: int, digits: str, *, ticket: int, duration_ms: int, pause_ms: int, now_ns: int
+    ) -> None:
+        self.keys.append(("press", row, digits, ticket, duration_ms, pause_ms))
+
+    def release(self, row: int) -> None:
+        self.keys.append(("release", row))
 
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None:
         if self.poisoned & set(arrivals.rows[: arrivals.count].tolist()):

@@ -10,15 +10,17 @@ from bridge.engine.commands import (
     CloseRow,
     FrameReader,
     GiveVerdict,
+    HandKey,
     Message,
     OpenRow,
+    PressKeys,
     Ready,
     Stop,
     UpdateRow,
     encode,
 )
 from bridge.errors import RemoteProtocolError
-from bridge.plane.events import Digit, Flushed, RowFailed
+from bridge.plane.events import Digit, Flushed, KeysSent, RowFailed
 from tests.engine.fake_plane import spec
 
 I64 = st.integers(-(2**63), 2**63 - 1)
@@ -37,6 +39,17 @@ MESSAGES = st.one_of(
         verdict_ns=I64,
         cause=st.sampled_from(["speech", "dtmf", "command"]),
     ),
+    st.builds(
+        PressKeys,
+        row=I64,
+        generation=I64,
+        ticket=I64,
+        duration_ms=I64,
+        pause_ms=I64,
+        digits=st.text("0123456789*#ABCD", max_size=64),
+    ),
+    st.builds(HandKey, row=I64, generation=I64, duration_ms=I64, digit=st.sampled_from("0123456789*#ABCD")),
+    st.builds(KeysSent, row=I64, generation=I64, at_ns=I64, ticket=I64, count=I64),
     st.just(Stop()),
 )
 

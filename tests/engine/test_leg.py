@@ -14,8 +14,11 @@ from bridge.engine.commands import (
     EngineDied,
     FlushRow,
     GiveVerdict,
+    HandKey,
     LegEvent,
     OpenRow,
+    PressKeys,
+    ReleaseKeys,
     RowOpened,
     SetInterruptible,
     UpdateRow,
@@ -158,14 +161,23 @@ def test_orders_carry_the_generation_so_that_late_ones_hit_nobody(bench: Bench) 
     bench.leg.set_interruptible(2)
     bench.leg.flush()
     bench.leg.verdict(epoch=4, is_speech=False)
+    first = bench.leg.press("12#", duration_ms=100, pause_ms=80)
+    second = bench.leg.press("3", duration_ms=100, pause_ms=80)
+    bench.leg.release_keys()
+    bench.leg.hand_key("5", duration_ms=160)
     bench.leg.close()
 
     assert bench.life.told[1:] == [
         SetInterruptible(2, 77, 2),
         FlushRow(2, 77),
         GiveVerdict(2, 77, 4, is_speech=False),
+        PressKeys(2, 77, first, duration_ms=100, pause_ms=80, digits="12#"),
+        PressKeys(2, 77, second, duration_ms=100, pause_ms=80, digits="3"),
+        ReleaseKeys(2, 77),
+        HandKey(2, 77, duration_ms=160, digit="5"),
         CloseRow(2, 77),
     ]
+    assert first != second
     assert bench.closed == [bench.leg]
 
 
@@ -177,6 +189,9 @@ def test_after_the_end_orders_do_nothing(bench: Bench) -> None:
     bench.leg.flush()
     bench.leg.set_interruptible(0)
     bench.leg.verdict(epoch=0, is_speech=True)
+    bench.leg.press("1", duration_ms=100, pause_ms=80)
+    bench.leg.release_keys()
+    bench.leg.hand_key("1", duration_ms=100)
     bench.update()
     bench.leg.close()
     bench.leg.receive(Digit(2, 77, 0, "5", 80))

@@ -11,8 +11,11 @@ from bridge.engine.commands import (
     CloseRow,
     FlushRow,
     GiveVerdict,
+    HandKey,
     Message,
     OpenRow,
+    PressKeys,
+    ReleaseKeys,
     RowClosed,
     RowOpened,
     SetInterruptible,
@@ -188,6 +191,23 @@ def test_commands_reach_the_plane(bench: Bench) -> None:
     assert bench.plane.interruptible == {1: 2}
     assert bench.plane.verdicts == [(1, 6, True)]
     assert [type(report) for report in reports] == [Flushed]
+
+
+def test_keys_reach_the_plane_and_what_comes_of_them_is_told_at_once(bench: Bench) -> None:
+    bench.open(1, generation=4)
+    bench.obey()
+
+    reports = bench.obey(
+        PressKeys(1, 4, ticket=9, duration_ms=100, pause_ms=80, digits="12#"),
+        ReleaseKeys(1, 4),
+        HandKey(1, 4, duration_ms=160, digit="5"),
+        HandKey(1, 3, duration_ms=160, digit="6"),
+    )
+
+    assert bench.plane.keys == [("press", 1, "12#", 9, 100, 80), ("release", 1), ("key", 1, "5", 160)]
+    assert [(report.digit, report.generation) for report in reports if isinstance(report, Digit)] == [
+        ("5", 4)
+    ]
 
 
 def test_a_new_offer_keeps_the_row_in_its_slot(bench: Bench) -> None:

@@ -6,7 +6,7 @@ import pytest
 from bridge.engine.commands import Message, RowClosed, RowOpened
 from bridge.engine.link import Link
 from bridge.engine.reports import MOST_OWED, Reports
-from bridge.plane.events import Digit, Flushed, PlaneEvent, RowFailed, VoiceStarted
+from bridge.plane.events import Digit, Flushed, KeysSent, PlaneEvent, RowFailed, VoiceStarted
 
 ROW, LEG = 3, 9
 KEY = Digit(ROW, LEG, 5, digit="1", duration_ms=100)
@@ -49,6 +49,7 @@ def bench() -> Iterator[Bench]:
         RowFailed(ROW, LEG, 5, "broken"),
         Flushed(ROW, LEG, 5, 160, 1, 5, "speech"),
         KEY,
+        KeysSent(ROW, LEG, 5, ticket=1, count=3),
     ],
     ids=lambda report: type(report).__name__,
 )

@@ -157,7 +157,11 @@ class Rig:
     def send(self) -> list[PlaneEvent]:
         """Build the call's next packet."""
         departures = self.plane.build(np.array([self.row]), now_ns=self.now_ns)
-        self.heard += [parse(packet.tobytes()) for packet in departures.packets]
+        lengths = departures.lengths.tolist()
+        self.heard += [
+            parse(packet[:length].tobytes())
+            for packet, length in zip(departures.packets, lengths, strict=True)
+        ]
         return self._drain()
 
     def tick(self, pcm: Pcm | None = None) -> list[PlaneEvent]:

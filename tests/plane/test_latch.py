@@ -53,6 +53,16 @@ class Door:
         return int(self.columns.remote_key[ROW])
 
 
+def test_two_telephone_events_prove_a_phone_that_has_not_said_a_word() -> None:
+    door = Door(spec(dtmf_payload_type=101))
+
+    assert not door.knock(7, payload_type=101).accepted[0]
+    assert door.knock(8, payload_type=101).accepted[0]
+    door.latch.open(ROW, spec(dtmf_payload_type=-1))
+    assert not door.knock(9, payload_type=101).accepted[0]
+    assert not door.knock(10, payload_type=101).accepted[0]
+
+
 def latched(call: RowSpec | None = None, *, source: int = PEER) -> Door:
     door = Door(call or spec())
     door.knock(0xFFFF, source=source)

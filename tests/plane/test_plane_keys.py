@@ -1,5 +1,7 @@
 """Keys of a caller whose stream begins anew: transferred behind a border controller, or by re-INVITE."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.plane.events import Digit
@@ -75,3 +77,16 @@ def test_a_new_source_without_keys_changes_nothing() -> None:
 
     assert digits(rig) == []
     assert rig.counter("rx_packets") == 10
+
+
+def test_events_are_read_under_the_number_that_was_answered_and_the_one_that_was_offered() -> None:
+    rig = Rig(replace(spec(dtmf_payload_type=96), dtmf_offered=101))
+    rig.wait(100)
+
+    for payload_type, digit in ((96, "1"), (101, "2"), (102, "3")):
+        for payload in event_payloads(digit, duration_ms=80):
+            rig.deliver(rig.packet(payload_type=payload_type, payload=payload))
+        rig.timestamp += 1600
+
+    assert digits(rig) == ["1", "2"]
+    assert rig.counter("rx_wrong_payload") == 6

@@ -25,7 +25,7 @@ def test_options_says_what_is_served() -> None:
 
     response = desk.response()
     assert response.status == 200
-    assert response.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS"
+    assert response.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
     assert response.headers.get("Accept") == "application/sdp"
     assert response.to.tag
 

@@ -28,7 +28,7 @@ def test_a_placed_call_starts_with_a_whole_invite() -> None:
         "Call-ID: our-call",
         "CSeq: 1 INVITE",
         "Contact: <sip:cosybridge@192.0.2.9:5060>",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS",
+        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO",
         "User-Agent: cosybridge",
         "X-Trace: 7",
         "Content-Type: application/sdp",

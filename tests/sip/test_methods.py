@@ -6,7 +6,10 @@ from tests.sip.messages import OFFER, request
 
 @pytest.mark.parametrize(("method", "status"), [("REGISTER", 405), ("UPDATE", 405), ("DANCE", 501)])
 def test_what_is_not_served_is_refused_with_what_is(method: str, status: int) -> None:
-    assert refusal_of_method(request(method)) == (status, [("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")])
+    assert refusal_of_method(request(method)) == (
+        status,
+        [("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")],
+    )
     assert refusal_of_new(request(method)) == refusal_of_method(request(method))
 
 

@@ -349,3 +349,35 @@ def test_any_bytes_are_answered_or_refused(data: bytes) -> None:
     except (RemoteProtocolError, NegotiationError):
         return
     assert ours.offer().count(b"m=") == first.count(b"m=")
+
+
+def test_an_answer_under_another_number_makes_events_come_under_both() -> None:
+    negotiator = Negotiator(ip="192.0.2.9", port=16384, session_id=1)
+    assert b"a=rtpmap:101 telephone-event/8000" in negotiator.offer()
+
+    agreed = negotiator.accept(
+        offered(
+            "m=audio 4000 RTP/AVP 0 96",
+            "a=rtpmap:96 telephone-event/8000",
+            "a=fmtp:96 0-16",
+        )
+    )
+
+    assert (agreed.dtmf_payload_type, agreed.dtmf_offered) == (96, 101)
+    # What is offered next is what is sent: nothing is left in doubt.
+    assert b"a=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-15" in negotiator.offer()
+
+
+@pytest.mark.parametrize(
+    ("formats", "maps", "number"),
+    [("0 101", "a=rtpmap:101 telephone-event/8000", 101), ("0", "a=rtpmap:0 PCMU/8000", -1)],
+)
+def test_an_answer_under_our_number_or_without_events_leaves_one_or_none(
+    formats: str, maps: str, number: int
+) -> None:
+    negotiator = Negotiator(ip="192.0.2.9", port=16384, session_id=1)
+    negotiator.offer()
+
+    agreed = negotiator.accept(offered(f"m=audio 4000 RTP/AVP {formats}", maps))
+
+    assert (agreed.dtmf_payload_type, agreed.dtmf_offered) == (number, -1)

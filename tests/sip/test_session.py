@@ -9,6 +9,7 @@ from bridge.sip.events import (
     Gone,
     Hangup,
     Offered,
+    Pressed,
     RefuseOffer,
 )
 from bridge.sip.layer import Send
@@ -293,11 +294,78 @@ def test_what_is_not_served_is_refused_within_the_call_too() -> None:
     desk = Desk()
     call = standing(desk)
 
-    desk.hear(raw("INFO", branch="z9hG4bKi", to_tag=call, number=2))
+    desk.hear(raw("UPDATE", branch="z9hG4bKi", to_tag=call, number=2))
 
     (refused,) = desk.sent()
     assert isinstance(refused, Response)
-    assert (refused.status, refused.headers.get("Allow")) == (405, "INVITE, ACK, CANCEL, BYE, OPTIONS")
+    assert (refused.status, refused.headers.get("Allow")) == (405, "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")
+
+
+def told(call: str, body: bytes, *, number: int = 2, kind: str = "application/dtmf-relay") -> bytes:
+    message = raw("INFO", branch=f"z9hG4bKi{number}", to_tag=call, number=number, body=body)
+    return message.replace(b"application/sdp", kind.encode())
+
+
+def test_a_key_in_an_info_is_answered_and_reported_once_however_often_it_is_repeated() -> None:
+    desk = Desk()
+    call = standing(desk)
+
+    for _ in range(3):
+        desk.hear(told(call, b"Signal=5\r\nDuration=200\r\n"))
+
+    outputs = desk.look()
+    assert [output for output in outputs if isinstance(output, Pressed)] == [Pressed(call, "5", 200)]
+    assert [output.data[:11] for output in outputs if isinstance(output, Send)] == [b"SIP/2.0 200"] * 3
+
+
+def test_keys_reach_a_call_of_ours_too() -> None:
+    desk = Desk()
+    connected(desk)
+
+    desk.hear(
+        raw("INFO", branch="z9hG4bKi", call_id="our-call", from_tag="lena", to_tag="us", body=b"#").replace(
+            b"application/sdp", b"application/dtmf"
+        )
+    )
+
+    assert desk.the(Pressed) == Pressed("us", "#", 160)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"Signal=77\r\n", "application/dtmf-relay", 400),
+        (b"<x/>", "application/xml", 415),
+        (b"", "", 200),
+        (b"!", "application/dtmf", 200),
+    ],
+)
+def test_an_info_that_holds_no_key_is_answered_and_the_call_goes_on(
+    body: bytes, kind: str, status: int
+) -> None:
+    desk = Desk()
+    call = standing(desk)
+
+    desk.hear(told(call, body, kind=kind))
+
+    assert desk.lines() == [f"{status} INFO"]
+    desk.hear(told(call, b"Signal=1", number=3))
+    assert desk.the(Pressed).digit == "1"
+
+
+def test_an_info_outside_any_call_or_after_its_end_finds_none() -> None:
+    desk = Desk()
+    desk.hear(raw("INFO", branch="z9hG4bKi"))
+    assert desk.lines() == ["481 INFO"]
+    call = standing(desk)
+    desk.hear(told("elsewhere", b"Signal=1"))
+    assert desk.lines() == ["481 INFO"]
+    desk.do(Hangup(call))
+    desk.look()
+
+    desk.hear(told(call, b"Signal=1", number=3))
+
+    assert desk.lines() == ["481 INFO"]
 
 
 def test_the_answer_to_a_bye_may_come_while_its_peer_hangs_up_too() -> None:
