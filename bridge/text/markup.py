@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bridge.errors import RemoteProtocolError
 
-__all__ = ["Close", "Open", "SsmlError", "Text", "Token", "is_ssml", "read_markup"]
+__all__ = ["Close", "Open", "SsmlError", "Text", "Token", "is_ssml", "read_markup", "written_text"]
 
 
 class SsmlError(RemoteProtocolError):
@@ -55,6 +55,20 @@ _ROOT = re.compile(
     r"[\ufeff\s]*+(?:<\?xml[^<>]*+>\s*+)?(?:<!--(?:[^<>-]|-(?!->))*+-->\s*+)*+(?:<speak(?=[\s/>]|$)|<!DOCTYPE\s++speak)"
 )
 
+# The same once more, for who only needs the text: at the speed of a search, and of texts that are wrong too.
+# What is not closed reaches to the end; no character is looked at more than twice.
+_COMMENT = r"<!--(?:[^-]|-(?!->))*+(?:-->|\Z)"
+_OUTSIDE = rf"(?:\s++|{_COMMENT})*+"
+_HEAD = re.compile(rf"[\ufeff\s]*+(?:<\?xml(?:[^?]|\?(?!>))*+(?:\?>|\Z))?{_OUTSIDE}")
+_NO_TEXT = re.compile(
+    rf"{_COMMENT}"
+    r"|<!\[CDATA\[((?:[^\]]|\](?!\]>))*+)(?:\]\]>|\Z)"
+    rf"|(?:</speak\s*+>|<speak(?:\s(?:[^<>\"'/]|\"[^\"<]*+\"|'[^'<]*+'|/(?!>))*+)?/>){_OUTSIDE}"
+    r"|<(?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+>"
+    rf"(?:{_OUTSIDE}(?=</(?:break|soundEvent)[\s>]))?"
+)
+_ANY_ENTITY = re.compile(r"&([A-Za-z]+|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});")
+
 # What may be skipped or taken as it stands, with its end.
 _DECLARATION = "<?xml"
 _ASIDES = {"<!--": "-->", "<![CDATA[": "]]>"}
@@ -67,6 +81,20 @@ def is_ssml(text: str) -> bool:
     The official SDK sends all text as if it were; what begins otherwise is plain text, whatever it holds.
     """
     return _ROOT.match(text) is not None
+
+
+def written_text(document: str) -> str:
+    """The text in a document, as the sentences that are read of it hold it; something of any other text.
+
+    Cheap, whatever it is: what breaks a rule is not told apart here.
+    """
+    parts = _NO_TEXT.split(_HEAD.sub("", document, count=1))
+    # In CDATA an entity is none.
+    parts[1::2] = [cdata.replace("&", "&amp;") if cdata else "" for cdata in parts[1::2]]
+    parts = _ANY_ENTITY.split("".join(parts))
+    characters = {name: _named(name) for name in set(parts[1::2])}
+    parts[1::2] = [characters[name] for name in parts[1::2]]
+    return "".join(parts)
 
 
 def read_markup(text: str) -> Iterator[Token]:
@@ -149,6 +177,12 @@ def _resolve(text: str) -> str:
         parts += (text[at:ampersand], character)
         at = entity.end()
     return "".join((*parts, text[at:]))
+
+
+def _named(name: str) -> str:
+    """What ``&name;`` is; itself if it is nothing."""
+    entity = _ENTITY.fullmatch(f"&{name};")
+    return (entity and _character(entity)) or f"&{name};"
 
 
 def _character(entity: re.Match[str]) -> str | None:
