@@ -14,6 +14,7 @@ from bridge.cosyvoice.formats import TaskParameters
 from bridge.cosyvoice.limits import Refusal
 from bridge.cosyvoice.voices import MODELS
 from bridge.text.document import read_passages
+from bridge.text.hot_fix import HotFix
 from bridge.text.manner import EFFECTS
 from bridge.text.markup import SsmlError
 from bridge.text.say_as import KINDS
@@ -32,7 +33,7 @@ EVERYTHING = TaskParameters(
     word_timestamp_enabled=True,
     language="zh",
     instruction="slowly",
-    hot_fix={"replace": [{"a": "b"}]},
+    hot_fix=HotFix.from_wire({"replace": [{"a": "b"}]}),
     enable_markdown_filter=True,
     enable_aigc_tag=True,
     aigc_propagator="a",

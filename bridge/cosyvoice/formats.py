@@ -4,13 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.errors import RemoteProtocolError
+from bridge.text.hot_fix import HotFix
 
-__all__ = ["CONTAINERS", "OPUS_RATES", "RATES", "TaskParameters"]
+__all__ = [
+    "BIT_RATES",
+    "CONTAINERS",
+    "FACTORS",
+    "OPUS_RATES",
+    "RATES",
+    "SEEDS",
+    "VOLUMES",
+    "TaskParameters",
+]
 
 CONTAINERS = ("pcm", "wav", "mp3", "opus")
 
 RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 """Sampling frequencies in Hz; opus, which has no 22050 and 44100, takes the other four."""
+
+# Lowest and highest of what is documented.
+VOLUMES = (0, 100)
+SEEDS = (0, 65535)
+BIT_RATES = (6, 510)
+FACTORS = (0.5, 2.0)
+"""Of speaking rate and pitch."""
 
 _OPUS_BIT_RATE = 32
 OPUS_RATES = (8000, 16000, 24000, 48000)
@@ -63,8 +80,8 @@ class TaskParameters:
     language: str = ""
     """The first of the language hints; the service uses no other."""
     instruction: str = ""
-    hot_fix: Mapping[str, object] = field(default_factory=dict)
-    """As on the wire; `bridge.text.hot_fix.HotFix` reads it."""
+    hot_fix: HotFix | None = None
+    """None when it changes nothing."""
     enable_markdown_filter: bool = False
     enable_aigc_tag: bool = False
     aigc_propagator: str = ""
@@ -86,17 +103,17 @@ class TaskParameters:
             voice=voice if isinstance(voice, str) and voice else None,
             format=container,
             sample_rate=sample_rate,
-            volume=_whole(given, "volume", 50, 0, 100),
+            volume=_whole(given, "volume", 50, *VOLUMES),
             rate=_decimal(given, "rate"),
             pitch=_decimal(given, "pitch"),
-            seed=_whole(given, "seed", 0, 0, 65535),
-            bit_rate=_whole(given, "bit_rate", 0, 6, 510) if "bit_rate" in given else None,
+            seed=_whole(given, "seed", 0, *SEEDS),
+            bit_rate=_whole(given, "bit_rate", 0, *BIT_RATES) if "bit_rate" in given else None,
             # A preview client of the SDK says so in text_type.
             enable_ssml=_flag(given, "enable_ssml") or given.get("text_type") == "SSML",
             word_timestamp_enabled=_flag(given, "word_timestamp_enabled"),
             language=_language(given),
             instruction=_string(given, "instruction"),
-            hot_fix=_mapping(given, "hot_fix"),
+            hot_fix=HotFix.from_wire(given.get("hot_fix", {})) or None,
             enable_markdown_filter=_flag(given, "enable_markdown_filter"),
             enable_aigc_tag=_flag(given, "enable_aigc_tag"),
             aigc_propagator=_string(given, "aigc_propagator"),
@@ -124,7 +141,7 @@ class TaskParameters:
             "word_timestamp_enabled": self.word_timestamp_enabled,
             "language_hints": [self.language] if self.language else None,
             "instruction": self.instruction,
-            "hot_fix": dict(self.hot_fix),
+            "hot_fix": self.hot_fix.to_wire() if self.hot_fix else None,
             "enable_markdown_filter": self.enable_markdown_filter,
             "enable_aigc_tag": self.enable_aigc_tag,
             "aigc_propagator": self.aigc_propagator,
@@ -164,8 +181,9 @@ def _whole(given: Mapping[str, object], key: str, default: int, low: int, high: 
 def _decimal(given: Mapping[str, object], key: str) -> float:
     value = given.get(key, 1.0)
     # NaN, which Python's JSON accepts, is in no range.
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0.5 <= value <= 2.0:
-        raise _refuse(key, "a number from 0.5 to 2.0", value)
+    low, high = FACTORS
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise _refuse(key, f"a number from {low} to {high}", value)
     return float(value)
 
 
@@ -180,13 +198,6 @@ def _string(given: Mapping[str, object], key: str) -> str:
     value = given.get(key, "")
     if not isinstance(value, str):
         raise _refuse(key, "a string", value)
-    return value
-
-
-def _mapping(given: Mapping[str, object], key: str) -> Mapping[str, object]:
-    value = given.get(key, {})
-    if not isinstance(value, dict):
-        raise _refuse(key, "an object", value)
     return value
 
 

@@ -6,9 +6,7 @@ from bridge.cosyvoice import limits, voices
 from bridge.cosyvoice.formats import TaskParameters
 from bridge.cosyvoice.limits import INVALID_PARAMETER, Refusal
 from bridge.cosyvoice.message import RunTask
-from bridge.errors import RemoteProtocolError
 from bridge.text.characters import count_characters
-from bridge.text.hot_fix import HotFix
 
 __all__ = ["objection"]
 
@@ -53,17 +51,13 @@ def _too_much(name: str, model: voices.Model, voice: str, parameters: TaskParame
         yield _not_here("instruction", f"{name} with the voice {voice}", f"voices: {told}")
     asked = {
         "format": (parameters.format == "opus", model.opus),
-        "hot_fix": (bool(parameters.hot_fix), model.hot_fix),
+        "hot_fix": (parameters.hot_fix is not None, model.hot_fix),
         "enable_markdown_filter": (parameters.enable_markdown_filter, model.markdown_filter),
         "enable_aigc_tag": (parameters.enable_aigc_tag, model.aigc_tag),
     }
     for key, (is_asked, is_there) in asked.items():
         if is_asked and not is_there:
             yield _not_here(key if key != "format" else "format opus", name, "models: cosyvoice-v3-flash")
-    try:
-        HotFix.from_wire(parameters.hot_fix)
-    except RemoteProtocolError as error:
-        yield Refusal(INVALID_PARAMETER, str(error))
 
 
 def _not_here(what: str, where: str, who: str) -> Refusal:

@@ -97,7 +97,6 @@ class VoiceRequest:
             )
         if isinstance(self.language_hints, str) or not all(isinstance(h, str) for h in self.language_hints):
             raise _refuse(f"language_hints must be a list of texts, not {self.language_hints!r:.60}")
-        _check_hot_fix(self.hot_fix)
         try:
             TaskParameters.from_wire(self.to_wire())
         except RemoteProtocolError as error:
@@ -146,27 +145,13 @@ class VoiceRequest:
         if self.instruction:
             wire["instruction"] = self.instruction
         if self.hot_fix is not None:
-            wire["hot_fix"] = dict(self.hot_fix)
+            wire["hot_fix"] = dict(self.hot_fix) if isinstance(self.hot_fix, Mapping) else self.hot_fix
         wire |= {name: True for name in _FLAGS if getattr(self, name)}
         wire |= {name: getattr(self, name) for name in _TEXTS if getattr(self, name)}
         return wire | dict(self.additional_params)
 
     def run_task(self, task_id: str) -> RunTask:
         return RunTask(task_id, self.model, self.to_wire())
-
-
-def _check_hot_fix(hot_fix: Mapping[str, object] | None) -> None:
-    if hot_fix is None:
-        return
-    if not isinstance(hot_fix, Mapping) or set(hot_fix) - {"pronunciation", "replace"}:
-        raise _refuse(f"hot_fix may have pronunciation and replace, not {hot_fix!r:.60}")
-    for name, rules in hot_fix.items():
-        if not isinstance(rules, list) or not all(_is_rule(rule) for rule in rules):
-            raise _refuse(f"hot_fix.{name} must be a list of {{text: text}}, not {rules!r:.60}")
-
-
-def _is_rule(rule: object) -> bool:
-    return isinstance(rule, Mapping) and all(isinstance(text, str) for pair in rule.items() for text in pair)
 
 
 def _our_names(message: str) -> str:

@@ -31,6 +31,10 @@ _SHOWN = 40
 _LONGEST = 400
 """Characters that an element says at most: as many as a sentence has."""
 
+# The documentation names no limits. These keep the work on one message within bounds.
+_MOST_PASSAGES = 1000
+_MOST_ELEMENTS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -87,13 +91,20 @@ def read_passages(text: str) -> Iterator[Passage]:
         SsmlError: If it breaks a rule; the message names the tag and what is allowed.
     """
     passage: Passage | None = None
+    passages = elements = 0
     tokens = read_markup(text)
     for token in tokens:
         if passage is None:
             passage = _open_passage(token)
+            passages += passage is not None
+            if passages > _MOST_PASSAGES:
+                raise SsmlError(f"there are more than {_MOST_PASSAGES} <speak>; put more text into each")
         elif isinstance(token, Text):
             passage.add_text(token.text)
         elif isinstance(token, Open):
+            elements += 1
+            if elements > _MOST_ELEMENTS:
+                raise SsmlError(f"<{token.name}> is element {elements}; {_MOST_ELEMENTS} are allowed")
             _add_element(passage, token, tokens)
         elif token.name == "speak":
             yield passage

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bridge.errors import RemoteProtocolError
 
-__all__ = ["Close", "Open", "SsmlError", "Text", "Token", "is_ssml", "read_markup"]
+__all__ = ["Close", "Open", "SsmlError", "Text", "Token", "is_ssml", "read_markup", "written_text"]
 
 
 class SsmlError(RemoteProtocolError):
@@ -47,12 +47,25 @@ _ATTRIBUTE = re.compile(rf"\s++(?P<name>{_NAME})\s*+=\s*+(?:\"(?P<double>[^\"<]*
 _START = re.compile(rf"<(?P<name>{_NAME})")
 _START_END = re.compile(r"\s*+(?P<slash>/?)>")
 _END = re.compile(rf"</(?P<name>{_NAME})\s*+>")
-_ENTITY = re.compile(r"&(?:(?P<name>[A-Za-z]+)|#(?P<decimal>[0-9]{1,7})|#x(?P<hex>[0-9A-Fa-f]{1,6}));")
+_ENTITY = re.compile(r"&([A-Za-z]+|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});")
 _ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 
 # A document type before the root makes it a document all the same: one that is refused.
 _ROOT = re.compile(
     r"[\ufeff\s]*+(?:<\?xml[^<>]*+>\s*+)?(?:<!--(?:[^<>-]|-(?!->))*+-->\s*+)*+(?:<speak(?=[\s/>]|$)|<!DOCTYPE\s++speak)"
+)
+
+# The same once more, for who only needs the text: at the speed of a search, and of texts that are wrong too.
+# What is not closed reaches to the end; no character is looked at more than twice.
+_COMMENT = r"<!--(?:[^-]++|-(?!->))*+(?:-->|\Z)"
+_OUTSIDE = rf"(?:\s++|{_COMMENT})*+"
+_HEAD = re.compile(rf"[\ufeff\s]*+(?:<\?xml(?:[^?]++|\?(?!>))*+(?:\?>|\Z))?{_OUTSIDE}")
+_NO_TEXT = re.compile(
+    rf"{_COMMENT}"
+    r"|<!\[CDATA\[((?:[^\]]++|\](?!\]>))*+)(?:\]\]>|\Z)"
+    rf"|(?:</speak\s*+>|<speak(?:\s(?:[^<>\"'/]++|\"[^\"<]*+\"|'[^'<]*+'|/(?!>))*+)?/>){_OUTSIDE}"
+    r"|<(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+>"
+    rf"(?:{_OUTSIDE}(?=</(?:break|soundEvent)[\s>]))?"
 )
 
 # What may be skipped or taken as it stands, with its end.
@@ -67,6 +80,20 @@ def is_ssml(text: str) -> bool:
     The official SDK sends all text as if it were; what begins otherwise is plain text, whatever it holds.
     """
     return _ROOT.match(text) is not None
+
+
+def written_text(document: str) -> str:
+    """The text in a document, as the sentences that are read of it hold it; something of any other text.
+
+    Cheap, whatever it is: what breaks a rule is not told apart here.
+    """
+    parts = _NO_TEXT.split(_HEAD.sub("", document, count=1))
+    # In CDATA an entity is none.
+    parts[1::2] = [cdata.replace("&", "&amp;") if cdata else "" for cdata in parts[1::2]]
+    parts = _ENTITY.split("".join(parts))
+    characters = {name: _character(name) or f"&{name};" for name in set(parts[1::2])}
+    parts[1::2] = [characters[name] for name in parts[1::2]]
+    return "".join(parts)
 
 
 def read_markup(text: str) -> Iterator[Token]:
@@ -140,7 +167,7 @@ def _resolve(text: str) -> str:
     at = 0
     while (ampersand := text.find("&", at)) >= 0:
         entity = _ENTITY.match(text, ampersand)
-        character = _character(entity) if entity is not None else None
+        character = _character(entity[1]) if entity is not None else None
         if entity is None or character is None:
             raise SsmlError(
                 f"{_show(text, ampersand)} is no entity; write &amp; for the sign, "
@@ -151,11 +178,12 @@ def _resolve(text: str) -> str:
     return "".join((*parts, text[at:]))
 
 
-def _character(entity: re.Match[str]) -> str | None:
-    if entity["name"]:
-        return _ENTITIES.get(entity["name"])
-    code = int(entity["decimal"] or entity["hex"], 10 if entity["decimal"] else 16)
-    is_character = code in (0x9, 0xA, 0xD) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0x10FFFF
+def _character(name: str) -> str | None:
+    """What ``&name;`` is; None if it is nothing."""
+    if name[0] != "#":
+        return _ENTITIES.get(name)
+    code = int(name[2:], 16) if name[1] == "x" else int(name[1:])
+    is_character = 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0x10FFFF or code in (0x9, 0xA, 0xD)
     return chr(code) if is_character else None
 
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Self
 
-__all__ = ["Break", "Item", "Manner", "Pronunciation", "Say", "Sentence", "Sound", "Spoken"]
+__all__ = ["LONGEST_SPOKEN", "Break", "Item", "Manner", "Pronunciation", "Say", "Sentence", "Sound", "Spoken"]
+
+LONGEST_SPOKEN = 4000
+"""Characters that are said for one sentence at most: ten times as many as it may be written with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def _check_pinyin(sounds: str, text: str) -> str:
             )
         syllables.append(_SPELLINGS.get(letters, letters) + tone)
     # What is not a hanzi, a digit that is read as a word for instance, has a syllable of its own too.
-    count = sum(is_hanzi(character) or character.isalnum() for character in text)
+    count = sum(character.isalnum() or is_hanzi(character) for character in text)
     if len(syllables) != count:
         raise ValueError(
             f"{_cut(text)!r} and its pinyin differ in length, {count} and {len(syllables)}; "

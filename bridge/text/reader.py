@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridge.text.characters import is_hanzi
+from bridge.text.characters import has_hanzi
 from bridge.text.formula import find_formulas
 from bridge.text.hot_fix import HotFix
 from bridge.text.latex import read_latex
@@ -36,7 +36,7 @@ class ReadingOptions:
 
     def shield(self) -> Shield:
         """A new one, for one text."""
-        words = self.hot_fix.words if self.hot_fix is not None else ()
+        words = self.hot_fix.breakable if self.hot_fix is not None else None
         return Shield(formulas=self.reads_formulas, words=words)
 
 
@@ -135,7 +135,7 @@ def is_chinese(text: str, otherwise: bool) -> bool:
     has_letter = False
     for formula_begin, formula_end in (*find_formulas(text), (len(text), len(text))):
         words = text[begin:formula_begin]
-        if any(map(is_hanzi, words)):
+        if has_hanzi(words):
             return True
         has_letter = has_letter or _LETTER.search(words) is not None
         begin = formula_end

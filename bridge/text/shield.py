@@ -1,16 +1,25 @@
 """Hides from the sentence splitter what no sentence may end in: formulas, and words of the hot fix."""
 
 import re
+from collections.abc import Iterable
 
 from bridge.text.formula import Verdict, measure_formula
+from bridge.text.lexicon import Lexicon
 
-__all__ = ["Shield"]
+__all__ = ["Shield", "breakable"]
 
 # A formula is hidden behind letters: it is something to pronounce, and ends no sentence. Within a word of the
 # hot fix only what might end a sentence is hidden, and behind what is no letter: the rest decides.
 _FORMULA = "x"
 _WORD = "_"
 _MAY_END = re.compile(r"[\s.!?。！？；…]")
+_FORMULA_STARTS = "$\\"
+_NO_WORDS = Lexicon()
+
+
+def breakable(words: Iterable[str]) -> Lexicon:
+    """Those of `words` in which a sentence might end; the others need no shield."""
+    return Lexicon(word for word in words if _MAY_END.search(word, 0, len(word) - 1))
 
 
 class Shield:
@@ -21,16 +30,11 @@ class Shield:
 
     Args:
         formulas: Whether LaTeX is read at all.
-        words: Those that must stay whole.
+        words: Those that must stay whole, of which `breakable` has taken the rest.
     """
 
-    def __init__(self, *, formulas: bool, words: tuple[str, ...] = ()) -> None:
-        # A word in which nothing can end needs no shield.
-        words = tuple(word for word in words if _MAY_END.search(word[:-1]))
-        self._words = frozenset(words)
-        self._beginnings = frozenset(word[:length] for word in words for length in range(1, len(word)))
-        firsts = {re.escape(word[0]) for word in words} | ({r"\$", r"\\"} if formulas else set())
-        self._suspect = re.compile("|".join(sorted(firsts)) or r"(?!)")
+    def __init__(self, *, formulas: bool, words: Lexicon | None = None) -> None:
+        self._words = _NO_WORDS if words is None else words
         self._formulas = formulas
         self._held = ""
         # The character before what is held: it tells a formula from a price.
@@ -48,7 +52,8 @@ class Shield:
         masked: list[str] = []
         at = len(self._before)
         text = self._before + text
-        while (suspect := self._suspect.search(text, at)) is not None:
+        suspects = self._words.starts(_FORMULA_STARTS if self._formulas else "")
+        while (suspect := suspects.search(text, at)) is not None:
             begin = suspect.start()
             masked.append(text[at:begin])
             end = self._measure(text, begin, is_whole=is_whole)
@@ -64,21 +69,15 @@ class Shield:
 
     def _measure(self, text: str, begin: int, *, is_whole: bool) -> int | None:
         """End of what is whole from `begin`, at least one character; None if that is not known yet."""
-        if self._formulas and text[begin] in "$\\":
+        if self._formulas and text[begin] in _FORMULA_STARTS:
             end = measure_formula(text, begin, is_whole=is_whole)
             if end is Verdict.OPEN:
                 return None
             if isinstance(end, int):
                 return end
-        longest = begin + 1
-        length = 1
-        while text[begin : begin + length] in self._beginnings:
-            length += 1
-            if begin + length > len(text):
-                return longest if is_whole else None
-            if text[begin : begin + length] in self._words:
-                longest = begin + length
-        return longest
+        if not is_whole and self._words.may_go_on(text, begin):
+            return None
+        return max(self._words.end_at(text, begin), begin + 1)
 
     def _cover(self, text: str, begin: int, end: int) -> str:
         if self._formulas and measure_formula(text, begin, is_whole=True) == end:

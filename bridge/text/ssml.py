@@ -2,13 +2,13 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from bridge.text.characters import is_hanzi
+from bridge.text.characters import has_hanzi
 from bridge.text.document import Part, Passage, read_passages, read_sounds
 from bridge.text.markup import SsmlError, is_ssml
-from bridge.text.passage import Item, Pronunciation, Say, Sentence, Spoken
+from bridge.text.passage import LONGEST_SPOKEN, Item, Pronunciation, Say, Sentence, Spoken
 from bridge.text.reader import Reader, ReadingOptions, Scribe
 from bridge.text.say_as import read_as, surname_sounds
 from bridge.text.sentence import SentenceSplitter
@@ -17,25 +17,29 @@ __all__ = ["SsmlError", "is_ssml", "read_ssml"]
 
 _MASK = "x"
 _BLANK = re.compile(r"\s")
+_MOST_INSERTS = 100
+"""Breaks and sounds in one sentence."""
 
 
-def read_ssml(text: str, options: ReadingOptions) -> list[Sentence]:
-    """Read a document, or, if it is none, plain text.
+def read_ssml(text: str, options: ReadingOptions) -> Iterator[Sentence]:
+    """Read a document, or, if it is none, plain text: a sentence at a time, no sooner than it is asked for.
 
     A sentence's text is what the client wrote without the markup, with entities as the characters they are.
     Line breaks in a document are blanks, as everywhere in XML: they end no sentence.
 
     Raises:
-        SsmlError: If it is a document that breaks a rule; the message names the tag and what is allowed.
+        SsmlError: If it is a document that breaks a rule; the message names the tag and what is allowed. All
+            but what makes a single sentence too large is said instead of the first sentence.
+        OvergrownError: If the hot fix makes a sentence too large.
     """
     if not is_ssml(text):
         reader = Reader(options)
-        return reader.push(text) + reader.flush()
-    sentences: list[Sentence] = []
-    is_chinese = any(map(is_hanzi, text))
-    for passage in read_passages(text):
-        sentences += _Narrator(passage, options, is_chinese).sentences()
-    return sentences
+        yield from reader.push(text)
+        yield from reader.flush()
+        return
+    is_chinese = has_hanzi(text)
+    for passage in list(read_passages(text)):
+        yield from _Narrator(passage, options, is_chinese).sentences()
 
 
 class _Utterance:
@@ -70,9 +74,11 @@ class _Narrator:
         self._scribe = Scribe(options)
         self._items: list[Item] = []
         self._utterance = _Utterance()
+        # Of the sentence in progress: characters that are said, breaks and sounds.
+        self._length = 0
+        self._inserts = 0
 
-    def sentences(self) -> list[Sentence]:
-        sentences: list[Sentence] = []
+    def sentences(self) -> Iterator[Sentence]:
         parts = deque(self._passage.parts)
         begin = 0
         for end in self._ends():
@@ -82,10 +88,10 @@ class _Narrator:
                     parts.appendleft(replace(part, begin=end))
                 self._add(replace(part, end=min(part.end, end)), begin)
             self._close()
-            sentences.append(Sentence(self._text[begin:end], tuple(self._items), self._passage.manner))
+            yield Sentence(self._text[begin:end], tuple(self._items), self._passage.manner)
             self._items = []
+            self._length = self._inserts = 0
             begin = end
-        return sentences
 
     def _ends(self) -> list[int]:
         """Where the sentences end; what is blank belongs to its neighbour."""
@@ -128,15 +134,26 @@ class _Narrator:
     def _add(self, part: Part, begin: int) -> None:
         """Add a part to the sentence that begins at `begin`."""
         if part.item is not None:
+            self._inserts += 1
+            if self._inserts > _MOST_INSERTS:
+                raise SsmlError(f"a sentence holds more than {_MOST_INSERTS} breaks and sounds; make it two")
             self._close()
             self._items.append(part.item)
             return
+        spoken, sounds = self._read(part, part.begin - begin)
+        self._length += len(spoken)
+        if self._length > LONGEST_SPOKEN:
+            raise SsmlError(
+                f"what is said for one sentence is longer than {LONGEST_SPOKEN} characters; make it two"
+            )
+        self._utterance.add(spoken, sounds)
+
+    def _read(self, part: Part, offset: int) -> tuple[Spoken, tuple[Pronunciation, ...]]:
+        """What is said for a part of the text, which stands at `offset` in its sentence, and its sounds."""
         text = _BLANK.sub(" ", self._text[part.begin : part.end])
-        offset = part.begin - begin
         element = part.element
         if element is None:
-            self._utterance.add(self._scribe.read(text, offset))
-            return
+            return self._scribe.read(text, offset), ()
         sounds: tuple[Pronunciation, ...] = ()
         reading: str | None = None
         if element.name == "sub":
@@ -149,10 +166,9 @@ class _Narrator:
             if kind == "name" and self._is_chinese:
                 sounds = surname_sounds(text)
         if reading is None or reading == text:
-            self._utterance.add(Spoken.plain(text, offset), sounds)
-        else:
-            end = offset + len(text)
-            self._utterance.add(Spoken(reading, (offset,) * len(reading), (end,) * len(reading)))
+            return Spoken.plain(text, offset), sounds
+        end = offset + len(text)
+        return Spoken(reading, (offset,) * len(reading), (end,) * len(reading)), ()
 
     def _close(self) -> None:
         self._items += self._utterance.say(self._scribe)
@@ -162,6 +178,6 @@ class _Narrator:
 def _speaks_chinese(text: str, language: str, otherwise: bool) -> bool:
     if language:
         return language.startswith("zh")
-    if any(map(is_hanzi, text)):
+    if has_hanzi(text):
         return True
     return otherwise and not any(map(str.isalpha, text))

@@ -1,10 +1,12 @@
 """The documented ranges, checked before anything is sent."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
+from bridge.cosyvoice.formats import BIT_RATES, FACTORS, SEEDS, VOLUMES
 from bridge.cosyvoice.limits import INSTRUCTION_CHARACTERS
 from bridge.text.characters import count_characters
+from bridge.text.hot_fix import HotFix, HotFixError
 from bridge.tts_v2.errors import InvalidParameter, InvalidParameterType
 
 __all__ = ["LANGUAGES", "check_parameters"]
@@ -28,23 +30,24 @@ def check_parameters(parameters: Mapping[str, object]) -> None:
             check(_NAMES.get(key, key), value)
 
 
-def _whole(name: str, value: object, *, low: int | None = None, high: int | None = None) -> None:
-    wanted = "an integer" if low is None else f"an integer from {low} to {high}"
+def _whole(name: str, value: object, *, span: tuple[int, int] | None = None) -> None:
+    wanted = "an integer" if span is None else f"an integer from {span[0]} to {span[1]}"
     # JSON knows one kind of number: 50.0 is 50.
     if isinstance(value, bool) or not (
         isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     ):
         kind = InvalidParameter if isinstance(value, float) else InvalidParameterType
         raise kind(f"{name} must be {wanted}, not {value!r:.60}")
-    if low is not None and high is not None and not low <= value <= high:
+    if span is not None and not span[0] <= value <= span[1]:
         raise InvalidParameter(f"{name} must be {wanted}, not {value!r:.60}")
 
 
 def _decimal(name: str, value: object) -> None:
+    low, high = FACTORS
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise InvalidParameterType(f"{name} must be a number from 0.5 to 2.0, not {value!r:.60}")
-    if not 0.5 <= value <= 2.0:
-        raise InvalidParameter(f"{name} must be a number from 0.5 to 2.0, not {value!r:.60}")
+        raise InvalidParameterType(f"{name} must be a number from {low} to {high}, not {value!r:.60}")
+    if not low <= value <= high:
+        raise InvalidParameter(f"{name} must be a number from {low} to {high}, not {value!r:.60}")
 
 
 def _flag(name: str, value: object) -> None:
@@ -80,31 +83,22 @@ def _languages(name: str, value: object) -> None:
         raise InvalidParameter(f"{name} must begin with one of {', '.join(LANGUAGES)}, not {value[0]!r:.60}")
 
 
-def _hot_fix(name: str, value: object) -> None:
-    if not isinstance(value, Mapping):
-        raise InvalidParameterType(f"{name} must be a HotFix or a dict, not {value!r:.60}")
-    for key in ("pronunciation", "replace"):
-        rules = value.get(key)
-        if rules is None:
-            continue
-        if not isinstance(rules, Sequence) or isinstance(rules, str) or not all(map(_is_rule, rules)):
-            raise InvalidParameterType(
-                f"{name}[{key!r}] must be a list like [{{'word': 'reading'}}], not {rules!r:.60}"
-            )
-
-
-def _is_rule(rule: object) -> bool:
-    return isinstance(rule, Mapping) and all(isinstance(text, str) for pair in rule.items() for text in pair)
+def _hot_fix(_name: str, value: object) -> None:
+    try:
+        HotFix.from_wire(value)
+    except HotFixError as error:
+        kind = InvalidParameterType if error.is_kind else InvalidParameter
+        raise kind(str(error)) from None
 
 
 _CHECKS: Mapping[str, Callable[[str, object], None]] = {
     "voice": _voice,
-    "volume": partial(_whole, low=0, high=100),
+    "volume": partial(_whole, span=VOLUMES),
     "rate": _decimal,
     "pitch": _decimal,
-    "seed": partial(_whole, low=0, high=65535),
+    "seed": partial(_whole, span=SEEDS),
     "type": _whole,
-    "bit_rate": partial(_whole, low=6, high=510),
+    "bit_rate": partial(_whole, span=BIT_RATES),
     "instruction": _instruction,
     "language_hints": _languages,
     "enable_ssml": _flag,

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from bridge.cosyvoice.formats import RATES, TaskParameters
 from bridge.errors import RemoteProtocolError
+from bridge.text.hot_fix import HotFix
 
 
 def test_the_sdks_literal_defaults_mean_mp3_at_22050_hz() -> None:
@@ -49,7 +50,6 @@ def test_opus_has_its_own_rates() -> None:
         ("language_hints", "en"),
         ("language_hints", [1]),
         ("instruction", 3),
-        ("hot_fix", []),
         ("enable_markdown_filter", 1),
         ("enable_aigc_tag", "true"),
         ("aigc_propagator", 5),
@@ -59,6 +59,13 @@ def test_opus_has_its_own_rates() -> None:
 def test_a_value_out_of_its_range_is_refused_by_name(key: str, value: object) -> None:
     with pytest.raises(RemoteProtocolError, match=f"Parameter '{key}' must be"):
         TaskParameters.from_wire({key: value})
+
+
+def test_a_hot_fix_is_read_at_once_and_one_that_changes_nothing_is_none() -> None:
+    assert TaskParameters.from_wire({"hot_fix": {"replace": [{"a": "b"}]}}).hot_fix == HotFix({}, {"a": "b"})
+    assert TaskParameters.from_wire({"hot_fix": {"replace": [], "pronunciation": None}}).hot_fix is None
+    with pytest.raises(RemoteProtocolError, match="hot_fix must be an object, not a list"):
+        TaskParameters.from_wire({"hot_fix": []})
 
 
 def test_what_we_do_not_know_is_passed_through() -> None:
@@ -91,7 +98,10 @@ def test_json_knows_one_kind_of_number() -> None:
         language=st.sampled_from(["", "en", "zh"]),
         instruction=st.text(),
         bit_rate=st.none() | st.integers(6, 510),
-        hot_fix=st.dictionaries(st.sampled_from(["replace", "pronunciation"]), st.just([])),
+        hot_fix=st.none()
+        | st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), min_size=1, max_size=3).map(
+            lambda words: HotFix({"天气": "tian1 qi4"}, words)
+        ),
         enable_markdown_filter=st.booleans(),
         enable_aigc_tag=st.booleans(),
         aigc_propagator=st.text(),

@@ -56,13 +56,7 @@ def test_only_marked_voices_follow_instructions() -> None:
 
 def test_what_is_off_may_be_said_to_any_model() -> None:
     assert refused("cosyvoice-v1", enable_aigc_tag=False, enable_markdown_filter=False, hot_fix={}) is None
-
-
-def test_a_hot_fix_that_cannot_be_read_is_refused_before_the_task_starts() -> None:
-    refusal = refused(hot_fix={"replace": "a"})
-
-    assert refusal is not None
-    assert "hot_fix" in refusal.message
+    assert refused("cosyvoice-v1", hot_fix={"replace": []}) is None
 
 
 def test_an_unknown_model_and_a_missing_voice_have_texts_of_their_own() -> None:

@@ -218,6 +218,28 @@ def test_bad_parameters_are_named() -> None:
     )
 
 
+def test_a_hot_fix_that_cannot_be_read_is_refused_before_the_task_starts() -> None:
+    task = machine()
+
+    task.receive(run(hot_fix={"replace": "a"}), now_ns=0)
+
+    assert failure_of(task) == (
+        "InvalidParameter",
+        "hot_fix.replace must be a list of objects {word: reading}, not a string",
+    )
+
+
+def test_text_in_cdata_is_counted_and_comments_are_not() -> None:
+    task = running(enable_ssml=True)
+
+    task.receive(ContinueTask("t", f"<speak><![CDATA[{'a' * 20_001}]]></speak>"), now_ns=0)
+
+    assert failure_of(task) == ("InvalidParameter", "The message has 20001 characters, 20000 are allowed")
+    task = running(enable_ssml=True)
+    task.receive(ContinueTask("t", f"<speak>a<!-- {'>' * 20_001} --></speak>"), now_ns=0)
+    assert [type(output).__name__ for output in task.drain()][-1] == "Speak"
+
+
 def test_the_rest_of_a_container_travels_as_sound_of_the_last_sentence() -> None:
     task = running(format="opus", sample_rate=16000)
     task.receive(ContinueTask("t", "Hello."), now_ns=0)

@@ -1,13 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.text.shield import Shield
+from bridge.text.shield import Shield, breakable
 
 WORDS = ("Yahoo! Inc", "a.b", "好。坏", "plain")
 
 
 def masked(*pieces: str, formulas: bool = True, words: tuple[str, ...] = WORDS) -> str:
-    shield = Shield(formulas=formulas, words=words)
+    shield = Shield(formulas=formulas, words=breakable(words))
     return "".join([shield.push(piece) for piece in pieces]) + shield.flush()
 
 
@@ -22,7 +22,7 @@ def test_a_word_hides_only_what_might_end_a_sentence() -> None:
 
 
 def test_text_is_held_back_while_it_may_begin_something() -> None:
-    shield = Shield(formulas=True, words=("好。坏",))
+    shield = Shield(formulas=True, words=breakable(("好。坏",)))
 
     assert shield.push("很好。") == "很"
     assert shield.push("坏$x") == "好_坏"
@@ -39,7 +39,7 @@ def test_a_sign_behind_a_number_is_a_price_even_if_it_comes_later() -> None:
 
 
 def test_nothing_is_held_back_where_there_is_nothing_to_hide() -> None:
-    shield = Shield(formulas=False, words=("plain",))
+    shield = Shield(formulas=False, words=breakable(("plain",)))
 
     assert shield.push("$pla") == "$pla"
 

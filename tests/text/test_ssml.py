@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from bridge.errors import RemoteProtocolError
 from bridge.text.hot_fix import HotFix
-from bridge.text.markup import SsmlError
+from bridge.text.markup import SsmlError, written_text
 from bridge.text.passage import Break, Manner, Say, Sentence, Sound
 from bridge.text.reader import Reader, ReadingOptions
 from bridge.text.say_as import KINDS
-from bridge.text.ssml import read_ssml
+from bridge.text.ssml import read_ssml as reading_ssml
 
 PLAIN = ReadingOptions()
 ALL = ReadingOptions(
@@ -21,6 +21,8 @@ ALL = ReadingOptions(
     latex=True,
     hot_fix=HotFix.from_wire({"pronunciation": [{"天气": "tian1 qi4"}], "replace": [{"a": "bc"}]}),
 )
+SOUND = "<soundEvent src='a'/>"
+LONGEST_SUBSTITUTE = f"<sub alias='{'b' * 400}'>a</sub>"
 TEXTS = st.text(alphabet="ab 1.!。，天气$x*\n<&>'\"", max_size=20)
 MARKUP = st.lists(
     st.sampled_from(
@@ -62,6 +64,10 @@ ELEMENTS = st.one_of(
     ),
     st.just(('<phoneme alphabet="cmu" ph="S AY1 N">sin</phoneme>', "sin")),
 )
+
+
+def read_ssml(text: str, options: ReadingOptions) -> list[Sentence]:
+    return list(reading_ssml(text, options))
 
 
 def said(sentence: Sentence) -> list[str | int]:
@@ -290,6 +296,16 @@ def test_what_is_no_ssml_is_plain_text(text: str) -> None:
         ("<speak>a < b</speak>", "opens no tag"),
         ("<!DOCTYPE speak [<!ENTITY a 'b'>]><speak>&a;</speak>", "is not allowed in SSML"),
         (f"<speak>a</speak>{'x' * 99}", f"'{'x' * 40}…' stands outside"),
+        ("<speak/>" * 1001, "there are more than 1000 <speak>; put more text into each"),
+        (f"<speak>{'<break/>' * 10_001}</speak>", "<break> is element 10001; 10000 are allowed"),
+        (
+            f"<speak>{SOUND * 101}</speak>",
+            "a sentence holds more than 100 breaks and sounds; make it two",
+        ),
+        (
+            f"<speak>{LONGEST_SUBSTITUTE * 11}</speak>",
+            "what is said for one sentence is longer than 4000 characters; make it two",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_document_is_said(text: str, complaint: str) -> None:
@@ -301,10 +317,41 @@ def test_a_wrong_document_is_the_peers_fault() -> None:
     assert issubclass(SsmlError, RemoteProtocolError)
 
 
+def test_as_much_as_is_allowed_is_read() -> None:
+    sentence = f"a{'<break/>b' * 100}. "
+    (substituted,) = spoken(LONGEST_SUBSTITUTE * 10)
+
+    assert [len(found.items) for found in read_ssml(f"<speak>{sentence * 3}</speak>", PLAIN)] == [201] * 3
+    assert substituted == ["b" * 4000]
+    assert len(read_ssml("<speak>a</speak>" * 1000, PLAIN)) == 1000
+
+
+def test_sentences_are_read_one_by_one_once_the_document_is_known_to_be_right() -> None:
+    right = f"<speak>One. Two{SOUND * 101}</speak>"
+    sentences = reading_ssml(right, PLAIN)
+
+    assert next(sentences).text == "One. "
+    with pytest.raises(SsmlError):
+        next(sentences)
+    with pytest.raises(SsmlError):
+        next(reading_ssml("<speak>One. </speak><speak>Two.", PLAIN))
+
+
+def test_a_hot_fix_is_prepared_once_for_all_passages() -> None:
+    words = [{f"{n:03}. {'x' * 5}": "y"} for n in range(900)]
+    options = ReadingOptions(hot_fix=HotFix.from_wire({"replace": words}))
+    list(reading_ssml("<speak>a</speak>", options))
+    begin_ns = time.thread_time_ns()
+
+    list(reading_ssml("<speak>a</speak>" * 1000, options))
+
+    assert time.thread_time_ns() - begin_ns < 1_000_000_000
+
+
 @given(st.text(max_size=40) | MARKUP | MARKUP.map("<speak>{}".format), st.sampled_from([PLAIN, ALL]))
 def test_any_text_is_read_or_refused(text: str, options: ReadingOptions) -> None:
     with contextlib.suppress(SsmlError):
-        assert isinstance(read_ssml(text, options), list)
+        assert all(isinstance(sentence, Sentence) for sentence in reading_ssml(text, options))
 
 
 @given(st.lists(ELEMENTS, max_size=8), st.sampled_from([PLAIN, ALL]))
@@ -315,6 +362,7 @@ def test_the_sentences_are_the_text_and_all_that_is_said_was_written_there(
     sentences = read_ssml(f"<speak>{document}</speak>", options)
 
     assert "".join(sentence.text for sentence in sentences) == "".join(text for _, text in elements)
+    assert written_text(f"<speak>{document}</speak>") == "".join(text for _, text in elements)
     for sentence in sentences:
         for item in sentence.items:
             if isinstance(item, Say):

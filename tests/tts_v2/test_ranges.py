@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.tts_v2.errors import InvalidParameter, InvalidParameterType
-from bridge.tts_v2.ranges import check_parameters
+from bridge.tts_v2.ranges import LANGUAGES, check_parameters
+from bridge.ttsserver.polyglot import runs_of
 
 GOOD: list[tuple[str, Any]] = [
     ("voice", "longanyang"),
@@ -51,6 +52,9 @@ OUT_OF_RANGE: list[tuple[str, Any, str]] = [
         "instruction must have at most 100 characters, a hanzi counted as two, not 101",
     ),
     ("instruction", "字" * 51, "not 102"),
+    ("hot_fix", {"other": []}, "hot_fix must hold 'pronunciation' and 'replace' alone"),
+    ("hot_fix", {"replace": [{"a": "b", "c": "d"}]}, "must hold objects with one key each"),
+    ("hot_fix", {"pronunciation": [{"天": "tian"}]}, "must be pinyin: 'tian' is no pinyin syllable"),
     ("language_hints", ["xx"], "language_hints must begin with one of zh, en, fr, .*not 'xx'"),
 ]
 WRONG_TYPE: list[tuple[str, Any, str]] = [
@@ -65,11 +69,11 @@ WRONG_TYPE: list[tuple[str, Any, str]] = [
     ("language_hints", [5], "language_hints must be a list of strings"),
     ("word_timestamp_enabled", 1, "word_timestamp_enabled must be True or False, not 1"),
     ("aigc_propagate_id", 5, "aigc_propagate_id must be a string"),
-    ("hot_fix", "a", "hot_fix must be a HotFix or a dict"),
-    ("hot_fix", {"replace": "ab"}, "hot_fix.'replace'. must be a list"),
+    ("hot_fix", "a", "hot_fix must be an object, not a string"),
+    ("hot_fix", {"replace": "ab"}, r"hot_fix\.replace must be a list"),
     ("hot_fix", {"replace": {"a": "b"}}, "must be a list"),
     ("hot_fix", {"replace": ["a"]}, "must be a list"),
-    ("hot_fix", {"pronunciation": [{"a": 5}]}, "must be a list"),
+    ("hot_fix", {"pronunciation": [{"a": 5}]}, "must be a string"),
 ]
 
 
@@ -90,6 +94,11 @@ def test_what_is_out_of_range_is_named_with_its_range(name: str, value: object, 
 def test_what_has_the_wrong_type_is_named_with_the_right_one(name: str, value: object, message: str) -> None:
     with pytest.raises(InvalidParameterType, match=message):
         check_parameters({name: value})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_embedded_service_has_a_voice_for_every_language_that_may_be_named(language: str) -> None:
+    assert runs_of("Hello 42", language)
 
 
 ANYTHING = st.recursive(

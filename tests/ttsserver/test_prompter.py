@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -7,6 +8,7 @@ from bridge.cosyvoice.task import Begin
 from bridge.text.passage import Say
 from bridge.text.ssml import SsmlError
 from bridge.ttsserver.prompter import Prompter
+from bridge.ttsserver.voice import UnspeakableError
 
 
 def prompter(model: str = "cosyvoice-v3-flash", **parameters: object) -> Prompter:
@@ -84,6 +86,44 @@ async def test_text_is_read_as_the_task_asks() -> None:
     task.end()
 
     assert await all_of(task) == [("A **colour**.", "A color.")]
+
+
+async def test_a_hot_fix_that_makes_too_much_of_a_sentence_is_told_to_whoever_waits() -> None:
+    fix = {"replace": [{"a": "b c, " * 200}]}
+    for text in ("a" * 400 + ". ", f"<speak>{'a' * 400}.</speak>"):
+        task = prompter(enable_ssml=True, hot_fix=fix)
+        task.push(text)
+        task.end()
+
+        with pytest.raises(UnspeakableError, match=r"hot_fix\.replace makes .* characters of a sentence"):
+            await task.next()
+
+
+async def test_markup_of_many_passages_comes_sentence_by_sentence() -> None:
+    task = prompter(enable_ssml=True)
+    task.push("<speak>One. Two.</speak>" * 3)
+    task.end()
+
+    assert [written for written, _ in await all_of(task)] == ["One. ", "Two."] * 3
+    assert await task.next() is None
+
+
+async def test_a_task_that_is_cancelled_while_its_markup_is_read_holds_nobody_up() -> None:
+    hostile = [prompter(enable_ssml=True) for _ in range(40)]
+    for task in hostile:
+        task.push("<speak>" + "<sub alias='b'>a</sub>" * 9000 + "</speak>")
+    reading = [asyncio.create_task(task.next()) for task in hostile]
+    await asyncio.sleep(0)
+    for waiting in reading:
+        waiting.cancel()
+    victim = prompter(enable_ssml=True)
+    victim.push("<speak>Hello.</speak>")
+    victim.end()
+    begin_s = time.monotonic()
+
+    assert [written for written, _ in await all_of(victim)] == ["Hello."]
+    # Two of the forty may have been begun: about a fifth of a second each.
+    assert time.monotonic() - begin_s < 3
 
 
 async def test_formulas_are_read_by_models_that_can() -> None:
