@@ -157,6 +157,7 @@ class MediaLeg:
         receiving: bool,
         interruptible: int,
         dtmf_offered: int = -1,
+        dtmf_events: int = 0xFFFF,
         deliver: Callable[[LegEvent], None],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
@@ -180,6 +181,7 @@ class MediaLeg:
             receiving=receiving,
             interruptible=interruptible,
             dtmf_offered=dtmf_offered,
+            dtmf_events=dtmf_events,
         )
         fds = [sock.fileno() for sock in self.ports.sockets()]
         try:
@@ -210,6 +212,7 @@ class MediaLeg:
         receiving: bool,
         interruptible: int,
         dtmf_offered: int = -1,
+        dtmf_events: int = 0xFFFF,
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -226,6 +229,7 @@ class MediaLeg:
             receiving=receiving,
             interruptible=interruptible,
             dtmf_offered=dtmf_offered,
+            dtmf_events=dtmf_events,
         )
         self._tell(UpdateRow(self.row, spec))
 
