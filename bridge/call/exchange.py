@@ -36,6 +36,7 @@ class _Terms(TypedDict):
     payload_type: int
     dtmf_payload_type: int
     dtmf_offered: int
+    dtmf_events: int
     remote: tuple[str, int] | None
     latch_ip: str | None
     sending: bool
@@ -64,6 +65,7 @@ class _Line:
             payload_type=agreed.payload_type,
             dtmf_payload_type=agreed.dtmf_payload_type,
             dtmf_offered=agreed.dtmf_offered,
+            dtmf_events=agreed.dtmf_events,
             remote=agreed.remote,
             latch_ip=self.latch_ip,
             sending=agreed.sending,

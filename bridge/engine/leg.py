@@ -162,6 +162,7 @@ class MediaLeg:
         rtcp: tuple[str, int] | None = None,
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
+        dtmf_events: int = 0xFFFF,
         deliver: Callable[[LegEvent], None],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
@@ -189,6 +190,7 @@ class MediaLeg:
             rtcp=rtcp,
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
+            dtmf_events=dtmf_events,
         )
         fds = [sock.fileno() for sock in self.ports.sockets()]
         try:
@@ -221,6 +223,7 @@ class MediaLeg:
         rtcp: tuple[str, int] | None = None,
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
+        dtmf_events: int = 0xFFFF,
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -239,6 +242,7 @@ class MediaLeg:
             rtcp=rtcp,
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
+            dtmf_events=dtmf_events,
         )
         self._tell(UpdateRow(self.row, spec))
 

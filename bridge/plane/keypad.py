@@ -131,7 +131,7 @@ class Keypad:
         at = rows[strokes.where]
         self._columns.silence_keys[at] += np.uint64(1)
         positions = strokes.where.nonzero()[0]
-        as_events = agreed.dtmf_payload_type[at] >= 0
+        as_events = agreed.dtmf_events[at] >> present.key[at] & 1 != 0
         if somewhere(as_events):
             self._say(strokes, positions[as_events], at[as_events], agreed)
         if somewhere(~as_events):
@@ -166,7 +166,7 @@ class Keypad:
         high = _HIGH_PEAK * np.sin(times * _HIGH_RAD[keys][:, None])
         level = np.clip(np.minimum(times + 1, ticks[:, None] - times) / _RAMP_SAMPLES, 0.0, 1.0)
         strokes.sounds, strokes.pcm = positions, np.rint((low + high) * level).astype(np.int16)
-        present.end[rows] = begins + FRAME_SAMPLES >= ticks
+        present.sounded(rows, begins + FRAME_SAMPLES >= ticks)
 
     def _next(self, row: int, timestamp: int, now_ns: int) -> None:
         """Take the next key of a row; tell of requests that have none left."""
@@ -252,6 +252,11 @@ class _Present:
         rested = (elapsed >= self.ticks[rows] + self._pause[rows]) | (self.key[rows] < 0)
         over: NDArray[np.bool_] = self.end[rows] & (self._repeats[rows] == 0) & rested
         return over
+
+    def sounded(self, rows: NDArray[np.intp], ends: NDArray[np.bool_]) -> None:
+        """A frame of each key's tone goes out; what was still to be said of it as an event is left unsaid."""
+        self.end[rows] = ends
+        self._repeats[rows] = 0
 
     def say(self, rows: NDArray[np.intp], timestamps: NDArray[np.int64]) -> _Said:
         """What the next packet of each row says of its key."""

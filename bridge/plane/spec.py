@@ -49,6 +49,8 @@ class RowSpec:
     """Canonical name of our stream in RTCP: random, the same for the whole leg (RFC 7022)."""
     dtmf_offered: int = -1
     """Payload type under which telephone-event is read as well; -1 = no other."""
+    dtmf_events: int = 0xFFFF
+    """Keys that the peer takes as events, a bit each; others are sent as tones."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:

@@ -16,6 +16,8 @@ _STATIC = {0: RtpMap("PCMU", 8000), 8: RtpMap("PCMA", 8000)}
 """Payload types that need no rtpmap (RFC 3551 §6)."""
 _EVENTS = RtpMap("telephone-event", 8000)
 _OFFERED_DTMF = 101
+_ALL_KEYS = 0xFFFF
+_EVENT_LIST = re.compile(r" *[0-9]{1,3}(?:-[0-9]{1,3})?(?: *, *[0-9]{1,3}(?:-[0-9]{1,3})?)* *")
 _DIRECTIONS = {
     (True, True): "sendrecv",
     (True, False): "sendonly",
@@ -65,6 +67,8 @@ class Negotiated:
     dtmf_offered: int = -1
     """Number under which we offered telephone events, where the peer answered with another: each side sends
     under the other's number (RFC 3264 §6.1), and some peers under their own."""
+    dtmf_events: int = 0xFFFF
+    """Keys that the peer takes as events, a bit each: others are not sent as such (RFC 4733 §2.4.1)."""
 
 
 def answer(offer: bytes, local: LocalMedia) -> tuple[bytes, Negotiated]:
@@ -225,6 +229,7 @@ def _choose(theirs: SessionDescription, media: Media) -> Negotiated | None:
         held=not sending,
         rtcp=_rtcp_address(media, remote),
         rtcp_mux=media.attribute("rtcp-mux") is not None and not any(n in _RTCP_TYPES for n in taken),
+        dtmf_events=_keys_of(media, events[0]) if events else _ALL_KEYS,
     )
 
 
@@ -245,6 +250,17 @@ def _is_speech(found: RtpMap) -> bool:
 def _is_events(found: RtpMap) -> bool:
     # Events count time with the clock of the speech beside them (RFC 4733 §2.1).
     return found.encoding.lower() == "telephone-event" and found.clock_rate == 8000
+
+
+def _keys_of(media: Media, number: int) -> int:
+    """Which of the events 0 to 15 a stream takes, as bits; all of them where it does not say so readably."""
+    for name, value in media.attributes:
+        told, _, events = (value or "").partition(" ")
+        if name == "fmtp" and told == str(number) and _EVENT_LIST.fullmatch(events):
+            spans = [span.partition("-") for span in events.replace(" ", "").split(",")]
+            ranges = [range(int(first), int(last or first) + 1) for first, _, last in spans]
+            return sum(1 << key for key in range(16) if any(key in span for span in ranges))
+    return _ALL_KEYS
 
 
 def _is_reachable(address: str) -> bool:

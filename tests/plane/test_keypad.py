@@ -1,5 +1,6 @@
 """Keys that we press, read off the wire as a peer would."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -288,18 +289,32 @@ def test_slots_that_were_skipped_make_a_key_no_shorter_than_it_says() -> None:
     assert durations == [160, 320, 480, 640, 800, 2720, 2880, 3040, 3200, 3200, 3200]
 
 
-def test_a_reinvite_that_takes_events_away_lets_the_key_end_as_a_tone() -> None:
+@pytest.mark.parametrize(("ms", "tones"), [(40, "55"), (100, "5"), (120, "5")])
+def test_a_reinvite_that_takes_events_away_lets_keys_go_on_as_tones(ms: int, tones: str) -> None:
     rig = Rig()
     press(rig, "55", duration_ms=100, pause_ms=60)
-    quiet_ticks(rig, 40)
+    quiet_ticks(rig, ms)
 
     rig.plane.update(1, spec(dtmf_payload_type=-1), now_ns=rig.now_ns)
     quiet_ticks(rig, 400)
 
     audio = np.concatenate([np.frombuffer(p.payload, np.uint8) for p in rig.heard if p.payload_type == 0])
     (changes,) = listen([decode_ulaw(audio).astype(float)])
-    assert downs(changes) == "55"
+    assert downs(changes) == tones
     assert reports(rig) == [(1, 2)]
+
+
+def test_a_key_that_the_peer_takes_as_no_event_is_a_tone() -> None:
+    rig = Rig(replace(spec(), dtmf_events=0x0FFF))
+
+    press(rig, "1A2", duration_ms=100, pause_ms=100)
+    quiet_ticks(rig, 700)
+
+    assert [step.digit for step in understood(rig) if isinstance(step, KeyUp)] == ["1", "2"]
+    audio = np.concatenate([np.frombuffer(p.payload, np.uint8) for p in rig.heard if p.payload_type == 0])
+    (changes,) = listen([decode_ulaw(audio).astype(float)])
+    assert downs(changes) == "A"
+    assert reports(rig) == [(1, 3)]
 
 
 @pytest.mark.parametrize("ms", [40, 120])

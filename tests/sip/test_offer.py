@@ -381,3 +381,24 @@ def test_an_answer_under_our_number_or_without_events_leaves_one_or_none(
     agreed = negotiator.accept(offered(f"m=audio 4000 RTP/AVP {formats}", maps))
 
     assert (agreed.dtmf_payload_type, agreed.dtmf_offered) == (number, -1)
+
+
+@pytest.mark.parametrize(
+    ("events", "keys"),
+    [
+        ("a=fmtp:101 0-15", 0xFFFF),
+        ("a=fmtp:101 0-16", 0xFFFF),
+        ("a=fmtp:101 0-11,32-36", 0x0FFF),
+        ("a=fmtp:101 0, 2-3 ,11", 0b1000_0000_1101),
+        ("a=fmtp:101 66,70", 0),
+        ("a=fmtp:101 9-3", 0),
+        ("a=fmtp:97 0-3", 0xFFFF),
+        ("a=fmtp:101 all of them", 0xFFFF),
+        ("a=fmtp:101", 0xFFFF),
+        ("a=ptime:20", 0xFFFF),
+    ],
+)
+def test_a_peer_may_take_only_some_keys_as_events(events: str, keys: int) -> None:
+    _, agreed = answer(offered("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000", events), US)
+
+    assert agreed.dtmf_events == keys
