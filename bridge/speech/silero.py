@@ -1,0 +1,77 @@
+"""What Silero's voice activity detector needs around its network, and what its answers amount to.
+
+The network takes windows of 256 samples at 8 kHz, each behind the last 32 samples of the window before, and
+hands a state from window to window. It says how likely each window holds speech; a voice is judged by a few.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CONTEXT_SAMPLES", "STATE_WIDTH", "WINDOW_SAMPLES", "Opinion", "Streams", "opinion"]
+
+WINDOW_SAMPLES = 256
+"""32 ms at 8 kHz."""
+CONTEXT_SAMPLES = 32
+STATE_WIDTH = 128
+_FULL_SCALE = np.float32(1 / 32768)
+
+
+class Opinion(Enum):
+    """What is thought of a voice so far."""
+
+    OPEN = 0
+    """Too early to say."""
+    SPEECH = 1
+    NOISE = 2
+
+
+_SURE = (0.60, 0.45, 0.35)
+"""Mean probability of the best run of `_RUN` windows that makes it speech; by sensitivity low, medium, high."""
+_RUN = (3, 2, 2)
+_ENOUGH = 6
+"""Windows after which a voice that was not speech so far is none."""
+
+
+def opinion(likelihoods: Sequence[float], *, sensitivity: int) -> Opinion:
+    """Judge a voice by its windows since the onset.
+
+    Args:
+        likelihoods: What the network said of each, 0 to 1.
+        sensitivity: 0 low, 1 medium, 2 high: how little is needed for speech.
+    """
+    run = _RUN[sensitivity]
+    best = max(
+        (sum(likelihoods[at : at + run]) / run for at in range(len(likelihoods) - run + 1)), default=0.0
+    )
+    if best >= _SURE[sensitivity]:
+        return Opinion.SPEECH
+    return Opinion.NOISE if len(likelihoods) >= _ENOUGH else Opinion.OPEN
+
+
+class Streams:
+    """State and context of as many voices as are judged at a time; a slot each."""
+
+    def __init__(self, slots: int) -> None:
+        self._state = np.zeros((2, slots, STATE_WIDTH), np.float32)
+        self._context = np.zeros((slots, CONTEXT_SAMPLES), np.float32)
+
+    def restart(self, slot: int) -> None:
+        """The next window of this slot begins a new voice."""
+        self._state[:, slot] = 0
+        self._context[slot] = 0
+
+    def inputs(
+        self, slots: NDArray[np.intp], windows: NDArray[np.int16]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Input ``[k, 288]`` and state ``[2, k, 128]`` of one run over these distinct slots."""
+        sound = windows.astype(np.float32) * _FULL_SCALE
+        joined = np.concatenate((self._context[slots], sound), axis=1)
+        self._context[slots] = sound[:, -CONTEXT_SAMPLES:]
+        return joined, self._state[:, slots]
+
+    def keep(self, slots: NDArray[np.intp], state: NDArray[np.float32]) -> None:
+        """Take the state that the run of these slots ended with."""
+        self._state[:, slots] = state
