@@ -229,9 +229,9 @@ class MediaLeg:
         """Forget what was not played; a `Flushed` event names the sample reached and the new epoch."""
         self._tell(FlushRow(self.row, self.generation))
 
-    def verdict(self, *, epoch: int, is_speech: bool) -> None:
-        """Decide a duck; without effect if the row has flushed or resumed meanwhile."""
-        self._tell(GiveVerdict(self.row, self.generation, epoch, is_speech))
+    def verdict(self, *, epoch: int, is_speech: bool, question: int = 0) -> None:
+        """Decide a duck, or the voice that `question` names; no effect once the row has flushed or resumed."""
+        self._tell(GiveVerdict(self.row, self.generation, epoch, is_speech, question))
 
     def close(self) -> None:
         """Give port and row back; safe twice. No event is delivered afterwards."""

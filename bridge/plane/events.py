@@ -17,6 +17,7 @@ __all__ = [
     "Resumed",
     "RowFailed",
     "SpeechStarted",
+    "VoiceQuestioned",
     "VoiceStarted",
     "VoiceStopped",
 ]
@@ -117,6 +118,13 @@ class RowFailed(_RowEvent):
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceQuestioned(_RowEvent):
+    """Somebody should say whether this voice is speech: see `bridge.plane.plane.Plane.verdict`."""
+
+    question: int
+
+
 PlaneEvent: TypeAlias = (
     SpeechStarted
     | PlayoutIdle
@@ -128,4 +136,5 @@ PlaneEvent: TypeAlias = (
     | Digit
     | Latched
     | RowFailed
+    | VoiceQuestioned
 )

@@ -77,7 +77,7 @@ class Plane:
         self._rows.begin(row, spec, now_ns)
         self._latch.open(row, spec)
         self._arrival.restart(row)
-        self._bargein.open(row, spec.interruptible)
+        self._bargein.open(row, spec.interruptible, spec.sensitivity)
         if spec.dtmf_payload_type >= 0:
             self._dtmf[row] = DtmfReceiver()
         # The generation comes last: from here on the control process may write.
@@ -94,6 +94,7 @@ class Plane:
         self._rows.agree(row, spec)
         self._latch.update(row, spec)
         self._bargein.set_interruptible(row, spec.interruptible)
+        self._bargein.set_sensitivity(row, spec.sensitivity)
         if spec.dtmf_payload_type >= 0:
             self._dtmf.setdefault(row, DtmfReceiver())
         else:
@@ -116,10 +117,13 @@ class Plane:
         if self._rows.open[row]:
             self._bargein.flush(row, FloorEvent.COMMAND, "command", now_ns=now_ns)
 
-    def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None:
-        """Decide a duck from outside; a verdict on an older epoch is too late and ignored."""
+    def verdict(self, row: int, *, epoch: int, is_speech: bool, question: int = 0, now_ns: int) -> None:
+        """Decide from outside whether a voice is speech; one of an older epoch or question is ignored.
+
+        Question 0 is whatever duck is under way.
+        """
         if self._rows.open[row] and int(self._columns.epoch[row]) == epoch:
-            self._bargein.judge(row, is_speech=is_speech, now_ns=now_ns)
+            self._bargein.judge(row, is_speech=is_speech, question=question, now_ns=now_ns)
 
     def drain(self) -> list[PlaneEvent]:
         """Events since the last call, in order."""
@@ -300,6 +304,7 @@ class Plane:
         left = survey.available
         if somewhere(plays):
             pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
+            self._bargein.echo.sound(rows[plays], now_ns=now_ns)
             left = left - np.where(plays, np.minimum(left, FRAME_SAMPLES), 0)
         silent = ~plays
         if somewhere(silent):

@@ -40,6 +40,8 @@ class RowSpec:
     receiving: bool
     interruptible: int
     """Bits: 1 speech, 2 dtmf."""
+    sensitivity: int = -1
+    """How easily the caller takes the floor: 0 low, 1 medium, 2 high; -1 as `PlaneSettings.sensitivity` says."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -52,6 +54,8 @@ class RowSpec:
             raise ValueError("ssrc, sequence or timestamp does not fit its header field")
         if not (0 <= self.remote_key < 1 << 48 and 0 <= self.latch_ip < 1 << 32):
             raise ValueError("remote_key or latch_ip is no IPv4 address")
+        if not -1 <= self.sensitivity <= 2:
+            raise ValueError(f"sensitivity must be -1 to 2, not {self.sensitivity}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +99,17 @@ class PlaneSettings:
     depth_max_ms: int = 200
     silence_to_move_ms: int = 2000
     """Silence after which the same SSRC may move to another port of its address (NAT rebinding)."""
+    sensitivity: int = 1
+    """How easily callers take the floor: 0 low, 1 medium, 2 high."""
+    threshold_shift_db: tuple[float, float, float] = (4.0, 0.0, -3.0)
+    """What each sensitivity adds to the levels that the gate asks for."""
+    evidence_shift: tuple[int, int, int] = (4, 0, -2)
+    """What each sensitivity adds to `speech_evidence`."""
+    awaits_verdict: bool = False
+    """Somebody judges voices (see `VoiceQuestioned`): until `verdict_ms` are over, the gate does not."""
+    agreed_evidence: int = 4
+    """Voiced sub-frames without which no verdict makes it speech: an echo is speech, but not the caller's."""
+    question_evidence: int = 5
+    """Voiced sub-frames for which a voice is judged where it may not duck us."""
+    vain_ducks_a_minute: int = 4
+    """Ducks in vain that a minute may have; after them voices are judged while we go on."""

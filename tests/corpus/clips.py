@@ -95,7 +95,9 @@ class Clip:
 def _clips() -> tuple[Clip, ...]:
     clips: list[Clip] = []
 
-    def add(engine: Literal["hibari", "kokoro", "flite", "espeak"], speaker: str, text: str, onset: Onset) -> None:
+    def add(
+        engine: Literal["hibari", "kokoro", "flite", "espeak"], speaker: str, text: str, onset: Onset
+    ) -> None:
         name = f"{engine}-{speaker}-{len(clips):03d}"
         # In turn, so that both halves hold every kind of voice and of onset; the texts differ.
         said = sum(clip.engine == engine and clip.onset == onset for clip in clips)

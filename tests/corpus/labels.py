@@ -39,7 +39,11 @@ def main() -> None:
     labels = {}
     for clip in available():
         pcm = render(clip)
-        labels[clip.name] = {"onset": onset_of(pcm), "samples": len(pcm), "level_db": round(speech_level_db(pcm), 1)}
+        labels[clip.name] = {
+            "onset": onset_of(pcm),
+            "samples": len(pcm),
+            "level_db": round(speech_level_db(pcm), 1),
+        }
         print(clip.name, clip.text, labels[clip.name])
     missing = [clip.name for clip in CLIPS if clip.name not in labels]
     if missing:

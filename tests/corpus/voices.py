@@ -55,7 +55,9 @@ def render(clip: Clip) -> Pcm:
         sound, rate = _run(clip)
     else:
         engine = _hibari() if clip.engine == "hibari" else _kokoro(clip.speaker)
-        rendered = engine.render(clip.text, Delivery(timbre=_TIMBRES.get(clip.speaker, Timbre()), with_words=False))
+        rendered = engine.render(
+            clip.text, Delivery(timbre=_TIMBRES.get(clip.speaker, Timbre()), with_words=False)
+        )
         sound, rate = rendered.samples, rendered.rate
     pcm = _narrowed(sound, rate)[:_LONGEST_SAMPLES]
     place.parent.mkdir(parents=True, exist_ok=True)
