@@ -32,7 +32,9 @@ _POLL_S = 0.008
 
 _log = logging.getLogger(__name__)
 
-Network = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+Network = Callable[
+    [NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]
+]
 """From windows ``[k, 288]`` and state ``[2, k, 128]`` to likelihoods ``[k]`` and state."""
 
 
@@ -133,7 +135,9 @@ class Judge:
     def _listen(self, batch: list[_Voice]) -> None:
         slots = np.array([voice.slot for voice in batch])
         rows = np.array([voice.row for voice in batch])
-        where = (np.array([voice.at for voice in batch])[:, None] + np.arange(WINDOW_SAMPLES)) % CAPTURE_SAMPLES
+        where = (
+            np.array([voice.at for voice in batch])[:, None] + np.arange(WINDOW_SAMPLES)
+        ) % CAPTURE_SAMPLES
         sound, state = self._streams.inputs(slots, self._columns.capture[rows[:, None], 0, where])
         likelihoods, after = self._network(sound, state)
         self._streams.keep(slots, after)
@@ -150,9 +154,7 @@ class Judge:
         if thought is Opinion.OPEN:
             return None
         voice.is_answered = True
-        return Verdict(
-            voice.row, voice.generation, voice.epoch, voice.question, thought is Opinion.SPEECH
-        )
+        return Verdict(voice.row, voice.generation, voice.epoch, voice.question, thought is Opinion.SPEECH)
 
 
 class VerdictThread:

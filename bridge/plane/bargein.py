@@ -144,7 +144,7 @@ class BargeIn:
         if not is_speech:
             self.gate.forget_evidence(rows)
             self._resume(rows, now_ns)
-        elif asked and self.gate.evidence(rows)[0] < self._settings.agreed_evidence:
+        elif asked and not self._is_callers(rows, now_ns)[0]:
             self._inquiry.agreed[row] = True
         else:
             self.flush(row, FloorEvent.SPEECH, "speech", now_ns=now_ns)
@@ -181,7 +181,7 @@ class BargeIn:
         if self._settings.awaits_verdict:
             ducks |= voice & (evidence >= self._settings.question_evidence)
             self._ask(rows[ducks & (self.floor.state[rows] != IDLE) & ~self._inquiry.is_open(rows)], now_ns)
-            speech = self._inquiry.agreed[rows] & (evidence >= self._settings.agreed_evidence)
+            speech = self._inquiry.agreed[rows] & self._is_callers(rows, now_ns)
         else:
             speech = voice & (evidence >= self._needed[rows])
         for row in rows[speech].tolist():
@@ -190,6 +190,12 @@ class BargeIn:
         calm &= self.floor.state[rows] == DUCKED
         if somewhere(calm):
             self._resume(rows[calm], now_ns)
+
+    def _is_callers(self, rows: NDArray[np.intp], now_ns: int) -> NDArray[np.bool_]:
+        """Where enough was heard that was not ourselves: an echo is speech, too."""
+        likely = self.echo.is_known(rows, now_ns=now_ns)
+        least = np.where(likely, 2 * self._settings.agreed_evidence, self._settings.agreed_evidence)
+        return self.gate.evidence(rows) >= least
 
     def _ask(self, rows: NDArray[np.intp], now_ns: int) -> None:
         self._inquiry.ask(rows, now_ns=now_ns)

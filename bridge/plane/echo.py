@@ -15,22 +15,31 @@ from bridge.plane.masks import somewhere
 __all__ = ["EchoGate"]
 
 _MS = 1_000_000
-_REACH_SAMPLES = 3680
+_REACH_SAMPLES = 3600
 """Longest delay that is looked for: 400 ms, a frame of ours that is under way, and a packet's own wait."""
-_HEARD_SAMPLES = 2 * FRAME_SAMPLES
+_HEARD_SAMPLES = 480
+_BEFORE_SAMPLES = _HEARD_SAMPLES - FRAME_SAMPLES
 _SENT_SAMPLES = _REACH_SAMPLES + _HEARD_SAMPLES
 _FFT = 4096
 _AFTER_NS = 460 * _MS
 """So long after our last sound an echo of it may still come."""
-_LIKE = 0.60
-"""Correlation that makes it an echo …"""
-_LIKE_AGAIN = 0.42
-"""… and at the delay of the packet before, which chance does not meet twice."""
+_LIKE = 0.62
+"""Correlation that makes it an echo, whatever its delay …"""
+_LIKE_KNOWN = 0.40
+"""… and at the delay at which the line is known to return us: chance does not meet that one."""
+_VOTE = 0.45
+"""Correlation from which a delay counts as seen; so often makes it known, and so often more it is remembered."""
+_KNOWN_VOTES = 3
+_MOST_VOTES = 8
 _SAME_SAMPLES = 24
 _CLICK_SHARE = 0.3
-"""A packet with so much of its energy in one sample is a click."""
+"""A packet with so much of its energy in one sample is a click, and clicks are all alike."""
 _SPARED_DB = 2.0
 """The packet after a proven echo is believed unless it is louder by this."""
+_DOUBTFUL_DB = 3.0
+"""A first packet that is not like us is doubted on such a line unless it is louder than its echoes by this."""
+_RECENT_NS = 1000 * _MS
+_PAUSE_NS = 60 * _MS
 _TIRED = 8
 """After so many packets that were no echo, only every fourth is asked about."""
 _QUIET_ENERGY = 16.0**2
@@ -44,11 +53,15 @@ class EchoGate:
         n = columns.capacity
         self._sent = columns.capture[:, 1]
         self._write = columns.capture_write.view(np.int64)
-        self._before = np.zeros((n, FRAME_SAMPLES), np.int16)
+        self._before = np.zeros((n, _BEFORE_SAMPLES), np.int16)
         self._sounded_ns = np.full(n, -_AFTER_NS, np.int64)
-        self._lag = np.full(n, -_REACH_SAMPLES, np.int64)
+        self._lag = np.zeros(n, np.int64)
+        self._votes = np.zeros(n, np.int64)
         self._spared_db = np.full(n, -np.inf)
+        self._proven_db = np.full(n, -np.inf)
+        self._proven_ns = np.full(n, -_AFTER_NS, np.int64)
         self._strangers = np.zeros(n, np.int64)
+        self._asked_ns = np.zeros(n, np.int64)
         self.proven: NDArray[np.uint64] = np.zeros(n, np.uint64)
         """Packets that were found to be an echo."""
 
@@ -56,8 +69,10 @@ class EchoGate:
         """Another line, another echo."""
         self._before[row] = 0
         self._sounded_ns[row] = -_AFTER_NS
-        self._lag[row] = -_REACH_SAMPLES
+        self._votes[row] = 0
         self._spared_db[row] = -np.inf
+        self._proven_db[row] = -np.inf
+        self._proven_ns[row] = -_AFTER_NS
         self._strangers[row] = 0
         self.proven[row] = 0
 
@@ -67,11 +82,11 @@ class EchoGate:
 
     def remember(self, rows: NDArray[np.intp], pcm: NDArray[np.int16]) -> None:
         """Keep the end of a packet of each of these distinct rows, to be compared together with the next."""
-        if pcm.shape[1] >= FRAME_SAMPLES:
-            self._before[rows] = pcm[:, -FRAME_SAMPLES:]
-        else:
-            kept = self._before[rows]
-            self._before[rows] = np.concatenate((kept[:, pcm.shape[1] :], pcm), axis=1)
+        length = min(pcm.shape[1], _BEFORE_SAMPLES)
+        kept = self._before[rows]
+        kept[:, : _BEFORE_SAMPLES - length] = kept[:, length:]
+        kept[:, _BEFORE_SAMPLES - length :] = pcm[:, -length:]
+        self._before[rows] = kept
 
     def returns(
         self, rows: NDArray[np.intp], pcm: NDArray[np.int16], level_db: NDArray[np.float64], *, now_ns: int
@@ -90,38 +105,75 @@ class EchoGate:
             return echoes
         spared = concerned & (level_db <= self._spared_db[rows] + _SPARED_DB)
         self._spared_db[rows] = -np.inf
-        echoes |= spared
         asked = concerned & ~spared
-        tired = self._strangers[rows] >= _TIRED
-        self._strangers[rows] = np.where(concerned, self._strangers[rows] + 1, 0)
-        asked &= ~tired | (self._strangers[rows] % 4 == 0)
+        gap = now_ns - self._asked_ns[rows] > _PAUSE_NS
+        strangers = np.where(gap, 0, self._strangers[rows])
+        asked &= (strangers < _TIRED) | (strangers % 4 == 0)
+        self._strangers[rows] = strangers + 1
+        self._asked_ns[rows] = now_ns
         if somewhere(asked):
             echoes[asked] = self._compare(rows[asked], pcm[asked])
-            proven = rows[echoes & asked]
-            self._spared_db[proven] = level_db[echoes & asked]
-            self.proven[proven] += np.uint64(1)
-        self._strangers[rows[echoes]] = 0
+            self._prove(rows[echoes], level_db[echoes], now_ns)
+        # On a line that returns us, one packet that is not like us is more often a poor likeness than a voice.
+        doubtful = asked & ~echoes & self.is_known(rows, now_ns=now_ns) & (strangers == 0)
+        echoes |= spared | (doubtful & (level_db <= self._proven_db[rows] + _DOUBTFUL_DB))
+        self._strangers[rows[spared | (asked & echoes & ~doubtful)]] = 0
         return echoes
 
+    def is_known(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
+        """Where the line was heard to return us a moment ago."""
+        known: NDArray[np.bool_] = (self._votes[rows] > 0) & (now_ns - self._proven_ns[rows] < _RECENT_NS)
+        return known
+
+    def _prove(self, rows: NDArray[np.intp], level_db: NDArray[np.float64], now_ns: int) -> None:
+        self._spared_db[rows] = level_db
+        faded = now_ns - self._proven_ns[rows] > _RECENT_NS
+        self._proven_db[rows] = np.maximum(level_db, np.where(faded, -np.inf, self._proven_db[rows]))
+        self._proven_ns[rows] = now_ns
+        self.proven[rows] += np.uint64(1)
+
     def _compare(self, rows: NDArray[np.intp], pcm: NDArray[np.int16]) -> NDArray[np.bool_]:
+        likeness, share = self._correlate(rows, pcm)
+        every = np.arange(len(rows))
+        lag = likeness.argmax(axis=1)
+        best = likeness[every, lag]
+        # The delay that the line is known for, as far as it is.
+        near = np.abs(np.arange(_REACH_SAMPLES) - self._lag[rows][:, None]) <= _SAME_SAMPLES
+        there = np.where(near, likeness, 0.0).max(axis=1)
+        known = self._votes[rows] >= _KNOWN_VOTES
+        is_echo: NDArray[np.bool_] = (best >= _LIKE) | (known & (there >= _LIKE_KNOWN))
+        self._vote(rows, lag, best)
+        return is_echo & (share <= _CLICK_SHARE)
+
+    def _vote(self, rows: NDArray[np.intp], lag: NDArray[np.intp], best: NDArray[np.float64]) -> None:
+        """Remember at which delay each line returns us."""
+        seen = best >= _VOTE
+        same = np.abs(lag - self._lag[rows]) <= _SAME_SAMPLES
+        votes = self._votes[rows] + np.where(seen, np.where(same, 1, -1), 0)
+        fresh = seen & (votes <= 0)
+        self._lag[rows] = np.where(fresh, lag, self._lag[rows])
+        self._votes[rows] = np.clip(np.where(fresh, 1, votes), 0, _MOST_VOTES)
+
+    def _correlate(
+        self, rows: NDArray[np.intp], pcm: NDArray[np.int16]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Likeness at every delay, ``[k, _REACH_SAMPLES]``, and the share of the loudest sample in the energy."""
         heard = np.concatenate((self._before[rows], pcm), axis=1)[:, -_HEARD_SAMPLES:]
         where = self._write[rows][:, None] + np.arange(-_SENT_SAMPLES, 0)
-        sent = self._sent[rows[:, None], where % CAPTURE_SAMPLES].astype(np.float32)
-        heard_edge = np.diff(heard.astype(np.float32), axis=1, prepend=np.float32(0))
-        heard_edge[:, 0] = 0
-        sent_edge = np.diff(sent, axis=1, prepend=np.float32(0))
-        sent_edge[:, 0] = 0
-        likeness = np.fft.irfft(np.fft.rfft(heard_edge, _FFT).conj() * np.fft.rfft(sent_edge, _FFT), _FFT)
-        likeness = likeness[:, :_REACH_SAMPLES]
+        sent = self._sent[rows[:, None], where % CAPTURE_SAMPLES]
+        heard_edge, sent_edge = _edges(heard), _edges(sent)
+        product = np.fft.rfft(heard_edge, _FFT).conj() * np.fft.rfft(sent_edge, _FFT)
+        likeness = np.abs(np.fft.irfft(product, _FFT)[:, :_REACH_SAMPLES])
         total = np.cumsum(sent_edge.astype(np.float64) ** 2, axis=1)
         energy = total[:, _HEARD_SAMPLES:] - total[:, :-_HEARD_SAMPLES]
-        own = np.einsum("ki,ki->k", heard_edge, heard_edge)[:, None]
-        likeness = np.abs(likeness) / np.sqrt(np.maximum(energy, _HEARD_SAMPLES * _QUIET_ENERGY) * (own + 1))
-        lag = likeness.argmax(axis=1)
-        best = likeness[np.arange(len(rows)), lag]
-        # A click is like any other click, wherever it comes from.
-        share = (heard_edge**2).max(axis=1) / (own[:, 0] + 1)
-        again = np.abs(lag - self._lag[rows]) <= _SAME_SAMPLES
-        self._lag[rows] = lag
-        is_echo: NDArray[np.bool_] = (best >= np.where(again, _LIKE_AGAIN, _LIKE)) & (share <= _CLICK_SHARE)
-        return is_echo
+        own = np.einsum("ki,ki->k", heard_edge, heard_edge) + np.float32(1)
+        likeness /= np.sqrt(np.maximum(energy, _HEARD_SAMPLES * _QUIET_ENERGY) * own[:, None])
+        return likeness, (heard_edge**2).max(axis=1) / own
+
+
+def _edges(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    """First differences, as many as there are samples."""
+    sound = pcm.astype(np.float32)
+    edges = np.zeros_like(sound)
+    np.subtract(sound[:, 1:], sound[:, :-1], out=edges[:, 1:])
+    return edges

@@ -132,7 +132,8 @@ class Floor:
             self._rest(resumed, now_ns)
         # It was right to listen: the next voice is heard at once again.
         flushed = rows[actions == _FLUSH]
-        self._present_rest_ns[flushed] = self._rests_until_ns[flushed] = 0
+        self._present_rest_ns[flushed] = 0
+        self._rests_until_ns[flushed] = self._vain_ns[flushed, 0] + _MINUTE_NS
         return actions
 
     def may_duck(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:

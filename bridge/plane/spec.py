@@ -65,15 +65,15 @@ class PlaneSettings:
     Levels are of sub-frames of 10 ms, in dB over full scale (a full-scale square wave is 0).
     """
 
-    clear_over_floor_db: float = 15.0
+    clear_over_floor_db: float = 10.0
     """One sub-frame this far over the noise floor opens the gate."""
     clear_level_db: float = -45.0
     """… if it is also at least this loud."""
-    soft_over_floor_db: float = 9.0
+    soft_over_floor_db: float = 6.5
     """A sub-frame this far over the noise floor is voice; several in a row open the gate."""
     soft_level_db: float = -54.0
     """… if it is also at least this loud."""
-    soft_run: int = 3
+    soft_run: int = 2
     """Soft sub-frames in a row that open the gate."""
     below_peak_db: float = 24.0
     """Sub-frames this far below the loudest one since the onset are no evidence of speech: a decay."""
@@ -107,8 +107,9 @@ class PlaneSettings:
     """What each sensitivity adds to `speech_evidence`."""
     awaits_verdict: bool = False
     """Somebody judges voices (see `VoiceQuestioned`): until `verdict_ms` are over, the gate does not."""
-    agreed_evidence: int = 4
-    """Voiced sub-frames without which no verdict makes it speech: an echo is speech, but not the caller's."""
+    agreed_evidence: int = 5
+    """Voiced sub-frames without which no verdict makes it speech: an echo is speech, but not the caller's. Twice
+    as many on a line that returns us."""
     question_evidence: int = 5
     """Voiced sub-frames for which a voice is judged where it may not duck us."""
     vain_ducks_a_minute: int = 4

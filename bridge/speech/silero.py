@@ -28,11 +28,14 @@ class Opinion(Enum):
     NOISE = 2
 
 
-_SURE = (0.60, 0.45, 0.35)
-"""Mean probability of the best run of `_RUN` windows that makes it speech; by sensitivity low, medium, high."""
-_RUN = (3, 2, 2)
+_SURE_OF_TWO = (1.01, 0.85, 0.65)
+"""Mean probability of two windows in a row that makes it speech, by sensitivity; the lowest needs three."""
+_SURE_OF_THREE = (0.88, 0.75, 0.55)
 _ENOUGH = 6
-"""Windows after which a voice that was not speech so far is none."""
+"""Windows after which a voice that was not speech so far is none …"""
+_HOPELESS = 4
+"""… or so many, if none of them was like speech at all."""
+_UNLIKE = 0.12
 
 
 def opinion(likelihoods: Sequence[float], *, sensitivity: int) -> Opinion:
@@ -42,13 +45,20 @@ def opinion(likelihoods: Sequence[float], *, sensitivity: int) -> Opinion:
         likelihoods: What the network said of each, 0 to 1.
         sensitivity: 0 low, 1 medium, 2 high: how little is needed for speech.
     """
-    run = _RUN[sensitivity]
-    best = max(
-        (sum(likelihoods[at : at + run]) / run for at in range(len(likelihoods) - run + 1)), default=0.0
-    )
-    if best >= _SURE[sensitivity]:
+    count = len(likelihoods)
+    if (
+        _best(likelihoods, 2) >= _SURE_OF_TWO[sensitivity]
+        or _best(likelihoods, 3) >= _SURE_OF_THREE[sensitivity]
+    ):
         return Opinion.SPEECH
-    return Opinion.NOISE if len(likelihoods) >= _ENOUGH else Opinion.OPEN
+    if count >= _ENOUGH or (count >= _HOPELESS and max(likelihoods) < _UNLIKE):
+        return Opinion.NOISE
+    return Opinion.OPEN
+
+
+def _best(likelihoods: Sequence[float], run: int) -> float:
+    means = (sum(likelihoods[at : at + run]) / run for at in range(len(likelihoods) - run + 1))
+    return max(means, default=0.0)
 
 
 class Streams:

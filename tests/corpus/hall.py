@@ -89,7 +89,9 @@ class Hall:
         """Let time pass until the tracks are over; return what happened."""
         arrivals = Arrivals(self._n)
         for row in range(self._n):
-            arrivals.add(build(RtpPacket(0, 0, 0, row, bytes(FRAME_SAMPLES))), row=row, source=_PEER | 10000 + row)
+            arrivals.add(
+                build(RtpPacket(0, 0, 0, row, bytes(FRAME_SAMPLES))), row=row, source=_PEER | 10000 + row
+            )
         headers = arrivals.headers.copy()
         for tick in range(1, self._samples // _TICK_SAMPLES):
             now_ns, at = tick * _TICK_NS, tick * _TICK_SAMPLES

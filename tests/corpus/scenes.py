@@ -188,6 +188,4 @@ def _line(dice: np.random.Generator, seed: int) -> Line:
     delay_ms, loss_db = dice.uniform(20, 400), dice.uniform(-30, -10)
     impulse = np.zeros(64)
     impulse[0] = 1.0
-    return Line(
-        round(delay_ms * _RATE / 1000), echo_of(impulse, delay_ms=0, loss_db=loss_db, seed=seed)
-    )
+    return Line(round(delay_ms * _RATE / 1000), echo_of(impulse, delay_ms=0, loss_db=loss_db, seed=seed))
