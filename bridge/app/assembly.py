@@ -17,6 +17,7 @@ from bridge.call.session import CallSettings
 from bridge.cosyvoice.client_patience import Deadlines
 from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud
 from bridge.engine.supervisor import MediaSettings
+from bridge.plane.spec import SENSITIVITIES, PlaneSettings
 from bridge.ports import Voice
 from bridge.speech.budget import Budget
 from bridge.ttsserver.server import TtsServerSettings
@@ -95,6 +96,8 @@ def media_settings(config: Config) -> MediaSettings:
         capacity=section.capacity,
         plain_sockets=section.plain_sockets,
         realtime=section.realtime,
+        plane=PlaneSettings(sensitivity=SENSITIVITIES.index(config.bargein.sensitivity)),
+        verdicts=config.bargein.neural,
     )
 
 

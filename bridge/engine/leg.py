@@ -230,7 +230,7 @@ class MediaLeg:
         self._tell(FlushRow(self.row, self.generation))
 
     def verdict(self, *, epoch: int, is_speech: bool, question: int = 0) -> None:
-        """Decide a duck, or the voice that `question` names; no effect once the row has flushed or resumed."""
+        """Decide a duck, or the voice that `question` names; without effect once that is decided."""
         self._tell(GiveVerdict(self.row, self.generation, epoch, is_speech, question))
 
     def close(self) -> None:

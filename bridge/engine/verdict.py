@@ -1,8 +1,8 @@
-"""Says whether a voice is speech: Silero over the capture rings of those rows that ask, in a thread of its own.
+"""Says whether a voice is speech: Silero over the capture rings of those rows that ask, in its own thread.
 
-The media process asks (`VoiceQuestioned`, `Columns.question`) and does not wait: an answer that comes too late,
-or never, is replaced by the voice gate's own evidence. The network runs without the interpreter's lock, so
-that the event loop goes on meanwhile; while nobody asks, the thread sleeps.
+The media process asks (`VoiceQuestioned`, `Columns.question`) and does not wait: an answer that comes too
+late, or never, is replaced by the voice gate's own evidence. The network runs without the interpreter's
+lock, so that the event loop goes on meanwhile; while nobody asks, the thread sleeps.
 """
 
 import importlib.util
@@ -172,7 +172,7 @@ class VerdictThread:
         self._load = load
         self._columns: Columns | None = None
         self._wanted = threading.Event()
-        self._is_closed = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verdict", daemon=True)
         self._thread.start()
 
@@ -187,7 +187,7 @@ class VerdictThread:
 
     def close(self) -> None:
         """End the thread and wait for it; safe twice."""
-        self._is_closed = True
+        self._closing.set()
         self._wanted.set()
         self._thread.join()
 
@@ -199,15 +199,21 @@ class VerdictThread:
             return
         judge: Judge | None = None
         watched: Columns | None = None
-        while not self._is_closed:
-            columns = self._columns
-            if columns is not watched:
-                watched, judge = columns, Judge(columns, network) if columns is not None else None
-            del columns
+        while not self._closing.is_set():
+            if self._columns is not watched:
+                # Whoever keeps a dead process's columns keeps its memory mapped.
+                watched = self._columns
+                judge = None if watched is None else Judge(watched, network)
             if judge is None or not judge.is_asked:
                 self._wanted.wait()
                 self._wanted.clear()
                 continue
-            if verdicts := judge.step():
+            try:
+                verdicts = judge.step()
+            except Exception as error:
+                _log.error("a round of verdicts failed: %s", error, exc_info=error)
+                watched = judge = None
+                continue
+            if verdicts:
                 self._deliver(verdicts)
-            threading.Event().wait(_POLL_S)
+            self._closing.wait(_POLL_S)

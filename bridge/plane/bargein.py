@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.plane.columns import Columns
+from bridge.plane.echo import EchoGate
 from bridge.plane.events import (
     Ducked,
     FlushCause,
@@ -20,7 +21,6 @@ from bridge.plane.events import (
     VoiceStarted,
     VoiceStopped,
 )
-from bridge.plane.echo import EchoGate
 from bridge.plane.floor import DUCKED, IDLE, Floor, FloorAction, FloorEvent
 from bridge.plane.gate import Gate
 from bridge.plane.inquiry import Inquiry

@@ -16,7 +16,7 @@ __all__ = ["EchoGate"]
 
 _MS = 1_000_000
 _REACH_SAMPLES = 3600
-"""Longest delay that is looked for: 400 ms, a frame of ours that is under way, and a packet's own wait."""
+"""Longest delay looked for: 400 ms, a frame of ours that is under way, and a packet's own wait."""
 _HEARD_SAMPLES = 480
 _BEFORE_SAMPLES = _HEARD_SAMPLES - FRAME_SAMPLES
 _SENT_SAMPLES = _REACH_SAMPLES + _HEARD_SAMPLES
@@ -28,7 +28,7 @@ _LIKE = 0.62
 _LIKE_KNOWN = 0.40
 """… and at the delay at which the line is known to return us: chance does not meet that one."""
 _VOTE = 0.45
-"""Correlation from which a delay counts as seen; so often makes it known, and so often more it is remembered."""
+"""Correlation from which a delay counts as seen. So many times make it known:"""
 _KNOWN_VOTES = 3
 _MOST_VOTES = 8
 _SAME_SAMPLES = 24
@@ -37,7 +37,7 @@ _CLICK_SHARE = 0.3
 _SPARED_DB = 2.0
 """The packet after a proven echo is believed unless it is louder by this."""
 _DOUBTFUL_DB = 3.0
-"""A first packet that is not like us is doubted on such a line unless it is louder than its echoes by this."""
+"""A first packet that is not like us is doubted there, unless it is louder than the echoes by this."""
 _RECENT_NS = 1000 * _MS
 _PAUSE_NS = 60 * _MS
 _TIRED = 8
@@ -114,7 +114,7 @@ class EchoGate:
         if somewhere(asked):
             echoes[asked] = self._compare(rows[asked], pcm[asked])
             self._prove(rows[echoes], level_db[echoes], now_ns)
-        # On a line that returns us, one packet that is not like us is more often a poor likeness than a voice.
+        # On a line that returns us, one packet unlike us is more often a poor likeness than a voice.
         doubtful = asked & ~echoes & self.is_known(rows, now_ns=now_ns) & (strangers == 0)
         echoes |= spared | (doubtful & (level_db <= self._proven_db[rows] + _DOUBTFUL_DB))
         self._strangers[rows[spared | (asked & echoes & ~doubtful)]] = 0
@@ -157,7 +157,7 @@ class EchoGate:
     def _correlate(
         self, rows: NDArray[np.intp], pcm: NDArray[np.int16]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Likeness at every delay, ``[k, _REACH_SAMPLES]``, and the share of the loudest sample in the energy."""
+        """Likeness at every delay, ``[k, _REACH_SAMPLES]``, and the loudest sample's share of the energy."""
         heard = np.concatenate((self._before[rows], pcm), axis=1)[:, -_HEARD_SAMPLES:]
         where = self._write[rows][:, None] + np.arange(-_SENT_SAMPLES, 0)
         sent = self._sent[rows[:, None], where % CAPTURE_SAMPLES]

@@ -112,14 +112,12 @@ class Gate:
         opened = np.zeros(len(rows), np.bool_)
         voiced = np.zeros(len(rows), np.bool_)
         # Most of the time most callers listen: what is too faint for any voice takes the short way.
-        loudest = levels.max(axis=1)
-        self.loudest_db[rows] = loudest
-        over = loudest - self._shift_db[rows] - self._settings.soft_level_db >= 0
-        loud = self.open[rows] | over
+        self.loudest_db[rows] = levels.max(axis=1)
+        loud = self.open[rows] | (
+            self.loudest_db[rows] - self._shift_db[rows] >= self._settings.soft_level_db
+        )
         if self._echo is not None:
-            if somewhere(over):
-                self._disown(rows, pcm, levels, loudest, over, now_ns)
-            self._echo.remember(rows, pcm)
+            self._disown(self._echo, rows, pcm, levels, now_ns=now_ns)
         if not everywhere(loud):
             faint = ~loud
             self._pass(rows[faint], levels[faint], learnt[faint])
@@ -146,21 +144,22 @@ class Gate:
 
     def _disown(
         self,
+        echo: EchoGate,
         rows: NDArray[np.intp],
         pcm: NDArray[np.int16],
         levels: NDArray[np.float64],
-        loudest: NDArray[np.float64],
-        over: NDArray[np.bool_],
+        *,
         now_ns: int,
     ) -> None:
         """Take our own voice for silence: it neither opens a gate nor teaches it what noise is."""
-        assert self._echo is not None
-        over = over & (
-            loudest - self._noise_db[rows] - self._shift_db[rows] >= self._settings.soft_over_floor_db
-        )
-        mine = np.flatnonzero(over)
-        mine = mine[self._echo.returns(rows[mine], pcm[mine], loudest[mine], now_ns=now_ns)]
-        levels[mine] = self._noise_db[rows[mine], None]
+        asked = self.loudest_db[rows] - self._shift_db[rows]
+        over = asked - self._noise_db[rows] >= self._settings.soft_over_floor_db
+        mine = np.flatnonzero(over & (asked >= self._settings.soft_level_db))
+        if len(mine):
+            loudest = self.loudest_db[rows[mine]]
+            mine = mine[echo.returns(rows[mine], pcm[mine], loudest, now_ns=now_ns)]
+            levels[mine] = self._noise_db[rows[mine], None]
+        echo.remember(rows, pcm)
 
     def _pass(self, rows: NDArray[np.intp], levels: NDArray[np.float64], learnt: NDArray[np.bool_]) -> None:
         """Take packets of shut gates that hold no voice: only the noise floor learns."""

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DTMF_INTERRUPTS", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec"]
+__all__ = ["DTMF_INTERRUPTS", "SENSITIVITIES", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec"]
 
 SPEECH_INTERRUPTS = 1
 """Bit of `RowSpec.interruptible`: a voice ducks, and speech flushes."""
 DTMF_INTERRUPTS = 2
 """Bit of `RowSpec.interruptible`: a digit flushes."""
+SENSITIVITIES = ("low", "medium", "high")
+"""Names of the values of `RowSpec.sensitivity`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class RowSpec:
     interruptible: int
     """Bits: 1 speech, 2 dtmf."""
     sensitivity: int = -1
-    """How easily the caller takes the floor: 0 low, 1 medium, 2 high; -1 as `PlaneSettings.sensitivity` says."""
+    """How easily the caller takes the floor: 0 low, 1 medium, 2 high; -1 as `PlaneSettings` say."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -108,8 +110,8 @@ class PlaneSettings:
     awaits_verdict: bool = False
     """Somebody judges voices (see `VoiceQuestioned`): until `verdict_ms` are over, the gate does not."""
     agreed_evidence: int = 5
-    """Voiced sub-frames without which no verdict makes it speech: an echo is speech, but not the caller's. Twice
-    as many on a line that returns us."""
+    """Voiced sub-frames without which no verdict makes it speech: an echo is speech, but not the caller's.
+    Twice as many on a line that returns us."""
     question_evidence: int = 5
     """Voiced sub-frames for which a voice is judged where it may not duck us."""
     vain_ducks_a_minute: int = 4

@@ -1,11 +1,15 @@
-"""The speech of the corpus as a list: who says what; `tests.corpus.voices` makes the same sound of it again."""
+"""The speech of the corpus as a list: who says what. `tests.corpus.voices` makes it sound."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal, TypeAlias
 
 __all__ = ["CLIPS", "Clip", "Onset"]
 
 Onset: TypeAlias = Literal["plosive", "vowel", "other"]
+Engine: TypeAlias = Literal["hibari", "kokoro", "flite", "espeak"]
 
 _ENGLISH: dict[Onset, tuple[str, ...]] = {
     "plosive": (
@@ -81,7 +85,7 @@ _ESPEAK = ("en-us+m1", "en-us+f2", "en-gb+m3", "en-gb+f4")
 class Clip:
     """One thing that one speaker says into our words."""
 
-    engine: Literal["hibari", "kokoro", "flite", "espeak"]
+    engine: Engine
     speaker: str
     text: str
     onset: Onset
@@ -92,37 +96,31 @@ class Clip:
     """Not looked at while thresholds were chosen."""
 
 
-def _clips() -> tuple[Clip, ...]:
-    clips: list[Clip] = []
-
-    def add(
-        engine: Literal["hibari", "kokoro", "flite", "espeak"], speaker: str, text: str, onset: Onset
-    ) -> None:
-        name = f"{engine}-{speaker}-{len(clips):03d}"
-        # In turn, so that both halves hold every kind of voice and of onset; the texts differ.
-        said = sum(clip.engine == engine and clip.onset == onset for clip in clips)
-        clips.append(Clip(engine, speaker, text, onset, name, said % 2 == 1))
-
+def _said() -> Iterator[tuple[Engine, str, str, Onset]]:
     for at, speaker in enumerate(_HIBARI):
-        for turn in range(2):
-            for onset, texts in _ENGLISH.items():
-                add("hibari", speaker, texts[(at + 5 * turn) % len(texts)], onset)
+        for turn, (onset, texts) in product(range(2), _ENGLISH.items()):
+            yield "hibari", speaker, texts[(at + 5 * turn) % len(texts)], onset
     for at, speaker in enumerate(_FLITE):
-        for turn in range(3):
-            for onset, texts in _ENGLISH.items():
-                add("flite", speaker, texts[(2 * at + 3 * turn + 1) % len(texts)], onset)
+        for turn, (onset, texts) in product(range(3), _ENGLISH.items()):
+            yield "flite", speaker, texts[(2 * at + 3 * turn + 1) % len(texts)], onset
     for at, speaker in enumerate(_ESPEAK):
         for onset, texts in _ENGLISH.items():
-            add("espeak", speaker, texts[(3 * at + 2) % len(texts)], onset)
+            yield "espeak", speaker, texts[(3 * at + 2) % len(texts)], onset
     for language, kinds in _LATIN.items():
         for onset, texts in kinds.items():
             for variant, text in zip(("m2", "f1"), texts, strict=True):
-                add("espeak", f"{language}+{variant}", text, onset)
+                yield "espeak", f"{language}+{variant}", text, onset
     for at, speaker in enumerate(_KOKORO):
-        for turn in range(2):
-            for onset, texts in _MANDARIN.items():
-                add("kokoro", speaker, texts[(at + turn) % len(texts)], onset)
-    return tuple(clips)
+        for turn, (onset, texts) in product(range(2), _MANDARIN.items()):
+            yield "kokoro", speaker, texts[(at + turn) % len(texts)], onset
 
 
-CLIPS: tuple[Clip, ...] = _clips()
+def _clips() -> Iterator[Clip]:
+    seen: Counter[tuple[str, str]] = Counter()
+    for at, (engine, speaker, text, onset) in enumerate(_said()):
+        # In turn, so that both halves hold every kind of voice and of onset; the texts differ.
+        yield Clip(engine, speaker, text, onset, f"{engine}-{speaker}-{at:03d}", seen[engine, onset] % 2 == 1)
+        seen[engine, onset] += 1
+
+
+CLIPS: tuple[Clip, ...] = tuple(_clips())

@@ -1,4 +1,4 @@
-"""Many calls in one plane, in simulated time: what each caller sends is a track, what the line returns is ours."""
+"""Many calls in one plane, in simulated time: each caller sends a track, and the line may return our voice."""
 
 import time
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class Hall:
         self._tracks = tracks
         self._lines = [(row, line) for row, line in enumerate(lines) if line is not None]
         self._bot = np.concatenate((bot, bot))
-        self._bot_at = dice.integers(0, len(bot), n)
+        self._bot_at: NDArray[np.int64] = dice.integers(0, len(bot), n)
         self._bot_samples = len(bot)
         self.columns = Columns(bytearray(Columns.size_bytes(n)), n)
         self.plane = Plane(self.columns, settings)
@@ -75,7 +75,7 @@ class Hall:
             self.plane.due_ns[row] = int(dice.integers(0, 5)) * _TICK_NS
         self._writers = [PlayoutWriter(self.columns, row, 1) for row in range(n)]
         self._epochs = [0] * n
-        self._phase = dice.integers(0, FRAME_SAMPLES, n)
+        self._phase: NDArray[np.int64] = dice.integers(0, FRAME_SAMPLES, n)
         self._sent = np.zeros((n, self._samples + 2 * FRAME_SAMPLES), np.float32)
         self._judge = Judge(self.columns, network) if network is not None else None
         self._network = network

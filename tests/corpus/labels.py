@@ -1,4 +1,4 @@
-"""Where each clip begins, by the rule of the corpus; ``python -m tests.corpus.labels`` writes the file anew."""
+"""Where each clip begins, by the rule of the corpus; ``python -m tests.corpus.labels`` writes it anew."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,8 @@ _SPEECH_DB = 30.0
 def levels_db(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
     """Level of each 10 ms over full scale."""
     frames = pcm[: len(pcm) // _FRAME * _FRAME].reshape(-1, _FRAME).astype(np.float64)
-    return 10 * np.log10((frames**2).mean(axis=1) / 32768.0**2 + 1e-10)
+    levels: NDArray[np.float64] = 10 * np.log10((frames**2).mean(axis=1) / 32768.0**2 + 1e-10)
+    return levels
 
 
 def speech_level_db(pcm: NDArray[np.int16]) -> float:

@@ -15,7 +15,8 @@ def make(kind: str, seed: int) -> Signal:
     """One event of this kind; full scale is 1, peaks are 0.05 to 0.5."""
     dice = np.random.default_rng([seed, sorted(KINDS).index(kind)])
     sound = KINDS[kind](dice)
-    return sound / np.abs(sound).max() * 10 ** (dice.uniform(-26, -6) / 20)
+    scaled: Signal = sound / np.abs(sound).max() * 10 ** (dice.uniform(-26, -6) / 20)
+    return scaled
 
 
 def background(samples: int, *, level_db: float, seed: int) -> Signal:
@@ -29,7 +30,7 @@ def background(samples: int, *, level_db: float, seed: int) -> Signal:
 
 
 def echo_of(sent: Signal, *, delay_ms: float, loss_db: float, seed: int) -> Signal:
-    """What a line returns of us: late, weaker, through a short dispersive path of its own, as long as `sent`."""
+    """What a line returns of us: late, weaker, and through a short dispersive path of its own."""
     dice = np.random.default_rng(seed)
     path = np.zeros(64)
     path[0] = 1.0
@@ -37,7 +38,8 @@ def echo_of(sent: Signal, *, delay_ms: float, loss_db: float, seed: int) -> Sign
     path /= np.sqrt((path**2).sum())
     late = round(delay_ms * _RATE / 1000)
     returned: Signal = np.convolve(np.concatenate((np.zeros(late), sent)), path)[: len(sent)]
-    return returned * 10 ** (loss_db / 20)
+    returned *= 10 ** (loss_db / 20)
+    return returned
 
 
 def _band(dice: np.random.Generator, samples: int, low_hz: float, high_hz: float) -> Signal:

@@ -20,10 +20,10 @@ _RATE = 8000
 _MS = 1_000_000
 _NS_PER_SAMPLE = 125_000
 _BOT = (
-    "Welcome to the city library. You can renew your books here, ask for our opening hours, or leave a message.",
-    "Your parcel will be delivered on Thursday, between nine and eleven in the morning. Please make sure that "
-    "somebody is at home, or name a neighbour who can take it for you.",
-    "The next train to the airport leaves from platform four, in about ten minutes, and it stops at every station.",
+    "Welcome to the city library. You can renew your books here, ask for our opening hours, or leave a note.",
+    "Your parcel will be delivered on Thursday, between nine and eleven in the morning. Please make sure "
+    "that somebody is at home, or name a neighbour who can take it for you.",
+    "The next train to the airport leaves from platform four, in about ten minutes. It stops everywhere.",
 )
 
 
@@ -178,9 +178,9 @@ def _account(told: Hour, hall: Hall, when: list[list[tuple[int, str]]]) -> None:
                 told.stops[kind] = told.stops.get(kind, 0) + 1
             case Resumed():
                 told.waits_ms.append((event.at_ns - began[event.row].gate_ns) / _MS)
-    for seconds in times.values():
-        for at in seconds:
-            within = sum(at <= other < at + 60 for other in seconds)
+    for ducked_s in times.values():
+        for at_s in ducked_s:
+            within = sum(at_s <= other_s < at_s + 60 for other_s in ducked_s)
             told.most_ducks_a_minute = max(told.most_ducks_a_minute, within)
 
 

@@ -1,4 +1,4 @@
-"""Renders the clips of the corpus: the same list gives the same sound. What was made is kept in ``out/corpus``."""
+"""Renders the clips of the corpus, the same every time; what was made is kept in ``out/corpus``."""
 
 import shutil
 import subprocess
