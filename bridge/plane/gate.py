@@ -112,10 +112,9 @@ class Gate:
         opened = np.zeros(len(rows), np.bool_)
         voiced = np.zeros(len(rows), np.bool_)
         # Most of the time most callers listen: what is too faint for any voice takes the short way.
-        self.loudest_db[rows] = levels.max(axis=1)
-        loud = self.open[rows] | (
-            self.loudest_db[rows] - self._shift_db[rows] >= self._settings.soft_level_db
-        )
+        loudest = levels.max(axis=1)
+        self.loudest_db[rows] = loudest
+        loud = self.open[rows] | (loudest - self._shift_db[rows] >= self._settings.soft_level_db)
         if self._echo is not None:
             self._disown(self._echo, rows, pcm, levels, now_ns=now_ns)
         if not everywhere(loud):

@@ -1,4 +1,4 @@
-"""Many calls in one plane, in simulated time: each caller sends a track, and the line may return our voice."""
+"""Many calls in one plane, in simulated time: callers send tracks, and lines may return our voice."""
 
 import time
 from collections.abc import Sequence
@@ -60,13 +60,14 @@ class Hall:
         network: Network | None,
         seed: int,
     ) -> None:
-        n, self._samples = tracks.shape
+        n: int = len(tracks)
+        self._samples: int = tracks.shape[1]
         dice = np.random.default_rng(seed)
         self._n = n
         self._tracks = tracks
         self._lines = [(row, line) for row, line in enumerate(lines) if line is not None]
         self._bot = np.concatenate((bot, bot))
-        self._bot_at: NDArray[np.int64] = dice.integers(0, len(bot), n)
+        self._bot_at: NDArray[np.int64] = dice.integers(0, len(bot), size=n)
         self._bot_samples = len(bot)
         self.columns = Columns(bytearray(Columns.size_bytes(n)), n)
         self.plane = Plane(self.columns, settings)
@@ -75,7 +76,7 @@ class Hall:
             self.plane.due_ns[row] = int(dice.integers(0, 5)) * _TICK_NS
         self._writers = [PlayoutWriter(self.columns, row, 1) for row in range(n)]
         self._epochs = [0] * n
-        self._phase: NDArray[np.int64] = dice.integers(0, FRAME_SAMPLES, n)
+        self._phase: NDArray[np.int64] = dice.integers(0, FRAME_SAMPLES, size=n)
         self._sent = np.zeros((n, self._samples + 2 * FRAME_SAMPLES), np.float32)
         self._judge = Judge(self.columns, network) if network is not None else None
         self._network = network

@@ -37,9 +37,9 @@ def echo_of(sent: Signal, *, delay_ms: float, loss_db: float, seed: int) -> Sign
     path[1:] = dice.normal(0, 0.35, 63) * np.exp(-np.arange(1, 64) / 10)
     path /= np.sqrt((path**2).sum())
     late = round(delay_ms * _RATE / 1000)
-    returned: Signal = np.convolve(np.concatenate((np.zeros(late), sent)), path)[: len(sent)]
-    returned *= 10 ** (loss_db / 20)
-    return returned
+    returned = np.convolve(np.concatenate((np.zeros(late), sent)), path)[: len(sent)]
+    weaker: Signal = returned * 10 ** (loss_db / 20)
+    return weaker
 
 
 def _band(dice: np.random.Generator, samples: int, low_hz: float, high_hz: float) -> Signal:
@@ -47,7 +47,8 @@ def _band(dice: np.random.Generator, samples: int, low_hz: float, high_hz: float
     hz = np.fft.rfftfreq(samples, 1 / _RATE)
     shape = np.exp(-0.5 * ((hz - (low_hz + high_hz) / 2) / ((high_hz - low_hz) / 2)) ** 2)
     band: Signal = np.fft.irfft(spectrum * shape, samples)
-    return band / np.sqrt((band**2).mean())
+    even: Signal = band / np.sqrt((band**2).mean())
+    return even
 
 
 def _envelope(samples: int, rise_ms: float, fall_ms: float) -> Signal:
