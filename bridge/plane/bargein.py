@@ -21,10 +21,11 @@ from bridge.plane.events import (
     VoiceStarted,
     VoiceStopped,
 )
-from bridge.plane.floor import DUCKED, IDLE, Floor, FloorAction, FloorEvent
+from bridge.plane.floor import DUCKED, IDLE, SPEAKING, Floor, FloorAction, FloorEvent
 from bridge.plane.gate import Gate
 from bridge.plane.inquiry import Inquiry
 from bridge.plane.masks import somewhere
+from bridge.plane.meter import Meter
 from bridge.plane.playout import Playout
 from bridge.plane.spec import DTMF_INTERRUPTS, SPEECH_INTERRUPTS, PlaneSettings
 
@@ -54,6 +55,7 @@ class BargeIn:
         self.echo: EchoGate = EchoGate(columns)
         self.gate: Gate = Gate(columns.capacity, settings, self.echo)
         self.floor: Floor = Floor(columns, settings)
+        self.meter: Meter = Meter(columns)
         self._inquiry = Inquiry(columns, settings)
         self._interruptible = np.zeros(columns.capacity, np.uint8)
         self._needed = np.zeros(columns.capacity, np.int64)
@@ -66,6 +68,7 @@ class BargeIn:
         self.set_sensitivity(row, sensitivity)
         self._armed[row] = False
         self._playout.restart(row)
+        self.meter.restart(row)
         self.echo.restart(row)
         self.gate.restart(row)
         self.floor.restart(row)
@@ -85,6 +88,7 @@ class BargeIn:
     def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
         """Take one packet of sound of each of these distinct rows, and act on it at once."""
         heard = self.gate.hear(rows, pcm, now_ns=now_ns)
+        self.meter.hear(rows, self.gate.loudest_db[rows])
         for row in rows[heard.opened].tolist():
             self._armed[row] = True
             onset_ns = int(self.gate.onset_ns[row])
@@ -104,6 +108,11 @@ class BargeIn:
         self._armed[rows] = True
         for row, position in zip(rows.tolist(), positions.tolist(), strict=True):
             self._events.append(SpeechStarted(row, self._generation(row), now_ns, position=position))
+
+    def sound(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
+        """These frames of ours, ``[k, 160]``, are being sent."""
+        self.echo.sound(rows, now_ns=now_ns)
+        self.meter.send(rows, pcm)
 
     def end(self, rows: NDArray[np.intp], positions: NDArray[np.int64], *, now_ns: int) -> None:
         """The last samples of an utterance of each row were sent."""
@@ -153,8 +162,10 @@ class BargeIn:
         """Forget the rest of what we were saying."""
         self._announce([row] if self.floor.unannounced[row] else [], now_ns)
         self._inquiry.close(np.array([row]))
+        # Who speaks wants silence at once; whoever presses a key wants no click in the ear.
+        fades = cause != "speech" and self.floor.state[row] == SPEAKING
         self.floor.apply(np.array([row]), event, now_ns=now_ns)
-        position = self._playout.flush(row)
+        position = self._playout.flush(row, fades=bool(fades))
         epoch = int(self._columns.epoch[row])
         self._events.append(
             Flushed(

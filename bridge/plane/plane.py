@@ -78,6 +78,7 @@ class Plane:
         self._latch.open(row, spec)
         self._arrival.restart(row)
         self._bargein.open(row, spec.interruptible, spec.sensitivity)
+        self._playout.set_gain(row, spec.gain_db)
         if spec.dtmf_payload_type >= 0:
             self._dtmf[row] = DtmfReceiver()
         # The generation comes last: from here on the control process may write.
@@ -95,6 +96,7 @@ class Plane:
         self._latch.update(row, spec)
         self._bargein.set_interruptible(row, spec.interruptible)
         self._bargein.set_sensitivity(row, spec.sensitivity)
+        self._playout.set_gain(row, spec.gain_db)
         if spec.dtmf_payload_type >= 0:
             self._dtmf.setdefault(row, DtmfReceiver())
         else:
@@ -304,9 +306,10 @@ class Plane:
         left = survey.available
         if somewhere(plays):
             pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
-            self._bargein.echo.sound(rows[plays], now_ns=now_ns)
+            self._bargein.sound(rows[plays], pcm[plays], now_ns=now_ns)
             left = left - np.where(plays, np.minimum(left, FRAME_SAMPLES), 0)
         silent = ~plays
+        self._playout.fade_out(rows, silent, pcm)
         if somewhere(silent):
             ducked = silent & sends & (state[rows] == DUCKED)
             if somewhere(ducked):

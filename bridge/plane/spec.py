@@ -44,6 +44,8 @@ class RowSpec:
     """Bits: 1 speech, 2 dtmf."""
     sensitivity: int = -1
     """How easily the caller takes the floor: 0 low, 1 medium, 2 high; -1 as `PlaneSettings` say."""
+    gain_db: int = 0
+    """What we say is made so much louder; at 0 it stays bit for bit what it was."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -58,6 +60,8 @@ class RowSpec:
             raise ValueError("remote_key or latch_ip is no IPv4 address")
         if not -1 <= self.sensitivity <= 2:
             raise ValueError(f"sensitivity must be -1 to 2, not {self.sensitivity}")
+        if not -60 <= self.gain_db <= 20:
+            raise ValueError(f"gain_db must be -60 to 20, not {self.gain_db}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Interruption:
     muted: float | None = None
     """Until the first packet without us, by a duck or by the flush itself."""
     judged: float | None = None
-    """From the duck to the flush."""
+    """From the duck to the flush that ended it."""
     flushed: float | None = None
     is_early: bool = False
     """Something ducked us before."""
@@ -111,8 +111,9 @@ def interruptions(
             case Ducked():
                 ducks[row] = event
                 result.muted = after_ms if result.muted is None else result.muted
-            case Resumed() if result.flushed is None:
-                result.splits += 1
+            case Resumed():
+                ducks.pop(row, None)
+                result.splits += result.flushed is None
             case Flushed() if result.flushed is None:
                 result.flushed = after_ms
                 result.muted = after_ms if result.muted is None else result.muted
