@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.plane.columns import CAPTURE_SAMPLES, Columns
+from bridge.plane.floor import DUCKED
 from bridge.speech.silero import WINDOW_SAMPLES, Opinion, Streams, opinion
 
 __all__ = ["MODEL", "Judge", "Network", "Verdict", "VerdictThread", "is_available", "silero"]
@@ -60,6 +61,7 @@ class _Voice:
     question: int
     at: int
     counts_from: int
+    is_doubted: bool
     likelihoods: list[float]
     is_answered: bool = False
 
@@ -126,7 +128,9 @@ class Judge:
         slot = self._free.pop()
         self._streams.restart(slot)
         generation, epoch = int(columns.generation[row]), int(columns.epoch[row])
-        self._voices[row] = _Voice(slot, row, generation, epoch, question, at, written, [])
+        # Without a duck it is the next voice after others that were none, or the same once more.
+        is_doubted = int(columns.floor_state[row]) != DUCKED
+        self._voices[row] = _Voice(slot, row, generation, epoch, question, at, written, is_doubted, [])
 
     def _has_window(self, voice: _Voice) -> bool:
         written = int(self._columns.capture_write[voice.row])
@@ -150,7 +154,8 @@ class Judge:
     def _answer(self, voice: _Voice) -> Verdict | None:
         if voice.is_answered:
             return None
-        thought = opinion(voice.likelihoods, sensitivity=int(self._columns.sensitivity[voice.row]))
+        sensitivity = int(self._columns.sensitivity[voice.row])
+        thought = opinion(voice.likelihoods, sensitivity=sensitivity, is_doubted=voice.is_doubted)
         if thought is Opinion.OPEN:
             return None
         voice.is_answered = True

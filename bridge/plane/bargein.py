@@ -163,7 +163,7 @@ class BargeIn:
         self._announce([row] if self.floor.unannounced[row] else [], now_ns)
         self._inquiry.close(np.array([row]))
         # Who speaks wants silence at once; whoever presses a key wants no click in the ear.
-        fades = cause != "speech" and self.floor.state[row] == SPEAKING
+        fades = self._settings.fades and cause != "speech" and self.floor.state[row] == SPEAKING
         self.floor.apply(np.array([row]), event, now_ns=now_ns)
         position = self._playout.flush(row, fades=bool(fades))
         epoch = int(self._columns.epoch[row])

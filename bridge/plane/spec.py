@@ -116,7 +116,9 @@ class PlaneSettings:
     agreed_evidence: int = 5
     """Voiced sub-frames without which no verdict makes it speech: an echo is speech, but not the caller's.
     Twice as many on a line that returns us."""
-    question_evidence: int = 5
+    question_evidence: int = 8
     """Voiced sub-frames for which a voice is judged where it may not duck us."""
     vain_ducks_a_minute: int = 4
     """Ducks in vain that a minute may have; after them voices are judged while we go on."""
+    fades: bool = True
+    """What a key or an agent cuts off ends within 5 ms; a voice silences us at once."""

@@ -31,6 +31,8 @@ class Opinion(Enum):
 _SURE_OF_TWO = (1.01, 0.85, 0.65)
 """Mean probability of two windows in a row that makes it speech, by sensitivity; the lowest needs three."""
 _SURE_OF_THREE = (0.88, 0.75, 0.55)
+_BEYOND_DOUBT = (0.97, 0.92)
+"""The same two where a voice is doubted."""
 _ENOUGH = 6
 """Windows after which a voice that was not speech so far is none …"""
 _HOPELESS = 4
@@ -38,18 +40,19 @@ _HOPELESS = 4
 _UNLIKE = 0.12
 
 
-def opinion(likelihoods: Sequence[float], *, sensitivity: int) -> Opinion:
+def opinion(likelihoods: Sequence[float], *, sensitivity: int, is_doubted: bool = False) -> Opinion:
     """Judge a voice by its windows since the onset.
 
     Args:
         likelihoods: What the network said of each, 0 to 1.
         sensitivity: 0 low, 1 medium, 2 high: how little is needed for speech.
+        is_doubted: The surroundings are known to be noisy, and nobody waits in silence for the answer.
     """
     count = len(likelihoods)
-    if (
-        _best(likelihoods, 2) >= _SURE_OF_TWO[sensitivity]
-        or _best(likelihoods, 3) >= _SURE_OF_THREE[sensitivity]
-    ):
+    two, three = _SURE_OF_TWO[sensitivity], _SURE_OF_THREE[sensitivity]
+    if is_doubted:
+        two, three = max(two, _BEYOND_DOUBT[0]), max(three, _BEYOND_DOUBT[1])
+    if _best(likelihoods, 2) >= two or _best(likelihoods, 3) >= three:
         return Opinion.SPEECH
     if count >= _ENOUGH or (count >= _HOPELESS and max(likelihoods) < _UNLIKE):
         return Opinion.NOISE

@@ -19,6 +19,8 @@ from tests.plane.rig import spec
         ({"timestamp": -1}, "does not fit its header field"),
         ({"remote_key": 1 << 48}, "no IPv4 address"),
         ({"latch_ip": -1}, "no IPv4 address"),
+        ({"sensitivity": 3}, "sensitivity must be -1 to 2, not 3"),
+        ({"gain_db": 21}, "gain_db must be -60 to 20, not 21"),
     ],
 )
 def test_a_leg_that_cannot_be_is_refused(change: dict[str, int], complaint: str) -> None:
