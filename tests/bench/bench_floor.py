@@ -125,7 +125,7 @@ def of_hour(told: Hour) -> dict[str, object]:
 
 
 async def of_thread(rows: int, *, seconds: float) -> dict[str, object]:
-    """The judge's thread in real time: five questions a second for each hundred rows, beside a loop that beats."""
+    """The judge's thread in real time: five questions a second for 100 rows, beside a loop that beats."""
     columns = Columns(bytearray(Columns.size_bytes(rows)), rows)
     columns.generation[:] = 1
     columns.sensitivity[:] = 1

@@ -191,7 +191,8 @@ def largest_step(rig: Rig) -> int:
 
 
 def tone(ms: int = 2000) -> Pcm:
-    return np.rint(np.sin(np.arange(ms * 8) * 2 * np.pi * 200 / 8000) * 12000).astype(np.int16)
+    wave: Pcm = np.rint(np.sin(np.arange(ms * 8) * 2 * np.pi * 200 / 8000) * 12000).astype(np.int16)
+    return wave
 
 
 @pytest.mark.parametrize(("fades", "most"), [(True, 2600), (False, 30000)])
