@@ -13,13 +13,15 @@ from bridge.plane.spec import PlaneSettings
 __all__ = ["Inquiry"]
 
 _MS = 1_000_000
+_FRAME_MS = 20
 
 
 class Inquiry:
     """The open question of each row."""
 
     def __init__(self, columns: Columns, settings: PlaneSettings) -> None:
-        self._verdict_ns = settings.verdict_ms * _MS
+        # Looked at once a frame: that is how much earlier it has to be over.
+        self._verdict_ns = (settings.verdict_ms - _FRAME_MS) * _MS
         self._number = columns.question
         self._asked_ns = np.zeros(columns.capacity, np.int64)
         self._asked = np.zeros(columns.capacity, np.uint64)

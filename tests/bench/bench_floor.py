@@ -48,7 +48,7 @@ def main() -> None:
         "sensitivity": told.sensitivity,
         "network": network is not None,
     }
-    console = Console(width=116)
+    console = Console(width=150)
     for half in ("tuning", "held-out") if told.half == "both" else (told.half,):
         document[half] = _measure(told, half == "held-out", settings, network)
         _print(console, half, document[half])

@@ -11,7 +11,7 @@ from bridge.plane.columns import Columns
 from bridge.plane.floor import DUCKED
 from tests.plane.rig import hiss, slam, speech_sentence
 
-ROWS = 70
+ROWS = 260
 
 
 def columns() -> Columns:
@@ -127,8 +127,8 @@ def test_more_voices_than_slots_are_judged_in_turn() -> None:
         hear(memory, row, steady(512, 900))
     second = judge.step()
 
-    assert len(first) == 64
-    assert len(second) == ROWS - 64
+    assert len(first) == 256
+    assert len(second) == ROWS - 256
 
 
 @pytest.fixture(scope="module")

