@@ -42,6 +42,8 @@ _RECENT_NS = 1000 * _MS
 _PAUSE_NS = 60 * _MS
 _TIRED = 8
 """After so many packets that were no echo, only every fourth is asked about."""
+_MOST = 16
+"""Packets asked about in one tick: 1.3 ms. What is beyond is believed, and may duck for nothing."""
 _QUIET_ENERGY = 16.0**2
 """A sent sample weaker than this on average is no sound that could come back."""
 
@@ -109,6 +111,7 @@ class EchoGate:
         gap = now_ns - self._asked_ns[rows] > _PAUSE_NS
         strangers = np.where(gap, 0, self._strangers[rows])
         asked &= (strangers < _TIRED) | (strangers % 4 == 0)
+        asked &= np.cumsum(asked) <= _MOST
         self._strangers[rows] = strangers + 1
         self._asked_ns[rows] = now_ns
         if somewhere(asked):

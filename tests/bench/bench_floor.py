@@ -53,8 +53,10 @@ def main() -> None:
         document[half] = _measure(told, half == "held-out", settings, network)
         _print(console, half, document[half])
     if network is not None:
-        document["thread"] = asyncio.run(of_thread(300, seconds=8))
-        console.print("judge's thread, 300 rows, real time:", document["thread"])
+        for name, asks_a_second in (("nobody asks", 0.0), ("thread", 15.0)):
+            document[name] = asyncio.run(of_thread(300, seconds=8, asks_a_second=asks_a_second))
+            console.print(f"judge's thread, 300 rows, real time, {asks_a_second:.0f} questions a second:")
+            console.print(document[name])
     told.out.parent.mkdir(parents=True, exist_ok=True)
     told.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     console.print(f"written to {told.out}", style="dim")
@@ -124,8 +126,8 @@ def of_hour(told: Hour) -> dict[str, object]:
     }
 
 
-async def of_thread(rows: int, *, seconds: float) -> dict[str, object]:
-    """The judge's thread in real time: five questions a second for 100 rows, beside a loop that beats."""
+async def of_thread(rows: int, *, seconds: float, asks_a_second: float) -> dict[str, object]:
+    """The judge's thread in real time, beside a loop that beats every 10 ms."""
     columns = Columns(bytearray(Columns.size_bytes(rows)), rows)
     columns.generation[:] = 1
     columns.sensitivity[:] = 1
@@ -152,7 +154,7 @@ async def of_thread(rows: int, *, seconds: float) -> dict[str, object]:
         late_ms.append((time.monotonic() - begin_s - beat / 100) * 1000)
         if beat % 2 == 0:
             columns.capture_write += np.uint64(160)
-        for row in np.flatnonzero(dice.uniform(size=rows) < 0.05 / 100).tolist():
+        for row in np.flatnonzero(dice.uniform(size=rows) < asks_a_second / rows / 100).tolist():
             with done:
                 if row not in asked_s:
                     asked_s[row] = time.monotonic()
