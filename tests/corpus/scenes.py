@@ -174,7 +174,7 @@ def _account(told: Hour, hall: Hall, when: list[list[tuple[int, str]]]) -> None:
             case Ducked():
                 began[event.row] = event
                 told.ducks[kind] = told.ducks.get(kind, 0) + 1
-                times.setdefault(event.row, []).append(event.at_ns / 1e9)
+                times.setdefault(event.row, []).append(event.gate_ns / 1e9)
             case Flushed():
                 told.stops[kind] = told.stops.get(kind, 0) + 1
             case Resumed():
