@@ -18,6 +18,7 @@ from bridge.engine.verdict import Verdict, VerdictThread, is_available
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
 from bridge.plane.events import RowFailed, VoiceQuestioned
+from bridge.plane.spec import judged
 from bridge.ports import Clock, IdSource
 
 __all__ = ["EngineGauges", "LegStatus", "MediaEngine", "MediaLeg", "MediaSettings"]
@@ -49,8 +50,7 @@ class MediaEngine:
         self._judge: VerdictThread | None = None
         if settings.verdicts and is_available():
             self._judge = VerdictThread(self._post)
-            plane = dataclasses.replace(settings.plane, awaits_verdict=True)
-            settings = dataclasses.replace(settings, plane=plane)
+            settings = dataclasses.replace(settings, plane=judged(settings.plane))
         self._settings = settings
         self._clock = clock
         self._dice = dice

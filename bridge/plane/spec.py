@@ -1,8 +1,8 @@
 """What a row is told about its leg, and what all rows are told about voices."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["DTMF_INTERRUPTS", "SENSITIVITIES", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec"]
+__all__ = ["DTMF_INTERRUPTS", "SENSITIVITIES", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec", "judged"]
 
 SPEECH_INTERRUPTS = 1
 """Bit of `RowSpec.interruptible`: a voice ducks, and speech flushes."""
@@ -71,15 +71,15 @@ class PlaneSettings:
     Levels are of sub-frames of 10 ms, in dB over full scale (a full-scale square wave is 0).
     """
 
-    clear_over_floor_db: float = 10.0
+    clear_over_floor_db: float = 15.0
     """One sub-frame this far over the noise floor opens the gate."""
     clear_level_db: float = -45.0
     """… if it is also at least this loud."""
-    soft_over_floor_db: float = 6.5
+    soft_over_floor_db: float = 9.0
     """A sub-frame this far over the noise floor is voice; several in a row open the gate."""
     soft_level_db: float = -54.0
     """… if it is also at least this loud."""
-    soft_run: int = 2
+    soft_run: int = 3
     """Soft sub-frames in a row that open the gate."""
     below_peak_db: float = 24.0
     """Sub-frames this far below the loudest one since the onset are no evidence of speech: a decay."""
@@ -122,3 +122,10 @@ class PlaneSettings:
     """Ducks in vain that a minute may have; after them voices are judged while we go on."""
     fades: bool = True
     """What a key or an agent cuts off ends within 5 ms; a voice silences us at once."""
+
+
+def judged(settings: PlaneSettings) -> PlaneSettings:
+    """The same where somebody judges voices: the gate may then be quicker, for it need not be right."""
+    return replace(
+        settings, awaits_verdict=True, clear_over_floor_db=10.0, soft_over_floor_db=6.5, soft_run=2
+    )

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bridge.engine.verdict import Network, Verdict, VerdictThread, silero
 from bridge.plane.columns import CAPTURE_SAMPLES, Columns
-from bridge.plane.spec import PlaneSettings
+from bridge.plane.spec import PlaneSettings, judged
 from tests.corpus.scenes import Hour, Interruption, bot_sound, hour, interruptions
 from tests.corpus.voices import available, render
 
@@ -42,7 +42,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/bench/floor.json"))
     told = parser.parse_args()
     network = None if told.gate_alone else silero()
-    settings = PlaneSettings(sensitivity=told.sensitivity, awaits_verdict=network is not None)
+    settings = PlaneSettings(sensitivity=told.sensitivity)
+    settings = settings if network is None else judged(settings)
     document: dict[str, object] = {
         "rows": told.rows,
         "sensitivity": told.sensitivity,

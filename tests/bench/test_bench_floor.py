@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bridge.engine.verdict import silero
-from bridge.plane.spec import PlaneSettings
+from bridge.plane.spec import PlaneSettings, judged
 from tests.bench.bench_floor import of_hour, of_interruptions
 from tests.corpus.clips import CLIPS
 from tests.corpus.labels import LABELS, onset_of
@@ -14,7 +14,7 @@ from tests.corpus.voices import render, say
 pytestmark = pytest.mark.timeout(120)
 
 SPOKEN_HERE = tuple(clip for clip in CLIPS if clip.engine == "hibari")[::4]
-SETTINGS = PlaneSettings(awaits_verdict=True)
+SETTINGS = judged(PlaneSettings())
 
 
 def bot() -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:

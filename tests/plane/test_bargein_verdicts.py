@@ -5,11 +5,11 @@ import pytest
 
 from bridge.plane.events import Ducked, Flushed, PlaneEvent, PlayoutIdle, Resumed, VoiceQuestioned
 from bridge.plane.g711 import decode_ulaw
-from bridge.plane.spec import PlaneSettings
+from bridge.plane.spec import PlaneSettings, judged
 from tests.fakes import MS
 from tests.plane.rig import Pcm, Rig, hiss, slam, spec, speech_onsets
 
-JUDGED = PlaneSettings(awaits_verdict=True)
+JUDGED = judged(PlaneSettings())
 ONSET = speech_onsets()[0]
 
 

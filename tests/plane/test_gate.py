@@ -96,9 +96,9 @@ def test_noise_that_comes_to_stay_is_learnt_within_two_seconds() -> None:
     assert listener.stopped_ns[0] - listener.opened_ns[0] < 2000 * MS
 
 
-def test_soft_voices_need_two_sub_frames_in_a_row() -> None:
+def test_soft_voices_need_three_sub_frames_in_a_row() -> None:
     listener = Listener(noise_db=-75)
-    listener.hear(hiss(80, level_db=-50))
+    listener.hear(hiss(160, level_db=-50))
     assert listener.opened_ns == []
     listener.quiet(20)
 
