@@ -17,7 +17,7 @@ from bridge.call.session import CallSettings
 from bridge.cosyvoice.client_patience import Deadlines
 from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud
 from bridge.engine.supervisor import MediaSettings
-from bridge.plane.spec import PlaneSettings
+from bridge.plane.spec import SENSITIVITIES, PlaneSettings
 from bridge.ports import Voice
 from bridge.speech.budget import Budget
 from bridge.ttsserver.server import TtsServerSettings
@@ -96,7 +96,11 @@ def media_settings(config: Config) -> MediaSettings:
         capacity=section.capacity,
         plain_sockets=section.plain_sockets,
         realtime=section.realtime,
-        plane=PlaneSettings(inband_digits=section.inband_digits),
+        plane=PlaneSettings(
+            inband_digits=section.inband_digits,
+            sensitivity=SENSITIVITIES.index(config.bargein.sensitivity),
+        ),
+        verdicts=config.bargein.neural,
     )
 
 

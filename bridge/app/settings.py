@@ -230,6 +230,10 @@ class BudgetMs(_Section):
 class BargeInSection(_Section):
     """What happens when the caller talks over the voice."""
 
+    sensitivity: Literal["low", "medium", "high"] = "medium"
+    """How easily the caller takes the floor."""
+    neural: bool = True
+    """Whether Silero judges what is speech; without it, loudness and duration do."""
     budget_ms: BudgetMs = BudgetMs()
 
 

@@ -62,6 +62,7 @@ INBOUND = (
     ),
     Stage("decode", "plane.g711", "G.711 by table"),
     Stage("gate", "plane.gate", "voice or not, on arrival: before the jitter buffer costs 40 ms"),
+    Stage("echo", "plane.echo", "our own voice, returned by the line, is none"),
     Stage(
         "jitter",
         "plane.arrival",
@@ -76,6 +77,7 @@ INBOUND = (
         ("rx_keys_ignored",),
     ),
     Stage("capture", "plane.ring", "2 s shared with the control plane, beside what was sent"),
+    Stage("verdict", "engine.verdict", "speech or not, asked for the rows that ducked"),
     Stage("recording", "call.recording", "stereo file, when asked for"),
     Stage(
         "report",

@@ -42,6 +42,8 @@ class MediaSettings:
     """Use the standard library's sockets even where recvmmsg is there."""
     realtime: bool = True
     """Ask for SCHED_FIFO; refused without harm where the system does not grant it."""
+    verdicts: bool = False
+    """Let Silero judge voices (`bridge.engine.verdict`), where onnxruntime is installed."""
 
 
 class MediaProcess:

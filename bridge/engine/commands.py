@@ -92,6 +92,8 @@ class GiveVerdict:
     generation: int
     epoch: int
     is_speech: bool
+    question: int = 0
+    """Which voice is meant (`VoiceQuestioned`); 0 is whatever ducks the row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,9 +254,9 @@ class MediaLeg:
         """Forget what was not played; a `Flushed` event names the sample reached and the new epoch."""
         self._tell(FlushRow(self.row, self.generation))
 
-    def verdict(self, *, epoch: int, is_speech: bool) -> None:
-        """Decide a duck; without effect if the row has flushed or resumed meanwhile."""
-        self._tell(GiveVerdict(self.row, self.generation, epoch, is_speech))
+    def verdict(self, *, epoch: int, is_speech: bool, question: int = 0) -> None:
+        """Decide a duck, or the voice that `question` names; without effect once that is decided."""
+        self._tell(GiveVerdict(self.row, self.generation, epoch, is_speech, question))
 
     def press(self, digits: str, *, duration_ms: int, pause_ms: int) -> int:
         """Press keys, at most 64 waiting at a time; a `KeysSent` with the ticket returned says how many were.

@@ -69,7 +69,7 @@ class RowPlane(Protocol):
     def close(self, row: int) -> None: ...
     def set_interruptible(self, row: int, bits: int) -> None: ...
     def flush(self, row: int, *, now_ns: int) -> None: ...
-    def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None: ...
+    def verdict(self, row: int, *, epoch: int, is_speech: bool, question: int, now_ns: int) -> None: ...
     def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None: ...
     def press(
         self, row: int, digits: str, *, ticket: int, duration_ms: int, pause_ms: int, now_ns: int
@@ -267,7 +267,13 @@ class MediaLoop:
                 for event in plane.drain():
                     self._post(event)
             case GiveVerdict(row=row, generation=generation) if self._rows.holds(row, generation):
-                plane.verdict(row, epoch=command.epoch, is_speech=command.is_speech, now_ns=now_ns)
+                plane.verdict(
+                    row,
+                    epoch=command.epoch,
+                    is_speech=command.is_speech,
+                    question=command.question,
+                    now_ns=now_ns,
+                )
             case PressKeys() | ReleaseKeys() | HandKey() if self._rows.holds(command.row, command.generation):
                 self._type(command, now_ns)
             case _:

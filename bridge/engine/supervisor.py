@@ -1,6 +1,8 @@
 """The control plane's side of the media engine: ports, rows, and a new process for a dead one."""
 
 import asyncio
+import contextlib
+import dataclasses
 import itertools
 import logging
 from collections.abc import Callable
@@ -12,9 +14,11 @@ from bridge.engine.commands import EngineDied, LegEvent, Message, Ready, RowClos
 from bridge.engine.leg import LegStatus, MediaLeg
 from bridge.engine.ports import PortRange, raise_file_limit
 from bridge.engine.shared import EngineGauges
+from bridge.engine.verdict import Verdict, VerdictThread, is_available
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
-from bridge.plane.events import RowFailed
+from bridge.plane.events import RowFailed, VoiceQuestioned
+from bridge.plane.spec import judged
 from bridge.ports import Clock, IdSource
 
 __all__ = ["EngineGauges", "LegStatus", "MediaEngine", "MediaLeg", "MediaSettings"]
@@ -43,6 +47,10 @@ class MediaEngine:
         self, settings: MediaSettings, *, clock: Clock, dice: IdSource, on_death: Callable[[], None] | None
     ) -> None:
         first, last = settings.ports
+        self._judge: VerdictThread | None = None
+        if settings.verdicts and is_available():
+            self._judge = VerdictThread(self._post)
+            settings = dataclasses.replace(settings, plane=judged(settings.plane))
         self._settings = settings
         self._clock = clock
         self._dice = dice
@@ -61,6 +69,7 @@ class MediaEngine:
         self.restarts: int = 0
         """How often a dead process was replaced."""
         self._last_gauges = EngineGauges.zero()
+        self._loop = asyncio.get_running_loop()
         self._begin()
 
     @classmethod
@@ -147,6 +156,8 @@ class MediaEngine:
         life, self._life = self._life, None
         if life is not None:
             await life.stop()
+        if self._judge is not None:
+            await asyncio.to_thread(self._judge.close)
         await asyncio.gather(*self._burials)
         await self._tasks.close()
         self._ready.cancel()
@@ -165,6 +176,8 @@ class MediaEngine:
             self._life = MediaProcess(self._settings, on_message=self._hear, on_end=self._mourn)
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
+        if self._judge is not None:
+            self._judge.watch(self._life.memory.columns)
 
     def _hear(self, message: Message) -> None:
         match message:
@@ -175,10 +188,23 @@ class MediaEngine:
             case RowClosed(row=row):
                 if self._life is not None:
                     self._life.free_rows.append(row)
+            case VoiceQuestioned():
+                if self._judge is not None:
+                    self._judge.wake()
             case _ if (leg := self._legs.get(getattr(message, "generation", 0))) is not None:
                 self._deliver(leg, cast("LegEvent | RowOpened", message))
             case _:
                 pass  # A last word about a leg that was closed meanwhile.
+
+    def _post(self, verdicts: list[Verdict]) -> None:
+        """Hand answers over to the loop; called in the judge's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and so are the calls
+            self._loop.call_soon_threadsafe(self._give, verdicts)
+
+    def _give(self, verdicts: list[Verdict]) -> None:
+        for told in verdicts:
+            if (leg := self._legs.get(told.generation)) is not None and leg.is_open:
+                leg.verdict(epoch=told.epoch, is_speech=told.is_speech, question=told.question)
 
     def _deliver(self, leg: MediaLeg, event: LegEvent | RowOpened) -> None:
         try:
@@ -202,6 +228,8 @@ class MediaEngine:
         for leg in lost:
             leg.status.freeze()
         self._last_gauges = life.memory.gauges()
+        if self._judge is not None:
+            self._judge.watch(None)
         life.abandon()
         self._life = None
         self._burials = [burial for burial in self._burials if not burial.done()]

@@ -85,6 +85,8 @@ _WORDS = (
     "depth_samples",
     "capture_write",
     *COUNTERS,
+    "question",
+    "sensitivity",
 )
 
 
@@ -97,6 +99,7 @@ def _layout(capacity: int) -> Iterator[tuple[str, DTypeLike, tuple[int, ...], in
         ("play_samples", np.int16, (capacity, PLAY_SAMPLES)),
         ("capture", np.int16, (capacity, 2, CAPTURE_SAMPLES)),
         ("lost_out", np.int64, (capacity,)),
+        ("level_db", np.float64, (capacity, 2)),
     ]
     fields += [(name, np.float64, (capacity,)) for name in QUALITIES]
     offset = 0
@@ -192,6 +195,12 @@ class Columns:
     """``[n, 2, CAPTURE_SAMPLES]``: lane 0 what the caller said, lane 1 what we sent."""
     capture_write: NDArray[np.uint64]
     """Absolute index after the last sample of both lanes."""
+    question: NDArray[np.uint64]
+    """Which voice is to be judged (see `bridge.plane.inquiry`); 0 = none."""
+    sensitivity: NDArray[np.uint64]
+    """How easily the row is interrupted: 0 low, 1 medium, 2 high."""
+    level_db: NDArray[np.float64]
+    """``[n, 2]``: loudness of what the caller said and of what we sent, over full scale, falling slowly."""
 
     rtcp_received: NDArray[np.uint64]
     """Compound RTCP packets from the peer."""

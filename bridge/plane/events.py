@@ -18,6 +18,7 @@ __all__ = [
     "Resumed",
     "RowFailed",
     "SpeechStarted",
+    "VoiceQuestioned",
     "VoiceStarted",
     "VoiceStopped",
 ]
@@ -128,6 +129,13 @@ class KeysSent(_RowEvent):
     """Keys of it that were pressed; fewer than were asked for when it found no room or was called off."""
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceQuestioned(_RowEvent):
+    """Somebody should say whether this voice is speech: see `bridge.plane.plane.Plane.verdict`."""
+
+    question: int
+
+
 PlaneEvent: TypeAlias = (
     SpeechStarted
     | PlayoutIdle
@@ -140,4 +148,5 @@ PlaneEvent: TypeAlias = (
     | Latched
     | RowFailed
     | KeysSent
+    | VoiceQuestioned
 )

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _MS = 1_000_000
+_MINUTE_NS = 60_000 * _MS
 
 
 class FloorState(IntEnum):
@@ -101,6 +102,7 @@ class Floor:
         self._verdict_ns = settings.verdict_ms * _MS
         self._rest_ns = settings.duck_rest_ms * _MS
         self._rest_max_ns = settings.duck_rest_max_ms * _MS
+        self._vain_ns = np.full((n, max(1, settings.vain_ducks_a_minute)), -_MINUTE_NS, np.int64)
         self.ducked_ns: NDArray[np.int64] = np.zeros(n, np.int64)
         """When the present duck was decided: mark t1."""
         self.unannounced: NDArray[np.bool_] = np.zeros(n, np.bool_)
@@ -114,6 +116,7 @@ class Floor:
         self.state[row] = FloorState.IDLE
         self.unannounced[row] = False
         self._resumed_ns[row] = self._rests_until_ns[row] = self._present_rest_ns[row] = 0
+        self._vain_ns[row] = -_MINUTE_NS
 
     def apply(self, rows: NDArray[np.intp], event: FloorEvent, *, now_ns: int) -> NDArray[np.uint8]:
         """Move distinct rows by one event; return the action of each."""
@@ -129,7 +132,8 @@ class Floor:
             self._rest(resumed, now_ns)
         # It was right to listen: the next voice is heard at once again.
         flushed = rows[actions == _FLUSH]
-        self._present_rest_ns[flushed] = self._rests_until_ns[flushed] = 0
+        self._present_rest_ns[flushed] = 0
+        self._rests_until_ns[flushed] = self._vain_ns[flushed, 0] + _MINUTE_NS
         return actions
 
     def may_duck(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
@@ -149,5 +153,8 @@ class Floor:
         doubled = np.minimum(self._present_rest_ns[rows] * 2, self._rest_max_ns)
         rest = np.where(calm | (doubled == 0), self._rest_ns, doubled)
         self._present_rest_ns[rows] = rest
-        self._rests_until_ns[rows] = now_ns + rest
+        # A minute that has had its share of ducks in vain gets no more.
+        self._vain_ns[rows] = np.roll(self._vain_ns[rows], -1, axis=1)
+        self._vain_ns[rows, -1] = self.ducked_ns[rows]
+        self._rests_until_ns[rows] = np.maximum(now_ns + rest, self._vain_ns[rows, 0] + _MINUTE_NS)
         self._resumed_ns[rows] = now_ns

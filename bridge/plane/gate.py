@@ -7,6 +7,7 @@ it was speech is judged by how much of the time since the onset was voiced, and 
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.echo import EchoGate
 from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.spec import PlaneSettings
 
@@ -42,10 +43,18 @@ class Heard:
 
 
 class Gate:
-    """Noise floor, onset and evidence of every row."""
+    """Noise floor, onset and evidence of every row.
 
-    def __init__(self, capacity: int, settings: PlaneSettings) -> None:
+    Args:
+        capacity: Number of rows.
+        settings: Thresholds.
+        echo: Who knows our own voice when it comes back; None believes every sound.
+    """
+
+    def __init__(self, capacity: int, settings: PlaneSettings, echo: EchoGate | None = None) -> None:
         self._settings = settings
+        self._echo = echo
+        self._shift_db = np.zeros(capacity)
         self._stop_ns = settings.stop_after_ms * _MS
         self._memory = np.uint64((1 << settings.verdict_ms // 10) - 1)
         self._noise_db = np.zeros(capacity)
@@ -63,9 +72,16 @@ class Gate:
         """When the last voiced sub-frame ended."""
         self.quiet: NDArray[np.int64] = np.zeros(capacity, np.int64)
         """Sub-frames since the last voiced one."""
+        self.loudest_db: NDArray[np.float64] = np.full(capacity, _LOWEST_DB)
+        """Loudest sub-frame of the last packet."""
+
+    def shift(self, row: int, shift_db: float) -> None:
+        """Ask so much more of this row's sounds; less than 0 hears more."""
+        self._shift_db[row] = shift_db
 
     def restart(self, row: int) -> None:
         """Forget the line: its noise has to be learnt anew."""
+        self.loudest_db[row] = _LOWEST_DB
         self._noise_db[row] = _START_DB
         self._age[row] = self._run[row] = self._history[row] = self.quiet[row] = 0
         self.onset_ns[row] = self.voiced_ns[row] = 0
@@ -96,7 +112,11 @@ class Gate:
         opened = np.zeros(len(rows), np.bool_)
         voiced = np.zeros(len(rows), np.bool_)
         # Most of the time most callers listen: what is too faint for any voice takes the short way.
-        loud = self.open[rows] | (levels.max(axis=1) >= self._settings.soft_level_db)
+        loudest = levels.max(axis=1)
+        self.loudest_db[rows] = loudest
+        loud = self.open[rows] | (loudest - self._shift_db[rows] >= self._settings.soft_level_db)
+        if self._echo is not None:
+            self._disown(self._echo, rows, pcm, levels, now_ns=now_ns)
         if not everywhere(loud):
             faint = ~loud
             self._pass(rows[faint], levels[faint], learnt[faint])
@@ -120,6 +140,25 @@ class Gate:
         energy = np.einsum("ksi,ksi->ks", blocks, blocks).astype(np.float64)
         levels: NDArray[np.float64] = np.log10(energy / (size * _FULL_SCALE_ENERGY) + _EPSILON) * 10.0
         return levels
+
+    def _disown(
+        self,
+        echo: EchoGate,
+        rows: NDArray[np.intp],
+        pcm: NDArray[np.int16],
+        levels: NDArray[np.float64],
+        *,
+        now_ns: int,
+    ) -> None:
+        """Take our own voice for silence: it neither opens a gate nor teaches it what noise is."""
+        asked = self.loudest_db[rows] - self._shift_db[rows]
+        over = asked - self._noise_db[rows] >= self._settings.soft_over_floor_db
+        mine = np.flatnonzero(over & (asked >= self._settings.soft_level_db))
+        if len(mine):
+            loudest = self.loudest_db[rows[mine]]
+            mine = mine[echo.returns(rows[mine], pcm[mine], loudest, now_ns=now_ns)]
+            levels[mine] = self._noise_db[rows[mine], None]
+        echo.remember(rows, pcm)
 
     def _pass(self, rows: NDArray[np.intp], levels: NDArray[np.float64], learnt: NDArray[np.bool_]) -> None:
         """Take packets of shut gates that hold no voice: only the noise floor learns."""
@@ -157,9 +196,10 @@ class Gate:
         set_to = self._settings
         noise = self._noise_db[rows]
         was_open = self.open[rows]
-        over = level - noise
-        voiced = learnt & (over >= set_to.soft_over_floor_db) & (level >= set_to.soft_level_db)
-        clear = voiced & (over >= set_to.clear_over_floor_db) & (level >= set_to.clear_level_db)
+        asked = level - self._shift_db[rows]
+        over = asked - noise
+        voiced = learnt & (over >= set_to.soft_over_floor_db) & (asked >= set_to.soft_level_db)
+        clear = voiced & (over >= set_to.clear_over_floor_db) & (asked >= set_to.clear_level_db)
         run = np.where(voiced, self._run[rows] + 1, 0)
         run_ns = np.where(run == 1, begin_ns, self._run_ns[rows])
         opens = ~was_open & (clear | (run >= set_to.soft_run))

@@ -83,7 +83,8 @@ class Plane:
         self._reception.open(row)
         self._reporting.open(row, spec, now_ns=now_ns)
         self._arrival.restart(row)
-        self._bargein.open(row, spec.interruptible)
+        self._bargein.open(row, spec.interruptible, spec.sensitivity)
+        self._playout.set_gain(row, spec.gain_db)
         self._keys.open(row, spec)
         self._keypad.close(row)
         # The generation comes last: from here on the control process may write.
@@ -102,6 +103,8 @@ class Plane:
         self._reporting.update(row, spec)
         self._bargein.set_interruptible(row, spec.interruptible)
         self._keys.update(row, spec, now_ns=now_ns)
+        self._bargein.set_sensitivity(row, spec.sensitivity)
+        self._playout.set_gain(row, spec.gain_db)
 
     def close(self, row: int) -> None:
         """Free a row, and erase it so that no later leg hears this one; harmless when it is free."""
@@ -122,10 +125,13 @@ class Plane:
         if self._rows.open[row]:
             self._bargein.flush(row, FloorEvent.COMMAND, "command", now_ns=now_ns)
 
-    def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None:
-        """Decide a duck from outside; a verdict on an older epoch is too late and ignored."""
+    def verdict(self, row: int, *, epoch: int, is_speech: bool, question: int = 0, now_ns: int) -> None:
+        """Decide from outside whether a voice is speech; one of an older epoch or question is ignored.
+
+        Question 0 is whatever duck is under way.
+        """
         if self._rows.open[row] and int(self._columns.epoch[row]) == epoch:
-            self._bargein.judge(row, is_speech=is_speech, now_ns=now_ns)
+            self._bargein.judge(row, is_speech=is_speech, question=question, now_ns=now_ns)
 
     def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None:
         """Take a key of the caller's that signalling was told of (SIP INFO)."""
@@ -315,8 +321,10 @@ class Plane:
         left = survey.available
         if somewhere(plays):
             pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
+            self._bargein.sound(rows[plays], pcm[plays], now_ns=now_ns)
             left = left - np.where(plays, np.minimum(left, FRAME_SAMPLES), 0)
         silent = ~plays
+        self._playout.fade_out(rows, silent, pcm)
         if somewhere(silent):
             ducked = silent & sends & (state[rows] == DUCKED)
             if somewhere(ducked):

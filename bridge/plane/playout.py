@@ -5,6 +5,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bridge.plane.columns import FRAME_SAMPLES, PLAY_SAMPLES, Columns
+from bridge.plane.masks import somewhere
 
 __all__ = ["Playout", "Survey"]
 
@@ -53,10 +54,19 @@ class Playout:
         self._windows = sliding_window_view(columns.play_samples, FRAME_SAMPLES, axis=1)
         self.fades_in: NDArray[np.bool_] = np.zeros(columns.capacity, np.bool_)
         """Rows whose next frame begins in silence: after a duck."""
+        self._sounds = np.zeros(columns.capacity, np.bool_)
+        self._tails: dict[int, NDArray[np.int16]] = {}
+        self._gain = np.ones(columns.capacity, np.float32)
 
     def restart(self, row: int) -> None:
         """A new leg begins at full level; where its ring stands is told by the columns."""
         self.fades_in[row] = False
+        self._sounds[row] = False
+        self._tails.pop(row, None)
+
+    def set_gain(self, row: int, gain_db: int) -> None:
+        """Make what this row says louder from its next frame on."""
+        self._gain[row] = 10 ** (gain_db / 20)
 
     def survey(self, rows: NDArray[np.intp]) -> Survey:
         """Look at the rings; samples of an older epoch or another leg do not exist."""
@@ -79,8 +89,22 @@ class Playout:
         special = (at > _LAST_WINDOW) | (available < FRAME_SAMPLES) | self.fades_in[rows]
         for k in special.nonzero()[0].tolist():
             self._finish(frames[k], int(rows[k]), int(at[k]), int(available[k]))
+        gain = self._gain[rows]
+        louder = gain != 1
+        if somewhere(louder):
+            frames[louder] = np.rint(frames[louder] * gain[louder, None]).clip(-32768, 32767)
         self._played[rows] = reads + np.minimum(available, FRAME_SAMPLES)
         return frames
+
+    def fade_out(self, rows: NDArray[np.intp], silent: NDArray[np.bool_], pcm: NDArray[np.int16]) -> None:
+        """Let what a flush has cut off end within 5 ms, in the frames of those rows that are silent now."""
+        self._sounds[rows] = ~silent
+        if not self._tails:
+            return
+        for k, row in enumerate(rows.tolist()):
+            tail = self._tails.pop(row, None)
+            if tail is not None and silent[k]:
+                pcm[k, : len(tail)] = tail
 
     def _finish(self, frame: NDArray[np.int16], row: int, at: int, available: int) -> None:
         """Set right what is no plain copy: the ring's seam, an utterance's end, the end of a duck."""
@@ -93,9 +117,18 @@ class Playout:
             frame[:_FADE_SAMPLES] = np.rint(frame[:_FADE_SAMPLES] * _FADE)
             self.fades_in[row] = False
 
-    def flush(self, row: int) -> int:
-        """Forget what was not sent by raising the epoch; return the index after the last sample sent."""
-        position = int(self.survey(np.array([row])).reads[0])
+    def flush(self, row: int, *, fades: bool = False) -> int:
+        """Forget what was not sent by raising the epoch; return the index after the last sample sent.
+
+        With `fades`, 5 ms more are sent on their way to silence; they count as not sent.
+        """
+        seen = self.survey(np.array([row]))
+        position = int(seen.reads[0])
+        if fades and self._sounds[row] and seen.available[0] >= _FADE_SAMPLES:
+            ring = self._samples[row].take(range(position, position + _FADE_SAMPLES), mode="wrap")
+            self._tails[row] = (
+                np.rint(ring * (_FADE[::-1] * self._gain[row])).clip(-32768, 32767).astype(np.int16)
+            )
         self._played[row] = position
         self._epoch[row] += np.uint64(1)
         self.fades_in[row] = False

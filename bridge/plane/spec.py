@@ -1,14 +1,16 @@
 """What a row is told about its leg, and what all rows are told about voices."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["DTMF_INTERRUPTS", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec"]
+__all__ = ["DTMF_INTERRUPTS", "SENSITIVITIES", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec", "judged"]
 
 SPEECH_INTERRUPTS = 1
 """Bit of `RowSpec.interruptible`: a voice ducks, and speech flushes."""
 DTMF_INTERRUPTS = 2
 """Bit of `RowSpec.interruptible`: a digit flushes."""
+SENSITIVITIES = ("low", "medium", "high")
+"""Names of the values of `RowSpec.sensitivity`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class RowSpec:
     """Payload type under which telephone-event is read as well; -1 = no other."""
     dtmf_events: int = 0xFFFF
     """Keys that the peer takes as events, a bit each; others are sent as tones."""
+    sensitivity: int = -1
+    """How easily the caller takes the floor: 0 low, 1 medium, 2 high; -1 as `PlaneSettings` say."""
+    gain_db: int = 0
+    """What we say is made so much louder; at 0 it stays bit for bit what it was."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -67,6 +73,10 @@ class RowSpec:
             raise ValueError("rtcp_key is no IPv4 address")
         if len(self.cname.encode()) > 255:
             raise ValueError(f"a canonical name of {len(self.cname.encode())} bytes, at most 255")
+        if not -1 <= self.sensitivity <= 2:
+            raise ValueError(f"sensitivity must be -1 to 2, not {self.sensitivity}")
+        if not -60 <= self.gain_db <= 20:
+            raise ValueError(f"gain_db must be -60 to 20, not {self.gain_db}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +127,27 @@ class PlaneSettings:
     """
     inband_digits: Literal["auto", "always", "never"] = "auto"
     """Whether to listen for keys in the sound; auto: only where no telephone events were agreed."""
+    sensitivity: int = 1
+    """How easily callers take the floor: 0 low, 1 medium, 2 high."""
+    threshold_shift_db: tuple[float, float, float] = (4.0, 0.0, -3.0)
+    """What each sensitivity adds to the levels that the gate asks for."""
+    evidence_shift: tuple[int, int, int] = (4, 0, -2)
+    """What each sensitivity adds to `speech_evidence`."""
+    awaits_verdict: bool = False
+    """Somebody judges voices (see `VoiceQuestioned`): until `verdict_ms` are over, the gate does not."""
+    agreed_evidence: int = 5
+    """Voiced sub-frames without which no verdict makes it speech: an echo is speech, but not the caller's.
+    Twice as many on a line that returns us."""
+    question_evidence: int = 8
+    """Voiced sub-frames for which a voice is judged where it may not duck us."""
+    vain_ducks_a_minute: int = 4
+    """Ducks in vain that a minute may have; after them voices are judged while we go on."""
+    fades: bool = True
+    """What a key or an agent cuts off ends within 5 ms; a voice silences us at once."""
+
+
+def judged(settings: PlaneSettings) -> PlaneSettings:
+    """The same where somebody judges voices: the gate may then be quicker, for it need not be right."""
+    return replace(
+        settings, awaits_verdict=True, clear_over_floor_db=10.0, soft_over_floor_db=6.5, soft_run=2
+    )

@@ -69,7 +69,7 @@ class FakePlane:
     def flush(self, row: int, *, now_ns: int) -> None:
         self.events.append(Flushed(row, self.specs[row].generation, now_ns, 0, 1, now_ns, "command"))
 
-    def verdict(self, row: int, *, epoch: int, is_speech: bool, now_ns: int) -> None:
+    def verdict(self, row: int, *, epoch: int, is_speech: bool, question: int, now_ns: int) -> None:
         self.verdicts.append((row, epoch, is_speech))
 
     def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None:

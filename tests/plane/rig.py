@@ -57,6 +57,8 @@ def spec(
     dtmf_payload_type: int = 101,
     sequence: int = 65534,
     timestamp: int = 2**32 - 160,
+    sensitivity: int = -1,
+    gain_db: int = 0,
 ) -> RowSpec:
     return RowSpec(
         generation=generation,
@@ -71,6 +73,8 @@ def spec(
         sending=sending,
         receiving=receiving,
         interruptible=interruptible,
+        sensitivity=sensitivity,
+        gain_db=gain_db,
     )
 
 

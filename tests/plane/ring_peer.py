@@ -18,7 +18,8 @@ CAPACITY, ROW, GENERATION = 2, 1, 7
 def main(fd: int, ticks: int, seed: int) -> None:
     """Run `ticks` slots of 20 ms as fast as the machine can."""
     columns = Columns(mmap.mmap(fd, Columns.size_bytes(CAPACITY)), CAPACITY)
-    plane, dice = Plane(columns, PlaneSettings()), np.random.default_rng(seed)
+    # Faded samples would not tell their index.
+    plane, dice = Plane(columns, PlaneSettings(fades=False)), np.random.default_rng(seed)
     rows, now_ns = np.array([ROW]), 0
     plane.open(ROW, spec(generation=GENERATION), now_ns=0)
     for _ in range(ticks):

@@ -21,8 +21,9 @@ from tests.fakes import MS, ManualClock
 ROWS = np.array([1])
 
 
-def speaking() -> Floor:
-    floor = Floor(Columns(bytearray(Columns.size_bytes(3)), 3), PlaneSettings())
+def speaking(*, vain_ducks_a_minute: int = 100) -> Floor:
+    settings = PlaneSettings(vain_ducks_a_minute=vain_ducks_a_minute)
+    floor = Floor(Columns(bytearray(Columns.size_bytes(3)), 3), settings)
     floor.restart(1)
     floor.apply(ROWS, FloorEvent.STARTED, now_ns=0)
     return floor
@@ -76,6 +77,22 @@ def test_ducks_in_vain_are_followed_by_longer_rests() -> None:
         rests.append(rest_ms(floor, clock))
 
     assert rests == [300, 600, 1200, 2400, 4800, 4800, 4800]
+
+
+@pytest.mark.parametrize("calming", [FloorEvent.SPEECH, None])
+def test_no_minute_holds_more_than_its_share_of_ducks_in_vain(calming: FloorEvent | None) -> None:
+    floor, clock = speaking(vain_ducks_a_minute=3), ManualClock(100_000 * MS)
+    begins_ns = []
+
+    for _ in range(12):
+        rest_ms(floor, clock)
+        begins_ns.append(clock.now_ns())
+        duck_in_vain(floor, clock)
+        if calming is not None:
+            floor.apply(ROWS, calming, now_ns=clock.now_ns())
+            floor.apply(ROWS, FloorEvent.STARTED, now_ns=clock.now_ns())
+
+    assert all(later - first >= 60_000 * MS for first, later in zip(begins_ns, begins_ns[3:], strict=False))
 
 
 @pytest.mark.parametrize("calming", [FloorEvent.SPEECH, None])

@@ -21,6 +21,8 @@ from tests.plane.rig import spec
         ({"latch_ip": -1}, "no IPv4 address"),
         ({"rtcp_key": 1 << 48}, "rtcp_key is no IPv4 address"),
         ({"cname": "ü" * 128}, "a canonical name of 256 bytes"),
+        ({"sensitivity": 3}, "sensitivity must be -1 to 2, not 3"),
+        ({"gain_db": 21}, "gain_db must be -60 to 20, not 21"),
     ],
 )
 def test_a_leg_that_cannot_be_is_refused(change: dict[str, int | str], complaint: str) -> None:

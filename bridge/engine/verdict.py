@@ -1,0 +1,227 @@
+"""Says whether a voice is speech: Silero over the capture rings of those rows that ask, in its own thread.
+
+The media process asks (`VoiceQuestioned`, `Columns.question`) and does not wait: an answer that comes too
+late, or never, is replaced by the voice gate's own evidence. The network runs without the interpreter's
+lock, so that the event loop goes on meanwhile; while nobody asks, the thread sleeps.
+"""
+
+import importlib.util
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.plane.columns import CAPTURE_SAMPLES, Columns
+from bridge.plane.floor import DUCKED
+from bridge.speech.silero import WINDOW_SAMPLES, Opinion, Streams, opinion
+
+__all__ = ["MODEL", "Judge", "Network", "Verdict", "VerdictThread", "is_available", "silero"]
+
+MODEL = Path(__file__).with_name("models") / "silero_vad.onnx"
+_RATE = 8000
+_LEAD_WINDOWS = 6
+"""Heard before the question, so that the network knows the line; they do not count."""
+_SLOTS = 256
+"""Voices judged at a time. More wait for a slot, or for the gate's own evidence."""
+_BATCH = 64
+"""Voices in a run of the network at most: more would not be cheaper."""
+_POLL_S = 0.008
+"""A quarter of a window."""
+
+_log = logging.getLogger(__name__)
+
+Network = Callable[
+    [NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]
+]
+"""From windows ``[k, 288]`` and state ``[2, k, 128]`` to likelihoods ``[k]`` and state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An answer; the names are those of `bridge.engine.commands.GiveVerdict`."""
+
+    row: int
+    generation: int
+    epoch: int
+    question: int
+    is_speech: bool
+
+
+@dataclass(slots=True)
+class _Voice:
+    """One voice that is being judged."""
+
+    slot: int
+    row: int
+    generation: int
+    epoch: int
+    question: int
+    at: int
+    counts_from: int
+    is_doubted: bool
+    likelihoods: list[float]
+    is_answered: bool = False
+
+
+def is_available() -> bool:
+    """Whether onnxruntime is installed; nothing of it is imported."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def silero() -> Network:
+    """Load the network: half a second, most of it for onnxruntime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session: Any = onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
+    rate = np.array(_RATE, np.int64)
+
+    def run(
+        sound: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        likelihoods, after = session.run(None, {"input": sound, "state": state, "sr": rate})
+        return likelihoods[:, 0], after
+
+    return run
+
+
+class Judge:
+    """The voices of one life of the media process; `step` does whatever can be done now."""
+
+    def __init__(self, columns: Columns, network: Network) -> None:
+        self._columns = columns
+        self._network = network
+        self._streams = Streams(_SLOTS)
+        self._free = list(range(_SLOTS))
+        self._voices: dict[int, _Voice] = {}
+        self.windows: int = 0
+        """Windows that the network was given."""
+
+    def step(self) -> list[Verdict]:
+        """Listen to what has come since the last step, and answer what can be answered."""
+        columns = self._columns
+        asked = columns.question.copy()
+        for row, voice in list(self._voices.items()):
+            if int(asked[row]) != voice.question or int(columns.generation[row]) != voice.generation:
+                self._free.append(self._voices.pop(row).slot)
+        for row in np.flatnonzero(asked).tolist():
+            if row not in self._voices and self._free:
+                self._begin(row, int(asked[row]))
+        while batch := [voice for voice in self._voices.values() if self._has_window(voice)]:
+            for begin in range(0, len(batch), _BATCH):
+                self._listen(batch[begin : begin + _BATCH])
+        return [verdict for voice in self._voices.values() if (verdict := self._answer(voice)) is not None]
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether an answer may still be needed."""
+        return bool(np.count_nonzero(self._columns.question))
+
+    def _begin(self, row: int, question: int) -> None:
+        columns = self._columns
+        written = int(columns.capture_write[row])
+        at = max(0, written - _LEAD_WINDOWS * WINDOW_SAMPLES)
+        slot = self._free.pop()
+        self._streams.restart(slot)
+        generation, epoch = int(columns.generation[row]), int(columns.epoch[row])
+        # Without a duck it is the next voice after others that were none, or the same once more.
+        is_doubted = int(columns.floor_state[row]) != DUCKED
+        self._voices[row] = _Voice(slot, row, generation, epoch, question, at, written, is_doubted, [])
+
+    def _has_window(self, voice: _Voice) -> bool:
+        written = int(self._columns.capture_write[voice.row])
+        return not voice.is_answered and written - voice.at >= WINDOW_SAMPLES
+
+    def _listen(self, batch: list[_Voice]) -> None:
+        slots = np.array([voice.slot for voice in batch])
+        rows = np.array([voice.row for voice in batch])
+        where = (
+            np.array([voice.at for voice in batch])[:, None] + np.arange(WINDOW_SAMPLES)
+        ) % CAPTURE_SAMPLES
+        sound, state = self._streams.inputs(slots, self._columns.capture[rows[:, None], 0, where])
+        likelihoods, after = self._network(sound, state)
+        self._streams.keep(slots, after)
+        self.windows += len(batch)
+        for voice, likelihood in zip(batch, likelihoods.tolist(), strict=True):
+            voice.at += WINDOW_SAMPLES
+            if voice.at > voice.counts_from:
+                voice.likelihoods.append(likelihood)
+
+    def _answer(self, voice: _Voice) -> Verdict | None:
+        if voice.is_answered:
+            return None
+        sensitivity = int(self._columns.sensitivity[voice.row])
+        thought = opinion(voice.likelihoods, sensitivity=sensitivity, is_doubted=voice.is_doubted)
+        if thought is Opinion.OPEN:
+            return None
+        voice.is_answered = True
+        return Verdict(voice.row, voice.generation, voice.epoch, voice.question, thought is Opinion.SPEECH)
+
+
+class VerdictThread:
+    """Judges beside the event loop.
+
+    Args:
+        deliver: Called in the thread with each round's answers.
+        load: Makes the network, in the thread.
+    """
+
+    def __init__(
+        self, deliver: Callable[[list[Verdict]], None], *, load: Callable[[], Network] = silero
+    ) -> None:
+        self._deliver = deliver
+        self._load = load
+        self._columns: Columns | None = None
+        self._wanted = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="verdict", daemon=True)
+        self._thread.start()
+
+    def watch(self, columns: Columns | None) -> None:
+        """Judge the rows of this memory from now on; None lets go of it."""
+        self._columns = columns
+        self._wanted.set()
+
+    def wake(self) -> None:
+        """Somebody asks."""
+        self._wanted.set()
+
+    def close(self) -> None:
+        """End the thread and wait for it; safe twice."""
+        self._closing.set()
+        self._wanted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            network = self._load()
+        except Exception as error:
+            _log.error("voices are judged by their loudness alone, for Silero does not load: %s", error)
+            return
+        judge: Judge | None = None
+        watched: Columns | None = None
+        while not self._closing.is_set():
+            if self._columns is not watched:
+                # Whoever keeps a dead process's columns keeps its memory mapped.
+                watched = self._columns
+                judge = None if watched is None else Judge(watched, network)
+            if judge is None or not judge.is_asked:
+                self._wanted.wait()
+                self._wanted.clear()
+                continue
+            try:
+                verdicts = judge.step()
+            except Exception as error:
+                _log.error("a round of verdicts failed: %s", error, exc_info=error)
+                watched = judge = None
+                continue
+            if verdicts:
+                self._deliver(verdicts)
+            self._closing.wait(_POLL_S)

@@ -1,0 +1,1 @@
+"""What the floor is measured with: speech that interrupts, and sounds that must not."""
