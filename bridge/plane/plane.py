@@ -154,7 +154,7 @@ class Plane:
             survey = self._playout.survey(rows)
         sends = self._rows.sending[rows] & (self._columns.remote_key[rows] != 0)
         pcm = self._speak(rows, survey, sends, now_ns)
-        heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows])
+        heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows], self._rows.due_ns[rows])
         self._record(rows, heard, pcm)
         departures = self._pack(rows, pcm, sends, now_ns)
         self._rows.advance(rows, sends)
@@ -240,13 +240,13 @@ class Plane:
         codes = arrivals.packets[index, int(headers.begins[0]) : int(headers.ends[0])]
         pcm = _DECODE_FLAT.take(codes + self._rows.decode_base[rows][:, None])
         self._bargein.hear(rows, pcm, now_ns=now_ns)
-        self._arrival.place(rows, headers.timestamps, pcm)
+        self._arrival.place(rows, headers.timestamps, pcm, now_ns=now_ns)
 
     def _take_other(self, row: int, headers: Headers, at: int, payload: bytes, now_ns: int) -> None:
         """One packet that is not the negotiated audio."""
         payload_type = int(headers.payload_types[at])
         if payload_type == _COMFORT_NOISE:
-            self._arrival.hush(np.array([row]))
+            self._arrival.mender.describe_silence(row, payload)
             return
         if payload_type != self._rows.dtmf_payload_type[row]:
             self._columns.rx_wrong_payload[row] += _ONE
@@ -256,7 +256,7 @@ class Plane:
         except RemoteProtocolError:
             self._columns.rx_malformed[row] += _ONE
             return
-        self._arrival.hush(np.array([row]))
+        self._arrival.mender.hushed[row] = True
         receiver = self._dtmf[row]
         if receiver.receive(packet, timestamp=int(headers.timestamps[at]), now_ns=now_ns):
             self._bargein.press(row, now_ns=now_ns)
