@@ -30,8 +30,8 @@ _NS_PER_TICK = 125_000
 _REVIEW_FRAMES = 5
 _LEARN_PACKETS = 50
 """Nothing is given back before a stream has shown for a second how it comes."""
-_CALM_TICKS = 16
-"""2 ms more than needed have to be left over, or the delay would swing."""
+_CALM_TICKS = 8
+"""1 ms more than needed has to be left over, or the delay would swing."""
 _FRAME_PIECES = FRAME_SAMPLES // PIECE_SAMPLES
 _AHEAD = np.arange(_FRAME_PIECES)
 _SAMPLES = np.arange(FRAME_SAMPLES)
@@ -60,7 +60,7 @@ class ArrivalRing:
         self._play = np.zeros(n, np.int64)
         self._lag = np.zeros(n, np.int64)
         self.delays: DelayNeed = DelayNeed(n, settings)
-        self.mender: Mender = Mender(columns, self._samples)
+        self.mender: Mender = Mender(columns, self._samples, self._filled)
 
     def restart(self, row: int) -> None:
         """Forget everything; the next packet sets the time line."""
@@ -126,9 +126,9 @@ class ArrivalRing:
             pieces = (play // PIECE_SAMPLES)[:, None] + _AHEAD & _PIECE_MASK
             frames = self._samples[rows[:, None], pieces].reshape(len(rows), FRAME_SAMPLES)
             filled = self._filled[rows[:, None], pieces]
-            self._filled[rows[:, None], pieces] = False
         else:
             frames, filled = self._take_exactly(rows, play)
+            pieces = (play // PIECE_SAMPLES)[:, None] + _AHEAD & _PIECE_MASK
         started = self._started[rows]
         after = play + np.where(started, FRAME_SAMPLES, 0)
         self._play[rows] = after
@@ -141,6 +141,7 @@ class ArrivalRing:
             self._heard[rows] = np.maximum(self._heard[rows], heard)
         if not is_whole or somewhere(self.mender.is_busy(rows)):
             self.mender.mend(rows, frames, filled, play)
+        self._filled[rows[:, None], pieces] = False
         due_for_review = due // FRAME_SAMPLES % _REVIEW_FRAMES == 0
         if somewhere(due_for_review):
             self._review(rows, frames, due_for_review & started, quiet)
@@ -215,7 +216,6 @@ class ArrivalRing:
         second = (play[:, None] - 1) // PIECE_SAMPLES + 1 + _AHEAD
         row_of = rows[:, None]
         filled = self._filled[row_of, first & _PIECE_MASK] & self._filled[row_of, second & _PIECE_MASK]
-        self._filled[row_of, first & _PIECE_MASK] = False
         return frames, filled
 
     def _sound(self, rows: NDArray[np.intp], places: NDArray[np.int64]) -> NDArray[np.int16]:
@@ -236,7 +236,7 @@ class ArrivalRing:
         at = asked.nonzero()[0]
         rows = rows[at]
         self.delays.review(rows)
-        shift = self._shift(rows)
+        shift = self._shift(rows, quiet[at])
         moves = shift != 0
         if not somewhere(moves):
             return
@@ -260,19 +260,22 @@ class ArrivalRing:
         self._play[rows] = play + shift
         self._heard[rows] = np.maximum(self._heard[rows], play + shift)
 
-    def _shift(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    def _shift(self, rows: NDArray[np.intp], quiet: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Ticks to leave out, or less than none to put in, so that each row waits no longer than it needs.
 
         What we play and what they send come in frames: a delay can only be so long that a packet is there when a
-        frame begins with it. All between two such delays is time lost for nothing.
+        frame begins with it. All between two such delays is time lost for nothing. In a voice, no delay that a
+        stream may begin with is worth an alteration.
         """
         grain = np.gcd(self._length[rows], FRAME_SAMPLES)
         idle = (self._tick[rows] - self._play[rows]) % grain
-        need = np.maximum(self.delays.need[rows], self.delays.base[rows] + self._min_ticks)
+        base = self.delays.base[rows]
+        need = np.maximum(self.delays.need[rows], base + self._min_ticks)
         spare = self._lag[rows] - idle - (FRAME_SAMPLES - grain) - need
-        steps = np.where(spare < 0, spare // grain, np.maximum(spare - _CALM_TICKS, 0) // grain)
-        steps = np.where(self.delays.seen[rows] < _LEARN_PACKETS, np.minimum(steps, 0), steps)
-        shift: NDArray[np.int64] = idle + steps * grain
+        kept = np.where(quiet, 0, np.maximum(base + self._start_ticks - need, 0))
+        steps = np.where(spare < 0, spare // grain, np.maximum(spare - kept - _CALM_TICKS, 0) // grain)
+        steps = np.where(self.delays.seen[rows] < _LEARN_PACKETS, 0, steps)
+        shift: NDArray[np.int64] = np.where(quiet | (steps != 0), idle + steps * grain, 0)
         return shift
 
     def _by_period(self, rows: NDArray[np.intp], shift: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -303,5 +306,8 @@ class ArrivalRing:
         first, last = begin[:, None] // PIECE_SAMPLES, end[:, None] // PIECE_SAMPLES
         pieces = first + np.arange(_PIECES // 2)
         within = pieces < last
-        row_of, values = np.broadcast_to(rows[:, None], within.shape), np.broadcast_to(value[:, None], within.shape)
+        row_of, values = (
+            np.broadcast_to(rows[:, None], within.shape),
+            np.broadcast_to(value[:, None], within.shape),
+        )
         self._filled[row_of[within], pieces[within] & _PIECE_MASK] = values[within]

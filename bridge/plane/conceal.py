@@ -1,7 +1,8 @@
 """What is heard in place of lost sound: the last pitch periods again and again, faded out within 60 ms.
 
 In the spirit of ITU-T G.711 Appendix I: the period is found by correlation once a gap begins, a longer gap repeats
-more of the periods before it so that it does not buzz, and every seam is overlapped.
+more of the periods before it so that it does not buzz, and every seam is overlapped. Where the sound after the gap
+is there already, because the jitter ring waits, the gap is bridged from both of its sides.
 """
 
 import numpy as np
@@ -9,12 +10,14 @@ from numpy.typing import NDArray
 
 from bridge.plane.masks import somewhere
 
-__all__ = ["HISTORY_SAMPLES", "PIECE_SAMPLES", "Concealer", "find_periods"]
+__all__ = ["FUTURE_SAMPLES", "HISTORY_SAMPLES", "PIECE_SAMPLES", "Concealer", "find_periods"]
 
 PIECE_SAMPLES = 40
 """5 ms at 8 kHz: the unit in which the jitter ring counts."""
 HISTORY_SAMPLES = 520
 """Sound before the gap that is looked at: three of the longest periods, and what leads into them."""
+FUTURE_SAMPLES = 160
+"""Sound after the gap that a bridge leads to."""
 
 _MIN_PERIOD = 32
 _MAX_PERIOD = 150
@@ -26,13 +29,15 @@ _FADE_PIECES = 12
 """60 ms of gap end in silence …"""
 _FULL_PIECES = 2
 """… and 10 ms are heard in full."""
-_LONGER_PIECES = 2
+_LONGER_PIECES = 4
 _CYCLES = 3
-"""Every 10 ms of gap one period more is repeated, up to so many."""
-_SHORT_PIECES = 4
-"""The real sound takes over within 5 ms after a gap of one packet, within 10 ms after a longer one."""
+"""Every 20 ms of gap one period more is repeated, up to so many."""
+_SHORT_PIECES = 8
+"""The real sound takes over within 5 ms after a gap of up to 40 ms, within 10 ms after a longer one."""
 _RAMP = np.linspace(0.0, 1.0, PIECE_SAMPLES, endpoint=False, dtype=np.float32)
 _OFFSETS = np.arange(PIECE_SAMPLES)
+_NEAR = np.arange(-6, 7)
+_LANDING = np.arange(80)
 
 
 def find_periods(history: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -54,7 +59,9 @@ class Concealer:
 
     def __init__(self, capacity: int) -> None:
         self._history = np.zeros((capacity, HISTORY_SAMPLES), np.float32)
+        self._future = np.zeros((capacity, FUTURE_SAMPLES), np.float32)
         self._period = np.full(capacity, _MAX_PERIOD, np.int64)
+        self._gap = np.zeros(capacity, np.int64)
         self._led = np.zeros(capacity, np.int64)
         self._lead = np.ones(capacity, np.int64)
         self.run: NDArray[np.int64] = np.full(capacity, _FADE_PIECES, np.int64)
@@ -77,6 +84,21 @@ class Concealer:
         """Take the ``[k, HISTORY_SAMPLES]`` samples before the gap of each row."""
         self._history[rows] = history
         self._period[rows] = find_periods(self._history[rows])
+        self._gap[rows] = 0
+
+    def bridge(self, rows: NDArray[np.intp], future: NDArray[np.int16], gap: NDArray[np.int64]) -> None:
+        """Lead these gaps, just remembered, of `gap` samples to the ``[k, FUTURE_SAMPLES]`` behind them."""
+        self._future[rows] = future
+        self._gap[rows] = gap
+        # Of the periods near the best one, that which arrives in step.
+        periods = np.clip(self._period[rows][:, None] + _NEAR, _MIN_PERIOD, _MAX_PERIOD)[:, :, None]
+        phase = (gap[:, None, None] + _LANDING) % periods
+        arriving = self._history[rows[:, None, None], HISTORY_SAMPLES - periods + phase]
+        landing = self._future[rows][:, : len(_LANDING)]
+        product = np.einsum("kls,ks->kl", arriving, landing)
+        energy = np.einsum("kls,kls->kl", arriving, arriving)
+        best = np.argmax(product / np.sqrt(energy + 1.0), axis=1)
+        self._period[rows] = periods[np.arange(len(rows)), best, 0]
 
     def fill(self, rows: NDArray[np.intp]) -> NDArray[np.int16]:
         """Next lost piece of each row, ``[k, 40]``."""
@@ -88,7 +110,9 @@ class Concealer:
     def merge(self, rows: NDArray[np.intp], pieces: NDArray[np.int16]) -> None:
         """Lead from concealment back into the real ``[k, 40]`` pieces, in place; at its end the gap is over."""
         run, led = self.run[rows], self._led[rows]
-        silent = (run >= _FADE_PIECES) & (led == 0)
+        # After silence there is nothing to lead back from, and a bridge has led back already.
+        bridged = (run > 0) & (run * PIECE_SAMPLES == self._gap[rows])
+        silent = ((run >= _FADE_PIECES) & (led == 0)) | bridged
         lead = np.where(led > 0, self._lead[rows], np.where(run <= _SHORT_PIECES, 1, 2))
         self._lead[rows] = lead
         share = ((led[:, None] + _RAMP) / lead[:, None]).astype(np.float32)
@@ -101,7 +125,27 @@ class Concealer:
     def _faded(self, rows: NDArray[np.intp], run: NDArray[np.int64]) -> NDArray[np.float32]:
         gain, last = self._gain(run)[:, None], self._gain(run + 1)[:, None]
         wave: NDArray[np.float32] = self._continue(rows, run) * (gain + (last - gain) * _RAMP)
+        bridged = self._gap[rows] > run * PIECE_SAMPLES
+        if somewhere(bridged):
+            wave[bridged] = self._meet(rows[bridged], run[bridged], wave[bridged])
         return wave
+
+    def _meet(
+        self, rows: NDArray[np.intp], run: NDArray[np.int64], wave: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Let the sound before the gap go over into the sound behind it, which is repeated backwards."""
+        gap, period = self._gap[rows][:, None], self._period[rows][:, None]
+        at = run[:, None] * PIECE_SAMPLES + _OFFSETS
+        future = self._future[rows]
+        behind = np.take_along_axis(future, (at - gap) % period, axis=1)
+        step = future[:, :1] - np.take_along_axis(future, period, axis=1)
+        behind += step * np.clip(1 - (gap - 1 - at) * 4 / period, 0.0, 1.0)
+        left = gap - at
+        behind *= np.clip(
+            (_FADE_PIECES * PIECE_SAMPLES - left) / ((_FADE_PIECES - _FULL_PIECES) * PIECE_SAMPLES), 0.0, 1.0
+        )
+        met: NDArray[np.float32] = (wave + (behind - wave) * ((at + 0.5) / gap)).astype(np.float32)
+        return met
 
     @staticmethod
     def _gain(run: NDArray[np.int64]) -> NDArray[np.float32]:

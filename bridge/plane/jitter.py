@@ -24,8 +24,8 @@ _GROWTH = 1.0 + 1.0 / _MEMORY_PACKETS
 _HEAVY = 1e4
 _WINDOW_PACKETS = 400
 """What was not needed for 8 to 16 s is not kept, however well it is remembered: a handover is over."""
-_GUARD_TICKS = 16
-"""2 ms for the grain of our own clock: packets are seen when the loop looks."""
+_GUARD_TICKS = 8
+"""1 ms for the grain of our own clock: packets are seen when the loop looks."""
 
 
 class DelayNeed:

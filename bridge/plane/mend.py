@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from bridge.plane.columns import FRAME_SAMPLES, Columns
 from bridge.plane.comfort import ComfortNoise
-from bridge.plane.conceal import HISTORY_SAMPLES, PIECE_SAMPLES, Concealer
+from bridge.plane.conceal import FUTURE_SAMPLES, HISTORY_SAMPLES, PIECE_SAMPLES, Concealer
 from bridge.plane.masks import somewhere
 
 __all__ = ["Mender"]
@@ -14,6 +14,11 @@ _FRAME_PIECES = FRAME_SAMPLES // PIECE_SAMPLES
 _SLOT_PIECES = 2
 """`rx_concealed` counts 10 ms."""
 _BEHIND = np.arange(-HISTORY_SAMPLES, 0)
+_FUTURE_PIECES = FUTURE_SAMPLES // PIECE_SAMPLES
+_BRIDGE_PIECES = 8
+"""A gap of up to 40 ms is bridged."""
+_AHEAD = np.arange(_BRIDGE_PIECES + _FUTURE_PIECES)
+_BEYOND = np.arange(FUTURE_SAMPLES)
 _WITHIN = np.arange(PIECE_SAMPLES)
 
 
@@ -23,12 +28,14 @@ class Mender:
     Args:
         columns: Shared columns.
         samples: The jitter ring, ``[n, pieces, 40]``: what is made is written back as history.
+        filled: Which pieces of it are there, ``[n, pieces]``.
     """
 
-    def __init__(self, columns: Columns, samples: NDArray[np.int16]) -> None:
+    def __init__(self, columns: Columns, samples: NDArray[np.int16], filled: NDArray[np.bool_]) -> None:
         n = columns.capacity
         self._columns = columns
         self._samples = samples
+        self._filled = filled
         self._ring_samples = samples.shape[1] * PIECE_SAMPLES
         self._concealer = Concealer(n)
         self._comfort = ComfortNoise(n)
@@ -86,14 +93,30 @@ class Mender:
             lost, at = rows[sounding], places[sounding]
             fresh = self._concealer.needs_history(lost)
             if somewhere(fresh):
-                before = (at[fresh][:, None] + _BEHIND) % self._ring_samples
-                history = self._samples[lost[fresh][:, None], before // PIECE_SAMPLES, before % PIECE_SAMPLES]
-                self._concealer.remember(lost[fresh], history)
+                self._remember(lost[fresh], at[fresh])
             made[sounding] = self._concealer.fill(lost)
             pieces = self._odd[lost] + 1
             self._odd[lost] = pieces % _SLOT_PIECES
             self._columns.rx_concealed[lost] += (pieces // _SLOT_PIECES).astype(np.uint64)
         return made
+
+    def _remember(self, rows: NDArray[np.intp], places: NDArray[np.int64]) -> None:
+        """Look at what was before the gap that begins here, and at what is behind it if that has come."""
+        self._concealer.remember(rows, self._read(rows, places[:, None] + _BEHIND))
+        # A piece counts from its border on: what is in one that we enter in its middle is not looked at.
+        first = -(-places // PIECE_SAMPLES)
+        ahead = self._filled[rows[:, None], (first[:, None] + _AHEAD) % self._filled.shape[1]]
+        there = np.lib.stride_tricks.sliding_window_view(ahead, _FUTURE_PIECES, axis=1).all(axis=2)
+        bridged = there.any(axis=1)
+        if somewhere(bridged):
+            rows, places, first = rows[bridged], places[bridged], first[bridged]
+            begin = (first + np.argmax(there[bridged], axis=1)) * PIECE_SAMPLES
+            self._concealer.bridge(rows, self._read(rows, begin[:, None] + _BEYOND), begin - places)
+
+    def _read(self, rows: NDArray[np.intp], places: NDArray[np.int64]) -> NDArray[np.int16]:
+        at = places % self._ring_samples
+        sound: NDArray[np.int16] = self._samples[rows[:, None], at // PIECE_SAMPLES, at % PIECE_SAMPLES]
+        return sound
 
     def _write(self, rows: NDArray[np.intp], places: NDArray[np.int64], pieces: NDArray[np.int16]) -> None:
         at = (places[:, None] + _WITHIN) % self._ring_samples

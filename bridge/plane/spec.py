@@ -96,5 +96,5 @@ class PlaneSettings:
     depth_max_ms: int = 200
     silence_to_move_ms: int = 2000
     """Silence after which the same SSRC may move to another port of its address (NAT rebinding)."""
-    late_share: float = 0.003
+    late_share: float = 0.005
     """Share of packets that may come too late for the jitter ring: less costs delay."""

@@ -99,7 +99,12 @@ def _gilbert_elliott(sent: Delays, dice: Dice) -> Made:
 def _reordering(sent: Delays, dice: Dice) -> Made:
     """Two ways of different length: one packet in twenty goes the longer one and is overtaken."""
     detour = dice.random(len(sent)) < 0.05
-    return sent, _breath(len(sent), dice) + detour * dice.uniform(25.0, 45.0, len(sent)), _none(len(sent)), False
+    return (
+        sent,
+        _breath(len(sent), dice) + detour * dice.uniform(25.0, 45.0, len(sent)),
+        _none(len(sent)),
+        False,
+    )
 
 
 def _drift(ppm: float) -> Callable[[Delays, Dice], Made]:

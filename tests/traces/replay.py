@@ -66,8 +66,8 @@ def best_fixed(trace: Trace, late_share: float, *, phases: int = 5) -> float:
 class _Listener(Mender):
     """Counts the pieces that were not there."""
 
-    def __init__(self, columns: Columns, samples: NDArray[np.int16]) -> None:
-        super().__init__(columns, samples)
+    def __init__(self, columns: Columns, samples: NDArray[np.int16], filled: NDArray[np.bool_]) -> None:
+        super().__init__(columns, samples, filled)
         self.missing = np.zeros(columns.capacity, np.int64)
 
     def mend(
@@ -90,7 +90,7 @@ def replay(
     n = phases * len(late_shares)
     columns = Columns(bytearray(Columns.size_bytes(n)), n)
     ring = ArrivalRing(columns, settings)
-    ring.mender = ear = _Listener(columns, ring._samples)
+    ring.mender = ear = _Listener(columns, ring._samples, ring._filled)
     ring.delays.late_share = np.repeat(late_shares, phases)
     gate = Gate(n, settings)
     for row in range(n):
@@ -117,4 +117,6 @@ def replay(
     lost = np.count_nonzero(~trace.came) * _PIECES
     late = np.maximum(ear.missing - lost, 0) / (count * _PIECES)
     delays = (delay / count / _TICKS_PER_MS).reshape(-1, phases).mean(axis=1)
-    return [Played(float(d), float(s)) for d, s in zip(delays, late.reshape(-1, phases).mean(axis=1), strict=True)]
+    return [
+        Played(float(d), float(s)) for d, s in zip(delays, late.reshape(-1, phases).mean(axis=1), strict=True)
+    ]
