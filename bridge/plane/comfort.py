@@ -6,7 +6,7 @@ A SID's level and spectrum become a loop of noise once; from then on a quiet row
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.conceal import PIECE_SAMPLES
+from bridge.plane.samples import PIECE_SAMPLES
 
 __all__ = ["ComfortNoise"]
 
@@ -52,7 +52,7 @@ class ComfortNoise:
 
 
 def _noise(payload: bytes) -> NDArray[np.int16]:
-    """One loop at the level that the first octet gives in -dBov, through the filter that the others describe."""
+    """One loop at the level that the first octet gives in -dBov, through the filter of the others."""
     level = _FULL_SCALE * 10 ** (-(payload[0] & 0x7F) / 20)
     spectrum = _WHITE / np.abs(np.fft.rfft(_predictor(payload[1:]), _LOOP_SAMPLES))
     noise = np.fft.irfft(spectrum, _LOOP_SAMPLES)

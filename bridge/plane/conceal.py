@@ -1,19 +1,19 @@
 """What is heard in place of lost sound: the last pitch periods again and again, faded out within 60 ms.
 
-In the spirit of ITU-T G.711 Appendix I: the period is found by correlation once a gap begins, a longer gap repeats
-more of the periods before it so that it does not buzz, and every seam is overlapped. Where the sound after the gap
-is there already, because the jitter ring waits, the gap is bridged from both of its sides.
+In the spirit of ITU-T G.711 Appendix I: the period is found by correlation once a gap begins, a longer gap
+repeats more of the periods before it so that it does not buzz, and every seam is overlapped. Where the
+sound after the gap is there already, because the jitter ring waits, the gap is bridged from both of its
+sides.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.plane.masks import somewhere
+from bridge.plane.samples import PIECE_SAMPLES
 
-__all__ = ["FUTURE_SAMPLES", "HISTORY_SAMPLES", "PIECE_SAMPLES", "Concealer", "find_periods"]
+__all__ = ["FUTURE_SAMPLES", "HISTORY_SAMPLES", "Concealer", "find_periods"]
 
-PIECE_SAMPLES = 40
-"""5 ms at 8 kHz: the unit in which the jitter ring counts."""
 HISTORY_SAMPLES = 520
 """Sound before the gap that is looked at: three of the longest periods, and what leads into them."""
 FUTURE_SAMPLES = 160
@@ -108,7 +108,7 @@ class Concealer:
         return np.rint(self._faded(rows, run)).astype(np.int16)
 
     def merge(self, rows: NDArray[np.intp], pieces: NDArray[np.int16]) -> None:
-        """Lead from concealment back into the real ``[k, 40]`` pieces, in place; at its end the gap is over."""
+        """Lead from concealment back into the real ``[k, 40]`` pieces, in place, and end the gap."""
         run, led = self.run[rows], self._led[rows]
         # After silence there is nothing to lead back from, and a bridge has led back already.
         bridged = (run > 0) & (run * PIECE_SAMPLES == self._gap[rows])

@@ -256,7 +256,7 @@ class Plane:
         except RemoteProtocolError:
             self._columns.rx_malformed[row] += _ONE
             return
-        self._arrival.mender.hushed[row] = True
+        self._arrival.mender.hush(row)
         receiver = self._dtmf[row]
         if receiver.receive(packet, timestamp=int(headers.timestamps[at]), now_ns=now_ns):
             self._bargein.press(row, now_ns=now_ns)

@@ -24,7 +24,7 @@ _FADE = np.linspace(0.0, 1.0, _FADE_SAMPLES + 2, dtype=np.float32)[1:-1]
 
 
 def periods_ahead(sound: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Pitch period with which each of these sounds goes on, ``[k, SEEN_SAMPLES]``; 0 where none is good enough."""
+    """Pitch period of each of ``[k, SEEN_SAMPLES]`` sounds; 0 where none is good enough."""
     wave = sound.astype(np.float32)
     first = wave[:, :_WINDOW_SAMPLES]
     lagged = wave[:, _LAGGED]

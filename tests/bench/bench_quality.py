@@ -1,7 +1,7 @@
 """`python -m tests.bench.bench_quality`: what lost packets cost, by PESQ, for our concealment and for others.
 
-Needs `pesq`, which is compiled and therefore in no lock: install it anywhere and name the folder with --extras.
-libspandsp2 (Debian) is compared if it is there.
+Needs `pesq`, which is compiled and therefore in no lock: install it anywhere and name the folder with
+--extras. libspandsp2 (Debian) is compared if it is there.
 """
 
 import argparse

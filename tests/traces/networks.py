@@ -1,7 +1,7 @@
 """Networks that a call may meet, made from a seed: how long each packet took, and which never came.
 
-A trace is two columns, one entry a packet: milliseconds of delay beyond the fastest way, and what was lost. Routers
-queue, so packets overtake one another only where a trace says so.
+A trace is two columns, one entry a packet: milliseconds of delay beyond the fastest way, and what was
+lost. Routers queue, so packets overtake one another only where a trace says so.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Trace:
         return np.isfinite(self.arrived_ms)
 
     def transit_ms(self) -> Delays:
-        """Way of each packet that came, by the sender's own clock: drift counts as a way that grows or shrinks."""
+        """Way of each packet that came, by the sender's own clock: under drift it grows or shrinks."""
         transit = self.arrived_ms - np.arange(len(self.sent_ms)) * PTIME_MS
         return transit[self.came]
 
@@ -41,7 +41,8 @@ def make(name: str, *, seconds: float = 60.0, seed: int = 1) -> Trace:
     """Make one of `TRACES` anew: the same seed gives the same trace."""
     count = int(seconds * 1000 / PTIME_MS)
     dice = np.random.default_rng([seed, list(TRACES).index(name)])
-    sent, delay, lost, is_queue = TRACES[name](np.arange(count) * PTIME_MS, dice)
+    nominal = np.linspace(0.0, count * PTIME_MS, count, endpoint=False)
+    sent, delay, lost, is_queue = TRACES[name](nominal, dice)
     arrived = sent + delay
     arrived = np.where(lost, np.inf, arrived)
     if is_queue:
@@ -134,9 +135,8 @@ def _handover(sent: Delays, dice: Dice) -> Made:
 
 def _mobile(sent: Delays, dice: Dice) -> Made:
     """A slow random walk of the queue under jitter, with bursts of loss."""
-    walk = np.cumsum(dice.normal(0.0, 1.1, len(sent)))
-    delay = np.abs(walk - 0.2 * np.arange(len(sent)) * 0.0) % 60.0
-    delay = np.where(delay > 30.0, 60.0 - delay, delay)
+    walk = np.abs(np.cumsum(dice.normal(0.0, 1.1, len(sent)))) % 60.0
+    delay = np.where(walk > 30.0, 60.0 - walk, walk)
     lost = np.repeat(dice.random(-(-len(sent) // 3)) < 0.006, 3)[: len(sent)]
     return sent, delay + _breath(len(sent), dice, 2.5), lost, True
 

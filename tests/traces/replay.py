@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from bridge.plane.arrival import ArrivalRing
 from bridge.plane.columns import FRAME_SAMPLES, Columns
-from bridge.plane.conceal import PIECE_SAMPLES
 from bridge.plane.gate import Gate
 from bridge.plane.mend import Mender
+from bridge.plane.samples import PIECE_SAMPLES, SampleRing
 from bridge.plane.spec import PlaneSettings
 from tests.fakes import MS
 from tests.plane.rig import hiss, speech_sentence
@@ -42,7 +42,7 @@ def talk(count: int) -> NDArray[np.int16]:
 
 
 def pops(trace: Trace, phases: NDArray[np.float64]) -> Iterator[tuple[float, int, int]]:
-    """Yield time, kind and number of everything that happens in order: kind 0 a packet, 1 a pop of a phase."""
+    """Yield time, kind and number of all that happens, in order: kind 0 a packet, 1 a pop."""
     last = float(trace.sent_ms[-1])
     happens = [(float(at), 0, number) for number, at in enumerate(trace.arrived_ms) if np.isfinite(at)]
     for number, phase in enumerate(phases.tolist()):
@@ -51,7 +51,7 @@ def pops(trace: Trace, phases: NDArray[np.float64]) -> Iterator[tuple[float, int
 
 
 def best_fixed(trace: Trace, late_share: float, *, phases: int = 5) -> float:
-    """Least fixed delay, in ms, under which no more packets than this share are late: it knew the whole trace.
+    """Least fixed delay, in ms, under which no more than this share is late: it knew the trace.
 
     It pops every 20 ms as well, so it is one of phase + 20, + 40 …: the mean over phases.
     """
@@ -66,8 +66,8 @@ def best_fixed(trace: Trace, late_share: float, *, phases: int = 5) -> float:
 class _Listener(Mender):
     """Counts the pieces that were not there."""
 
-    def __init__(self, columns: Columns, samples: NDArray[np.int16], filled: NDArray[np.bool_]) -> None:
-        super().__init__(columns, samples, filled)
+    def __init__(self, columns: Columns, ring: SampleRing) -> None:
+        super().__init__(columns, ring)
         self.missing = np.zeros(columns.capacity, np.int64)
 
     def mend(
@@ -90,7 +90,7 @@ def replay(
     n = phases * len(late_shares)
     columns = Columns(bytearray(Columns.size_bytes(n)), n)
     ring = ArrivalRing(columns, settings)
-    ring.mender = ear = _Listener(columns, ring._samples, ring._filled)
+    ring.mender = ear = _Listener(columns, ring._ring)
     ring.delays.late_share = np.repeat(late_shares, phases)
     gate = Gate(n, settings)
     for row in range(n):
