@@ -27,7 +27,8 @@ class Bench:
         frames, filled = self.ring.take(ROWS, at)
         self.mender.mend(ROWS, frames, filled, at)
         self.ring.release(ROWS, at)
-        return frames[0]
+        heard: Pcm = frames[0]
+        return heard
 
     @property
     def concealed(self) -> int:

@@ -69,6 +69,7 @@ class _Listener(Mender):
     def __init__(self, columns: Columns, ring: SampleRing) -> None:
         super().__init__(columns, ring)
         self.missing = np.zeros(columns.capacity, np.int64)
+        self.begun = np.zeros(columns.capacity, np.bool_)
 
     def mend(
         self,
@@ -77,7 +78,7 @@ class _Listener(Mender):
         filled: NDArray[np.bool_],
         play: NDArray[np.int64],
     ) -> None:
-        begun = play[:, None] + np.arange(_PIECES) * PIECE_SAMPLES >= 0
+        begun = self.begun[rows][:, None] & (play[:, None] + np.arange(_PIECES) * PIECE_SAMPLES >= 0)
         self.missing[rows] += np.count_nonzero(~filled & begun, axis=1)
         super().mend(rows, frames, filled, play)
 
@@ -109,6 +110,7 @@ def replay(
             continue
         rows = everyone[number::phases]
         gate.close_stale(rows, now_ns=now_ns)
+        ear.begun[rows] = ring._started[rows]
         ring.pop(rows, ~gate.open[rows], np.full(len(rows), now_ns))
         begun = ring._started[rows]
         lag = ring._lag[rows] - 3600_000 * _TICKS_PER_MS
