@@ -11,6 +11,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,6 @@ __all__ = ["bursty", "conceal_ours", "random_losses"]
 Pcm = NDArray[np.int16]
 Losses = NDArray[np.bool_]
 _RATES = (0.01, 0.03, 0.05, 0.10)
-_DELAY_FRAMES = 2
 _SENTENCES = (
     "The train to Hamburg leaves from platform nine at a quarter past seven, and it will stop in Hanover.",
     "I would like to know whether my parcel has arrived, because nobody was at home on Tuesday morning.",
@@ -53,21 +53,24 @@ def bursty(count: int, rate: float, dice: np.random.Generator) -> Losses:
     return lost
 
 
-def conceal_ours(pcm: Pcm, lost: Losses) -> Pcm:
-    """Through the jitter ring at its usual delay, as a call goes."""
+def conceal_ours(pcm: Pcm, lost: Losses, *, delay_ms: int = 40) -> Pcm:
+    """Through the jitter ring at this delay.
+
+    At 40 ms, as a call begins, the packet after a lost one is there and bridges the gap. At 0, as on a calm
+    line after the first silence, it is not: that is the case to compare with those who never look ahead.
+    """
     columns = Columns(bytearray(Columns.size_bytes(1)), 1)
-    ring = ArrivalRing(columns, PlaneSettings())
+    ring = ArrivalRing(columns, PlaneSettings(depth_start_ms=delay_ms))
+    behind = delay_ms // 20
     ring.restart(0)
     row, loud, heard = np.array([0]), np.array([False]), []
-    frames = np.concatenate((pcm, np.zeros(_DELAY_FRAMES * FRAME_SAMPLES, np.int16))).reshape(
-        -1, FRAME_SAMPLES
-    )
+    frames = np.concatenate((pcm, np.zeros(behind * FRAME_SAMPLES, np.int16))).reshape(-1, FRAME_SAMPLES)
     for number, frame in enumerate(frames):
         now_ns = number * 20 * MS
         if number >= len(lost) or not lost[number]:
             ring.place(row, np.array([number * FRAME_SAMPLES]), frame[None, :], now_ns=now_ns)
         heard.append(ring.pop(row, loud, np.array([now_ns]))[0])
-    return np.concatenate(heard[_DELAY_FRAMES:])
+    return np.concatenate(heard[behind:])
 
 
 def silence(pcm: Pcm, lost: Losses) -> Pcm:
@@ -120,7 +123,11 @@ def main() -> None:
         pesq = importlib.import_module("pesq").pesq
     except ImportError:
         sys.exit("pesq is not installed: pip install pesq --target DIR, then --extras DIR")
-    methods: dict[str, Callable[[Pcm, Losses], Pcm]] = {"ours": conceal_ours, "silence": silence}
+    methods: dict[str, Callable[[Pcm, Losses], Pcm]] = {
+        "ours, 40 ms": conceal_ours,
+        "ours, 0 ms": partial(conceal_ours, delay_ms=0),
+        "silence": silence,
+    }
     if (other := spandsp()) is None:
         print("libspandsp2 is not installed: left out")
     else:
