@@ -31,13 +31,17 @@ __all__ = ["bursty", "conceal_ours", "random_losses"]
 Pcm = NDArray[np.int16]
 Losses = NDArray[np.bool_]
 _RATES = (0.01, 0.03, 0.05, 0.10)
+_PHASE_NS = 5 * MS
+"""Our frame is due a little after their packet, or the ring would rightly ask for more delay."""
+# Neither these sentences nor these voices and losses were there when the concealment was tuned.
 _SENTENCES = (
-    "The train to Hamburg leaves from platform nine at a quarter past seven, and it will stop in Hanover.",
-    "I would like to know whether my parcel has arrived, because nobody was at home on Tuesday morning.",
-    "Please hold the line for a moment; one of our colleagues will be with you in about two minutes.",
-    "Your balance is four hundred and twelve euros, and the next payment is due on the first of March.",
+    "We have moved your appointment to Friday the twelfth, early in the afternoon, if that suits you.",
+    "Nobody in the office could remember where the blue folder with the invoices had been put away.",
+    "Press one for opening hours, two for directions, or simply tell me what you are looking for today.",
+    "The weather will turn colder tonight, with showers near the coast and some fog in the valleys.",
 )
-_PITCHES = (1.0, 0.75, 1.3)
+_PITCHES = (0.85, 1.15)
+_FIRST_SEED = 100
 
 
 def random_losses(count: int, rate: float, dice: np.random.Generator) -> Losses:
@@ -69,7 +73,7 @@ def conceal_ours(pcm: Pcm, lost: Losses, *, delay_ms: int = 40) -> Pcm:
         now_ns = number * 20 * MS
         if number >= len(lost) or not lost[number]:
             ring.place(row, np.array([number * FRAME_SAMPLES]), frame[None, :], now_ns=now_ns)
-        heard.append(ring.pop(row, loud, np.array([now_ns]))[0])
+        heard.append(ring.pop(row, loud, np.array([now_ns + _PHASE_NS]))[0])
     return np.concatenate(heard[behind:])
 
 
@@ -114,7 +118,7 @@ def clips() -> list[Pcm]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_quality", description=__doc__)
     parser.add_argument("--extras", help="folder in which pesq is installed (pip install --target)")
-    parser.add_argument("--seeds", type=int, default=3, help="loss patterns of each kind and clip")
+    parser.add_argument("--seeds", type=int, default=5, help="loss patterns of each kind and clip")
     parser.add_argument("--out", type=Path, default=Path("out/bench/quality.json"))
     told = parser.parse_args()
     if told.extras:
@@ -138,7 +142,7 @@ def main() -> None:
         for rate in _RATES:
             scores: dict[str, list[float]] = {name: [] for name in methods}
             for number, pcm in enumerate(sound):
-                for seed in range(told.seeds):
+                for seed in range(_FIRST_SEED, _FIRST_SEED + told.seeds):
                     dice = np.random.default_rng([seed, number, int(rate * 100)])
                     lost = pattern(len(pcm) // FRAME_SAMPLES, rate, dice)
                     for name, conceal in methods.items():

@@ -4,7 +4,8 @@ import pytest
 from tests.traces.networks import Trace, make
 from tests.traces.replay import best_fixed, replay
 
-STEADY = Trace("steady", np.arange(100) * 20.0, np.arange(100) * 20.0 + 7)
+SENT = np.linspace(0.0, 2000.0, 100, endpoint=False)
+STEADY = Trace("steady", SENT, SENT + 7.0)
 
 
 def test_a_steady_network_needs_what_the_grid_of_frames_needs() -> None:
