@@ -27,6 +27,7 @@ _HALT_TICKS = 40
 _STALE_TICKS = 16000
 """A packet that is no older than 2 s is a straggler, and no new time line."""
 _TICKS_PER_MS = 8
+_PIECE_MS = PIECE_SAMPLES // _TICKS_PER_MS
 _NS_PER_TICK = 125_000
 _REVIEW_FRAMES = 5
 """The delay moves at most once in 100 ms."""
@@ -45,7 +46,8 @@ class ArrivalRing:
     def __init__(self, columns: Columns, settings: PlaneSettings) -> None:
         n = columns.capacity
         self._columns = columns
-        self._start_ticks = settings.depth_start_ms * _TICKS_PER_MS
+        # Whole pieces, for a time line begins on the border of one.
+        self._start_ticks = settings.depth_start_ms // _PIECE_MS * PIECE_SAMPLES
         self._min_ticks = settings.depth_min_ms * _TICKS_PER_MS
         self._max_ticks = settings.depth_max_ms * _TICKS_PER_MS
         self._ring = SampleRing(n)

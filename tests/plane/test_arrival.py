@@ -120,6 +120,17 @@ def test_the_first_packet_is_heard_after_40_ms_and_every_sample_after_it() -> No
     assert ear.depth_ms == 40
 
 
+def test_a_stream_begins_on_the_border_of_a_piece() -> None:
+    ear, heard = Ear(PlaneSettings(depth_start_ms=43)), []
+    for number in range(5):
+        ear.arrive(number)
+        heard.append(ear.hear())
+
+    joined = np.concatenate(heard)
+
+    assert np.array_equal(joined[320:], sound(0, 480))
+
+
 @pytest.mark.parametrize("samples", [80, 160, 240, 320, 480])
 def test_any_ptime_of_whole_slots_fits(samples: int) -> None:
     check_ptime(samples)
