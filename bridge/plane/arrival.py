@@ -1,219 +1,257 @@
 """The jitter ring: samples wait at the place their RTP timestamp gives them until their time has come.
 
-Addressed in slots of 10 ms, so that any ptime fits. A row plays one frame of two slots with every packet that
-we send. Its delay starts at 40 ms, grows at once when packets come late, and shrinks slot by slot in silence.
+A row plays one frame of 20 ms with every packet that we send. Its delay starts at 40 ms and follows what
+`DelayNeed` asks for: it grows at once when packets come late, and otherwise moves in silence, or by a
+pitch period at a time.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.plane.columns import FRAME_SAMPLES, Columns
-from bridge.plane.conceal import HISTORY_SLOTS, SLOT_SAMPLES, Concealer
+from bridge.plane.jitter import DelayNeed
 from bridge.plane.masks import everywhere, somewhere
+from bridge.plane.mend import Mender
+from bridge.plane.samples import PIECE_SAMPLES, SampleRing
 from bridge.plane.spec import PlaneSettings
+from bridge.plane.splice import LONGEST_PERIOD, SEEN_SAMPLES, blend, periods_ahead
 
 __all__ = ["ArrivalRing"]
 
-_SLOTS = 64
-_SLOT_MASK = _SLOTS - 1
-_RING_SAMPLES = _SLOTS * SLOT_SAMPLES
-_REACH_SLOTS = 36
+_REACH_TICKS = 2880
 """A packet that begins further ahead than this, or behind, belongs to another time line."""
-_DRY_SLOTS = 6
-"""A ring empty for so long plays silence: the next packet may take its full delay again for nothing."""
-_SLOT_MS = 10
+_DRY_TICKS = 480
+"""A ring empty for so long plays silence: a new time line costs nothing."""
+_HALT_TICKS = 40
+"""Two packets whose transits differ by less than 5 ms came one after the other, and not in a burst."""
+_STALE_TICKS = 16000
+"""A packet that is no older than 2 s is a straggler, and no new time line."""
 _TICKS_PER_MS = 8
-_REVIEW_POPS = 50
-"""A second without need of the present delay lets one slot go."""
-_FRAME_SLOTS = FRAME_SAMPLES // SLOT_SAMPLES
-_AHEAD = np.arange(_FRAME_SLOTS)
-_BEHIND = np.arange(-HISTORY_SLOTS, 0)
+_PIECE_MS = PIECE_SAMPLES // _TICKS_PER_MS
+_NS_PER_TICK = 125_000
+_REVIEW_FRAMES = 5
+"""The delay moves at most once in 100 ms."""
+_LEARN_PACKETS = 50
+"""Nothing is given back before a stream has shown for a second how it comes."""
+_CALM_TICKS = 8
+"""1 ms more than needed has to be left over, or the delay would swing."""
+_FRAME_PIECES = FRAME_SAMPLES // PIECE_SAMPLES
+_FRAME = np.arange(FRAME_SAMPLES)
+_SEEN = np.arange(SEEN_SAMPLES)
 
 
 class ArrivalRing:
-    """Received samples of every row, ``[n, 64 slots, 80]``."""
+    """The time line of every row: what came, what is played next, and how far that is behind."""
 
     def __init__(self, columns: Columns, settings: PlaneSettings) -> None:
         n = columns.capacity
         self._columns = columns
-        self._start_slots = settings.depth_start_ms // _SLOT_MS
-        self._min_slots = settings.depth_min_ms // _SLOT_MS
-        self._max_slots = settings.depth_max_ms // _SLOT_MS
-        self._samples = np.zeros((n, _SLOTS, SLOT_SAMPLES), np.int16)
-        self._filled = np.zeros((n, _SLOTS), np.bool_)
+        # Whole pieces, for a time line begins on the border of one.
+        self._start_ticks = settings.depth_start_ms // _PIECE_MS * PIECE_SAMPLES
+        self._min_ticks = settings.depth_min_ms * _TICKS_PER_MS
+        self._max_ticks = settings.depth_max_ms * _TICKS_PER_MS
+        self._ring = SampleRing(n)
         self._started = np.zeros(n, np.bool_)
+        # The last packet's timestamp, place, length and transit.
         self._timestamp = np.zeros(n, np.int64)
         self._tick = np.zeros(n, np.int64)
-        self._play = np.zeros(n, np.int64)
+        self._length = np.full(n, FRAME_SAMPLES, np.int64)
+        self._transit = np.zeros(n, np.int64)
+        # Where the newest sound ends, and the newest that was heard.
         self._newest = np.zeros(n, np.int64)
-        self._least = np.zeros(n, np.int64)
-        self._pops = np.zeros(n, np.int64)
-        self._hushed = np.zeros(n, np.bool_)
-        self._concealer = Concealer(n)
+        self._heard = np.zeros(n, np.int64)
+        # What is played next, and the transit of a packet that would come just when it is played.
+        self._play = np.zeros(n, np.int64)
+        self._lag = np.zeros(n, np.int64)
+        self.delays: DelayNeed = DelayNeed(n, settings)
+        self.mender: Mender = Mender(columns, self._ring)
 
     def restart(self, row: int) -> None:
         """Forget everything; the next packet sets the time line."""
-        self._samples[row] = 0
-        self._filled[row] = False
+        self._ring.erase(row)
         self._started[row] = False
-        self._hushed[row] = False
-        self._play[row] = self._newest[row] = 0
+        self._play[row] = self._newest[row] = self._heard[row] = 0
         self._columns.depth_samples[row] = 0
-        self._concealer.silence(np.array([row]))
+        self.delays.restart(row)
+        self.mender.restart(row)
 
-    def hush(self, rows: NDArray[np.intp]) -> None:
-        """The sender said that it is quiet, or sends events instead: what is missing now is not lost."""
-        self._hushed[rows] = True
-
-    def target_slots(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Delay that the present jitter asks for: one frame and three times the estimate."""
-        jitter_ms = self._columns.jitter_ticks[rows] / _TICKS_PER_MS
-        slots = np.ceil((2 * _SLOT_MS + 3 * jitter_ms) / _SLOT_MS).astype(np.int64)
-        return np.clip(slots, self._min_slots, self._max_slots)
-
-    def place(self, rows: NDArray[np.intp], timestamps: NDArray[np.int64], pcm: NDArray[np.int16]) -> None:
+    def place(
+        self, rows: NDArray[np.intp], timestamps: NDArray[np.int64], pcm: NDArray[np.int16], *, now_ns: int
+    ) -> None:
         """Put one packet of each of these distinct rows, ``[k, L]`` samples, where it belongs."""
-        count = -(-pcm.shape[1] // SLOT_SAMPLES)
+        length = pcm.shape[1]
+        is_whole = length % PIECE_SAMPLES == 0
         step = (timestamps - self._timestamp[rows] + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
         ticks = self._tick[rows] + step
+        if is_whole:
+            # Off the grid by less than a piece, and all of a talk spurt alike: nobody hears where it stands.
+            ticks = ticks // PIECE_SAMPLES * PIECE_SAMPLES
+        now = now_ns // _NS_PER_TICK
+        anew = self._is_anew(rows, ticks, now)
+        if somewhere(anew):
+            # A time line begins on the border of a piece.
+            ticks = np.where(anew, ticks // PIECE_SAMPLES * PIECE_SAMPLES, ticks)
+            self._start(rows[anew], ticks[anew], now)
         self._timestamp[rows] = timestamps
         self._tick[rows] = ticks
-        self._hushed[rows] = False
-        slots = ticks // SLOT_SAMPLES
-        ahead = slots - self._play[rows]
-        dry = self._play[rows] - self._newest[rows]
-        anew = ~self._started[rows] | (np.abs(ahead) > _REACH_SLOTS) | ((ahead < 0) & (dry >= _DRY_SLOTS))
-        if somewhere(anew):
-            # A time line begins on the border of a slot.
-            ticks = np.where(anew, slots * SLOT_SAMPLES, ticks)
-            self._tick[rows] = ticks
-            self._start(rows[anew], slots[anew])
-            ahead = slots - self._play[rows]
-        late = ahead < 0
+        self._length[rows] = length
+        self.mender.expect_sound(rows)
+        self._transit[rows] = now - ticks
+        self.delays.observe(rows, now - ticks)
+        late = ticks < self._play[rows]
         if somewhere(late):
-            self._delay(rows[late], ahead[late])
-        self._newest[rows] = np.maximum(self._newest[rows], slots + count)
-        if pcm.shape[1] % SLOT_SAMPLES:
-            self._store_exactly(rows, ticks, pcm)
+            self._hold_back(rows[late], ticks[late], length)
+        self._newest[rows] = np.maximum(self._newest[rows], ticks + length)
+        if is_whole:
+            due = self._ring.put(rows, ticks, pcm, self._play[rows])
         else:
-            self._store(rows, slots, pcm.reshape(len(rows), count, SLOT_SAMPLES))
+            packets = zip(rows.tolist(), ticks.tolist(), pcm, self._play[rows].tolist(), strict=True)
+            due = np.array([self._ring.put_exactly(*packet) for packet in packets])
+        if not everywhere(due):
+            self._columns.rx_late[rows[~due]] += np.uint64(1)
 
-    def pop(self, rows: NDArray[np.intp], quiet: NDArray[np.bool_]) -> NDArray[np.int16]:
+    def pop(
+        self, rows: NDArray[np.intp], quiet: NDArray[np.bool_], due_ns: NDArray[np.int64]
+    ) -> NDArray[np.int16]:
         """Take the next frame of each row, ``[k, 160]``: silence before the first packet, concealed if lost.
 
         Args:
             rows: Distinct rows whose slot has come.
-            quiet: Where nobody speaks: there the delay may shrink.
+            quiet: Where nobody speaks: there the delay may change at once.
+            due_ns: When each slot was to come.
         """
-        self._review(rows, quiet)
-        slots = self._play[rows][:, None] + _AHEAD
-        where = slots & _SLOT_MASK
-        row_of = rows[:, None]
-        frames = self._samples[row_of, where]
-        filled = self._filled[row_of, where]
-        self._filled[row_of, where] = False
+        play = self._play[rows]
+        due = due_ns // _NS_PER_TICK
+        self._lag[rows] = due - play
+        frames, filled = self._ring.take(rows, play)
         started = self._started[rows]
-        self._play[rows] += np.where(started, _FRAME_SLOTS, 0)
-        waiting = np.maximum(self._newest[rows] - self._play[rows], 0) * SLOT_SAMPLES
+        self._play[rows] = play + np.where(started, FRAME_SAMPLES, 0)
+        is_whole = everywhere(filled)
+        if is_whole:
+            self._heard[rows] = play + FRAME_SAMPLES
+        else:
+            last = _FRAME_PIECES - np.argmax(filled[:, ::-1], axis=1)
+            heard = np.where(np.count_nonzero(filled, axis=1), play + last * PIECE_SAMPLES, self._heard[rows])
+            self._heard[rows] = np.maximum(self._heard[rows], heard)
+        if not is_whole or somewhere(self.mender.is_busy(rows)):
+            self.mender.mend(rows, frames, filled, play)
+        self._ring.release(rows, play)
+        reviewed = started & (due // FRAME_SAMPLES % _REVIEW_FRAMES == 0)
+        if somewhere(reviewed):
+            self._review(rows, frames, reviewed, quiet)
+        waiting = np.maximum(self._newest[rows] - self._play[rows], 0)
         self._columns.depth_samples[rows] = waiting.astype(np.uint64)
-        if not (everywhere(filled) and not np.count_nonzero(self._concealer.run[rows])):
-            self._mend(rows, frames, filled, slots)
-        joined: NDArray[np.int16] = frames.reshape(len(rows), FRAME_SAMPLES)
-        return joined
+        return frames
 
-    def _start(self, rows: NDArray[np.intp], slots: NDArray[np.int64]) -> None:
-        delay = np.where(self._started[rows], self.target_slots(rows), self._start_slots)
-        self._filled[rows] = False
-        self._play[rows] = slots - delay
-        self._newest[rows] = slots
-        self._least[rows] = _SLOTS
-        self._pops[rows] = 0
+    # Where a time line begins, and where it is held back.
+
+    def _is_anew(self, rows: NDArray[np.intp], ticks: NDArray[np.int64], now: int) -> NDArray[np.bool_]:
+        """Where the last time line is over: the first packet, a leap, a clock that stood still."""
+        play, newest = self._play[rows], self._newest[rows]
+        ahead = ticks - play
+        anew: NDArray[np.bool_] = ~self._started[rows] | (ahead > _REACH_TICKS)
+        late = ahead < 0
+        if somewhere(late):
+            dry = play - newest >= _DRY_TICKS
+            longest = self.delays.base[rows] + self._max_ticks
+            # After an outage packets come at once, each by a shorter way; after a halt they do not.
+            before = self._transit[rows]
+            halted = (before > longest) & (now - ticks >= before - _HALT_TICKS)
+            halted |= self.mender.is_hushed(rows)
+            anew |= late & dry & halted & (now - ticks > longest) & (ticks >= newest)
+            anew |= (ahead < -_REACH_TICKS) & (dry & halted | (ticks < newest - _STALE_TICKS))
+        return anew
+
+    def _start(self, rows: NDArray[np.intp], ticks: NDArray[np.int64], now: int) -> None:
+        known = self.delays.seen[rows] >= _LEARN_PACKETS
+        need = np.clip(self.delays.need[rows] - self.delays.base[rows], self._min_ticks, self._max_ticks)
+        delay = np.where(known, -(-need // PIECE_SAMPLES) * PIECE_SAMPLES, self._start_ticks)
+        self.delays.begin(rows, now - ticks)
+        self._ring.forget(rows)
+        self._play[rows] = self._heard[rows] = ticks - delay
+        self._lag[rows] = now - ticks + delay
+        self._newest[rows] = ticks
         self._started[rows] = True
 
-    def _delay(self, rows: NDArray[np.intp], ahead: NDArray[np.int64]) -> None:
-        """Late packets pull the whole row back, as far as the longest delay allows."""
-        room = self._max_slots - (self._newest[rows] - self._play[rows])
-        self._play[rows] -= np.minimum(-ahead, np.maximum(room, 0))
-        self._least[rows] = _SLOTS
-        self._pops[rows] = 0
+    def _hold_back(self, rows: NDArray[np.intp], ticks: NDArray[np.int64], length: int) -> None:
+        """Let late packets be heard late, within the longest delay, unless newer ones were heard."""
+        begin = np.maximum(ticks, self._heard[rows])
+        room = self.delays.base[rows] + self._max_ticks - self._lag[rows]
+        back = np.where(begin < ticks + length, np.minimum(self._play[rows] - begin, room), 0)
+        back = np.maximum(back, 0)
+        self._play[rows] -= back
+        self._lag[rows] += back
 
-    def _store(self, rows: NDArray[np.intp], slots: NDArray[np.int64], frames: NDArray[np.int16]) -> None:
-        targets = slots[:, None] + np.arange(frames.shape[1])
-        due = targets >= self._play[rows][:, None]
-        row_of = rows[:, None]
-        if everywhere(due):
-            self._samples[row_of, targets & _SLOT_MASK] = frames
-            self._filled[row_of, targets & _SLOT_MASK] = True
-            return
-        self._columns.rx_late[rows[~due.any(axis=1)]] += np.uint64(1)
-        row_of = np.broadcast_to(row_of, targets.shape)[due]
-        self._samples[row_of, targets[due] & _SLOT_MASK] = frames[due]
-        self._filled[row_of, targets[due] & _SLOT_MASK] = True
+    # The delay.
 
-    def _store_exactly(
-        self, rows: NDArray[np.intp], ticks: NDArray[np.int64], pcm: NDArray[np.int16]
-    ) -> None:
-        """Packets that are no whole number of slots, such as a ptime of 15 ms: sample by sample."""
-        length = pcm.shape[1]
-        for row, tick, samples in zip(rows.tolist(), ticks.tolist(), pcm, strict=True):
-            skip = max(0, int(self._play[row]) * SLOT_SAMPLES - tick)
-            if skip >= length:
-                self._columns.rx_late[row] += np.uint64(1)
-                continue
-            touched = (
-                np.arange((tick + skip) // SLOT_SAMPLES, -(-(tick + length) // SLOT_SAMPLES)) & _SLOT_MASK
-            )
-            # A slot that is touched first may still hold what was played long ago.
-            self._samples[row, touched[~self._filled[row, touched]]] = 0
-            ring = self._samples[row].reshape(_RING_SAMPLES)
-            ring[np.arange(tick + skip, tick + length) % _RING_SAMPLES] = samples[skip:]
-            self._filled[row, touched] = True
-
-    def _review(self, rows: NDArray[np.intp], quiet: NDArray[np.bool_]) -> None:
-        """Give back a slot of delay that was not needed for a second, where nobody hears it go."""
-        self._least[rows] = np.minimum(self._least[rows], self._newest[rows] - self._play[rows])
-        self._pops[rows] += 1
-        due = quiet & (self._pops[rows] >= _REVIEW_POPS) & self._started[rows]
-        if not somewhere(due):
-            return
-        rows = rows[due]
-        spare = rows[self._least[rows] - _FRAME_SLOTS > self.target_slots(rows)]
-        self._filled[spare, self._play[spare] & _SLOT_MASK] = False
-        self._play[spare] += 1
-        self._least[rows] = _SLOTS
-        self._pops[rows] = 0
-
-    def _mend(
+    def _review(
         self,
         rows: NDArray[np.intp],
         frames: NDArray[np.int16],
-        filled: NDArray[np.bool_],
-        slots: NDArray[np.int64],
+        asked: NDArray[np.bool_],
+        quiet: NDArray[np.bool_],
     ) -> None:
-        """Fill what is missing and lead back into what is not; what was made is kept as history."""
-        for at in range(_FRAME_SLOTS):
-            gone = (~filled[:, at]).nonzero()[0]
-            back = (filled[:, at] & (self._concealer.run[rows] > 0)).nonzero()[0]
-            if len(back):
-                merged = frames[back, at]
-                self._concealer.merge(rows[back], merged)
-                frames[back, at] = merged
-                self._samples[rows[back], slots[back, at] & _SLOT_MASK] = merged
-            if len(gone):
-                frames[gone, at] = self._conceal(rows[gone], slots[gone, at])
-
-    def _conceal(self, rows: NDArray[np.intp], slots: NDArray[np.int64]) -> NDArray[np.int16]:
-        """Make up the slot of each row, ``[k, 80]``: silence once the sender is quiet or long gone."""
-        made = np.zeros((len(rows), SLOT_SAMPLES), np.int16)
-        self._concealer.silence(rows[self._hushed[rows]])
-        sounding = self._concealer.sounds(rows)
+        """Move the delay of these rows towards what they need, a step at most."""
+        at = asked.nonzero()[0]
+        self.delays.review(rows[at])
+        shift = self._shift(rows[at], quiet[at])
+        moves = shift != 0
+        if not somewhere(moves):
+            return
+        at, shift = at[moves], shift[moves]
+        rows, quiet = rows[at], quiet[at]
+        dry = self._play[rows] - self._newest[rows] >= _DRY_TICKS
+        self._play[rows[dry]] += shift[dry]
+        sounding = ~dry
         if somewhere(sounding):
-            lost, at = rows[sounding], slots[sounding]
-            fresh = self._concealer.needs_history(lost)
-            before = (at[fresh][:, None] + _BEHIND) & _SLOT_MASK
-            history = self._samples[lost[fresh][:, None], before]
-            self._concealer.remember(lost[fresh], history.reshape(-1, HISTORY_SLOTS * SLOT_SAMPLES))
-            made[sounding] = self._concealer.fill(lost)
-            self._columns.rx_concealed[lost] += np.uint64(1)
-        self._samples[rows, slots & _SLOT_MASK] = made
-        return made
+            at, rows, shift = at[sounding], rows[sounding], shift[sounding]
+            over = self._lag[rows] - self.delays.base[rows] - self._max_ticks
+            by_period = ~quiet[sounding] & (over <= FRAME_SAMPLES)
+            if somewhere(by_period):
+                shift[by_period] = self._by_period(rows[by_period], shift[by_period])
+            self._splice(rows, frames, at, np.maximum(shift, -FRAME_SAMPLES))
+
+    def _shift(self, rows: NDArray[np.intp], quiet: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Ticks to leave out, or less than none to put in, so that each row waits no longer than it needs.
+
+        What we play and what they send come in frames: a packet is there in time only if it is there when
+        the frame begins that needs it. Between two such delays, time is lost for nothing. In a voice, no
+        delay that a stream may begin with is worth an alteration.
+        """
+        grain = np.gcd(self._length[rows], FRAME_SAMPLES)
+        idle = (self._tick[rows] - self._play[rows]) % grain
+        base = self.delays.base[rows]
+        need = np.maximum(self.delays.need[rows], base + self._min_ticks)
+        spare = self._lag[rows] - idle - (FRAME_SAMPLES - grain) - need
+        kept = np.where(quiet, 0, np.maximum(base + self._start_ticks - need, 0))
+        steps = np.where(spare < 0, spare // grain, np.maximum(spare - kept - _CALM_TICKS, 0) // grain)
+        steps = np.where(self.delays.seen[rows] < _LEARN_PACKETS, 0, steps)
+        # No further than what has come.
+        steps = np.minimum(steps, np.maximum(self._newest[rows] - self._play[rows] - idle, 0) // grain)
+        shift: NDArray[np.int64] = np.where(quiet | (steps != 0), idle + steps * grain, 0)
+        return shift
+
+    def _by_period(self, rows: NDArray[np.intp], shift: NDArray[np.int64]) -> NDArray[np.int64]:
+        """In a voice: one pitch period, if there is one and it leads no further than asked."""
+        begin = self._play[rows] - FRAME_SAMPLES - np.where(shift < 0, LONGEST_PERIOD, 0)
+        period = periods_ahead(self._ring.read(rows, begin[:, None] + _SEEN))
+        return np.where(shift < 0, -period, np.where(period <= shift, period, 0))
+
+    def _splice(
+        self,
+        rows: NDArray[np.intp],
+        frames: NDArray[np.int16],
+        at: NDArray[np.intp],
+        shift: NDArray[np.int64],
+    ) -> None:
+        """Lead the frames just taken over to where playing goes on, if everything up to there has come."""
+        play = self._play[rows]
+        whole = (shift != 0) & self._ring.holds(rows, play, play + np.maximum(shift, 0))
+        rows, at, shift, play = rows[whole], at[whole], shift[whole], play[whole]
+        goal = play + shift
+        places = (goal - FRAME_SAMPLES)[:, None] + _FRAME
+        frames[at] = blend(frames[at], self._ring.read(rows, places))
+        # What is left out is free again; what is heard once more waits once more.
+        self._ring.mark(rows, np.minimum(play, goal), np.maximum(play, goal), shift < 0)
+        self._play[rows] = goal
+        self._heard[rows] = np.maximum(self._heard[rows], goal)

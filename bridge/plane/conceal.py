@@ -1,92 +1,183 @@
-"""What is heard in place of a lost slot: the last pitch period again and again, faded out within 60 ms."""
+"""What is heard in place of lost sound: the last pitch periods again and again, faded out within 60 ms.
+
+In the spirit of ITU-T G.711 Appendix I: the period is found by correlation once a gap begins, a longer gap
+repeats more of the periods before it so that it does not buzz, and every seam is overlapped. Where the
+sound after the gap is there already, because the jitter ring waits, the gap is bridged from both of its
+sides.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HISTORY_SLOTS", "SLOT_SAMPLES", "Concealer"]
+from bridge.plane.masks import somewhere
+from bridge.plane.samples import PIECE_SAMPLES
 
-SLOT_SAMPLES = 80
-"""10 ms at 8 kHz: the unit in which the jitter ring counts."""
-HISTORY_SLOTS = 4
-"""Slots before the gap in which the pitch is sought."""
+__all__ = ["FUTURE_SAMPLES", "HISTORY_SAMPLES", "Concealer", "find_periods"]
 
-_MIN_PERIOD = 40
-_MAX_PERIOD = 160
-"""200 Hz down to 50 Hz; a higher voice repeats two or more of its periods."""
-_FADE_SLOTS = 6
-"""The first slot is repeated in full, the sixth ends in silence."""
-_MERGE_SAMPLES = 32
-"""4 ms in which the real signal takes over again."""
+HISTORY_SAMPLES = 520
+"""Sound before the gap that is looked at: three of the longest periods, and what leads into them."""
+FUTURE_SAMPLES = 160
+"""Sound after the gap that a bridge leads to."""
 
-_HISTORY_SAMPLES = HISTORY_SLOTS * SLOT_SAMPLES
-_RAMP = np.linspace(0.0, 1.0, SLOT_SAMPLES, endpoint=False, dtype=np.float32)
-_MERGE = np.linspace(0.0, 1.0, _MERGE_SAMPLES, endpoint=False, dtype=np.float32)
-# Where each candidate period would have begun, and every sample of the comparison window behind it.
-_WINDOW = np.arange(_HISTORY_SAMPLES - SLOT_SAMPLES, _HISTORY_SAMPLES)
-_LAGGED = _WINDOW[None, :] - np.arange(_MIN_PERIOD, _MAX_PERIOD + 1)[:, None]
-_OFFSETS = np.arange(SLOT_SAMPLES)
+_MIN_PERIOD = 32
+_MAX_PERIOD = 150
+"""250 Hz down to 53 Hz; a higher voice repeats two or more of its periods."""
+_WINDOW_SAMPLES = 160
+_SPAN_SAMPLES = _WINDOW_SAMPLES + _MAX_PERIOD - _MIN_PERIOD
+_FFT_SAMPLES = 512
+_FADE_PIECES = 12
+"""60 ms of gap end in silence …"""
+_FULL_PIECES = 2
+"""… and 10 ms are heard in full."""
+_LONGER_PIECES = 4
+_CYCLES = 3
+"""Every 20 ms of gap one period more is repeated, up to so many."""
+_SHORT_PIECES = 8
+"""The real sound takes over within 5 ms after a gap of up to 40 ms, within 10 ms after a longer one."""
+_RAMP = np.linspace(0.0, 1.0, PIECE_SAMPLES, endpoint=False, dtype=np.float32)
+_OFFSETS = np.arange(PIECE_SAMPLES)
+_NEAR = np.arange(-6, 7)
+_LANDING = np.arange(80)
 
 
 def find_periods(history: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Pitch period at the end of each of ``[k, 320]`` histories, in samples: the lag of best correlation."""
-    recent = history[:, _WINDOW]
-    lagged = history[:, _LAGGED]
-    product = np.einsum("ks,kls->kl", recent, lagged)
-    energy = np.einsum("kls,kls->kl", lagged, lagged)
-    best: NDArray[np.intp] = np.argmax(product / np.sqrt(energy + 1.0), axis=1)
-    return best + _MIN_PERIOD
+    """Pitch period at the end of each of ``[k, HISTORY_SAMPLES]`` histories: the lag of best correlation."""
+    recent = history[:, -_WINDOW_SAMPLES:]
+    # Place l of the correlation is what was heard _MAX_PERIOD - l samples earlier.
+    span = history[:, -_WINDOW_SAMPLES - _MAX_PERIOD : HISTORY_SAMPLES - _MIN_PERIOD]
+    spectrum = np.fft.rfft(span, _FFT_SAMPLES) * np.fft.rfft(recent, _FFT_SAMPLES).conj()
+    product = np.fft.irfft(spectrum, _FFT_SAMPLES)[:, : _SPAN_SAMPLES - _WINDOW_SAMPLES + 1]
+    squares = np.zeros((len(history), _SPAN_SAMPLES + 1))
+    np.cumsum(np.square(span, dtype=np.float64), axis=1, out=squares[:, 1:])
+    energy = squares[:, _WINDOW_SAMPLES:] - squares[:, :-_WINDOW_SAMPLES]
+    periods: NDArray[np.int64] = _MAX_PERIOD - np.argmax(product / np.sqrt(energy + 1.0), axis=1)
+    return periods
 
 
 class Concealer:
-    """Fills gaps, slot by slot; only rows that lose packets cost anything."""
+    """Fills gaps, piece by piece; only rows that lose packets cost anything."""
 
     def __init__(self, capacity: int) -> None:
-        self._history = np.zeros((capacity, _HISTORY_SAMPLES), np.float32)
+        self._history = np.zeros((capacity, HISTORY_SAMPLES), np.float32)
+        self._future = np.zeros((capacity, FUTURE_SAMPLES), np.float32)
         self._period = np.full(capacity, _MAX_PERIOD, np.int64)
-        self.run: NDArray[np.int64] = np.full(capacity, _FADE_SLOTS, np.int64)
-        """Slots concealed so far in the present gap; at rest in silence from 6 on."""
+        self._gap = np.zeros(capacity, np.int64)
+        self._led = np.zeros(capacity, np.int64)
+        self._lead = np.ones(capacity, np.int64)
+        self.run: NDArray[np.int64] = np.full(capacity, _FADE_PIECES, np.int64)
+        """Pieces since the present gap began; 0 outside of gaps, and 12 or more once all is silent."""
 
     def silence(self, rows: NDArray[np.intp]) -> None:
         """The sender is quiet on purpose: repeat nothing (RFC 3389)."""
-        self.run[rows] = _FADE_SLOTS
+        self.run[rows] = _FADE_PIECES
+        self._led[rows] = 0
 
     def needs_history(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which of these rows enter a gap with this slot."""
+        """Which of these rows enter a gap with this piece."""
         return np.equal(self.run[rows], 0)
 
     def sounds(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Where the next slot is more than silence."""
-        return np.less(self.run[rows], _FADE_SLOTS)
+        """Where the next piece is more than silence."""
+        return np.less(self.run[rows], _FADE_PIECES)
 
     def remember(self, rows: NDArray[np.intp], history: NDArray[np.int16]) -> None:
-        """Take the ``[k, 320]`` samples before the gap of each row."""
+        """Take the ``[k, HISTORY_SAMPLES]`` samples before the gap of each row."""
         self._history[rows] = history
         self._period[rows] = find_periods(self._history[rows])
+        self._gap[rows] = 0
+
+    def bridge(self, rows: NDArray[np.intp], future: NDArray[np.int16], gap: NDArray[np.int64]) -> None:
+        """Lead these gaps, just remembered, of `gap` samples to the ``[k, FUTURE_SAMPLES]`` behind them."""
+        self._future[rows] = future
+        self._gap[rows] = gap
+        # Of the periods near the best one, that which arrives in step.
+        periods = np.clip(self._period[rows][:, None] + _NEAR, _MIN_PERIOD, _MAX_PERIOD)[:, :, None]
+        phase = (gap[:, None, None] + _LANDING) % periods
+        arriving = self._history[rows[:, None, None], HISTORY_SAMPLES - periods + phase]
+        landing = self._future[rows][:, : len(_LANDING)]
+        product = np.einsum("kls,ks->kl", arriving, landing)
+        energy = np.einsum("kls,kls->kl", arriving, arriving)
+        best = np.argmax(product / np.sqrt(energy + 1.0), axis=1)
+        self._period[rows] = periods[np.arange(len(rows)), best, 0]
 
     def fill(self, rows: NDArray[np.intp]) -> NDArray[np.int16]:
-        """Next lost slot of each row, ``[k, 80]``."""
+        """Next lost piece of each row, ``[k, 40]``."""
         run = self.run[rows]
-        self.run[rows] = np.minimum(run + 1, _FADE_SLOTS)
-        gain, last = self._gain(run)[:, None], self._gain(run + 1)[:, None]
-        return np.rint(self._continue(rows, run) * (gain + (last - gain) * _RAMP)).astype(np.int16)
+        self.run[rows] = np.minimum(run + 1, _FADE_PIECES)
+        self._led[rows] = 0
+        return np.rint(self._faded(rows, run)).astype(np.int16)
 
-    def merge(self, rows: NDArray[np.intp], slots: NDArray[np.int16]) -> None:
-        """Lead from concealment back into the real ``[k, 80]`` slots, in place, and end the gap."""
-        run = self.run[rows]
-        self.run[rows] = 0
-        audible = (run < _FADE_SLOTS).nonzero()[0]
-        rows, run = rows[audible], run[audible]
-        old = self._continue(rows, run)[:, :_MERGE_SAMPLES] * self._gain(run)[:, None]
-        mixed = old * (1 - _MERGE) + slots[audible, :_MERGE_SAMPLES] * _MERGE
-        slots[audible, :_MERGE_SAMPLES] = np.rint(mixed)
+    def merge(self, rows: NDArray[np.intp], pieces: NDArray[np.int16]) -> None:
+        """Lead from concealment back into the real ``[k, 40]`` pieces, in place, and end the gap."""
+        run, led = self.run[rows], self._led[rows]
+        # After silence there is nothing to lead back from, and a bridge has led back already.
+        bridged = (run > 0) & (run * PIECE_SAMPLES == self._gap[rows])
+        silent = ((run >= _FADE_PIECES) & (led == 0)) | bridged
+        lead = np.where(led > 0, self._lead[rows], np.where(run <= _SHORT_PIECES, 1, 2))
+        self._lead[rows] = lead
+        share = ((led[:, None] + _RAMP) / lead[:, None]).astype(np.float32)
+        mixed = self._faded(rows, run) * (1 - share) + pieces * share
+        pieces[...] = np.where(silent[:, None], pieces, np.rint(mixed))
+        over = silent | (led + 1 >= lead)
+        self.run[rows] = np.where(over, 0, run + 1)
+        self._led[rows] = np.where(over, 0, led + 1)
+
+    def _faded(self, rows: NDArray[np.intp], run: NDArray[np.int64]) -> NDArray[np.float32]:
+        gain, last = self._gain(run)[:, None], self._gain(run + 1)[:, None]
+        wave: NDArray[np.float32] = self._continue(rows, run) * (gain + (last - gain) * _RAMP)
+        bridged = self._gap[rows] > run * PIECE_SAMPLES
+        if somewhere(bridged):
+            wave[bridged] = self._meet(rows[bridged], run[bridged], wave[bridged])
+        return wave
+
+    def _meet(
+        self, rows: NDArray[np.intp], run: NDArray[np.int64], wave: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Let the sound before the gap go over into the sound behind it, which is repeated backwards."""
+        gap, period = self._gap[rows][:, None], self._period[rows][:, None]
+        at = run[:, None] * PIECE_SAMPLES + _OFFSETS
+        future = self._future[rows]
+        behind = np.take_along_axis(future, (at - gap) % period, axis=1)
+        step = future[:, :1] - np.take_along_axis(future, period, axis=1)
+        behind += step * np.clip(1 - (gap - 1 - at) * 4 / period, 0.0, 1.0)
+        left = gap - at
+        behind *= np.clip(
+            (_FADE_PIECES * PIECE_SAMPLES - left) / ((_FADE_PIECES - _FULL_PIECES) * PIECE_SAMPLES), 0.0, 1.0
+        )
+        met: NDArray[np.float32] = (wave + (behind - wave) * ((at + 0.5) / gap)).astype(np.float32)
+        return met
 
     @staticmethod
     def _gain(run: NDArray[np.int64]) -> NDArray[np.float32]:
-        return np.clip((_FADE_SLOTS - run) / (_FADE_SLOTS - 1), 0.0, 1.0).astype(np.float32)
+        return np.clip((_FADE_PIECES - run) / (_FADE_PIECES - _FULL_PIECES), 0.0, 1.0).astype(np.float32)
 
     def _continue(self, rows: NDArray[np.intp], run: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The periodic continuation of each history, `run` slots on."""
-        period = self._period[rows][:, None]
-        phase = (run[:, None] * SLOT_SAMPLES + _OFFSETS) % period
-        wave: NDArray[np.float32] = self._history[rows[:, None], _HISTORY_SAMPLES - period + phase]
+        """The periodic continuation of each history, `run` pieces on."""
+        cycles = np.minimum(1 + run // _LONGER_PIECES, _CYCLES)
+        wave = self._repeat(rows, run, cycles)
+        longer = (run > 0) & (run % _LONGER_PIECES == 0) & (run < _LONGER_PIECES * _CYCLES)
+        if somewhere(longer):
+            before = self._repeat(rows[longer], run[longer], cycles[longer] - 1)
+            wave[longer] += (before - wave[longer]) * (1 - _RAMP)
+        first = run == 0
+        if somewhere(first):
+            history, period = self._history[rows[first]], self._period[rows[first]]
+            # The sound goes on from where it was: the step at the seam dies away.
+            step = history[:, -1] - history[np.arange(len(period)), HISTORY_SAMPLES - 1 - period]
+            wave[first] += step[:, None] * np.clip(1 - _OFFSETS * 4 / period[:, None], 0.0, 1.0)
         return wave
+
+    def _repeat(
+        self, rows: NDArray[np.intp], run: NDArray[np.int64], cycles: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """The last `cycles` periods of each history as a loop whose end leads into its begin."""
+        period = self._period[rows][:, None]
+        length = period * cycles[:, None]
+        at = (run[:, None] * PIECE_SAMPLES + _OFFSETS) % length
+        rows = rows[:, None]
+        wave = self._history[rows, HISTORY_SAMPLES - length + at]
+        quarter = period // 4
+        share = np.clip((at - length + quarter + 1) / (quarter + 1), 0.0, 1.0).astype(np.float32)
+        before = self._history[rows, np.maximum(HISTORY_SAMPLES - 2 * length + at, 0)]
+        joined: NDArray[np.float32] = wave + (before - wave) * share
+        return joined

@@ -190,7 +190,7 @@ class Plane:
             pcm[strokes.sounds] = strokes.pcm
             held = rows[strokes.where]
             self._playout.fades_in[held] = self._bargein.floor.state[held] == SPEAKING
-        heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows])
+        heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows], self._rows.due_ns[rows])
         self._keys.hear(rows, heard, now_ns=now_ns)
         self._record(rows, heard, pcm)
         departures = self._pack(rows, pcm, sends, now_ns)
@@ -286,18 +286,18 @@ class Plane:
         codes = arrivals.packets[index, int(headers.begins[0]) : int(headers.ends[0])]
         pcm = _DECODE_FLAT.take(codes + self._rows.decode_base[rows][:, None])
         self._bargein.hear(rows, pcm, now_ns=now_ns)
-        self._arrival.place(rows, headers.timestamps, pcm)
+        self._arrival.place(rows, headers.timestamps, pcm, now_ns=now_ns)
 
     def _take_other(self, row: int, headers: Headers, at: int, payload: bytes, now_ns: int) -> None:
         """One packet that is not the negotiated audio."""
         payload_type = int(headers.payload_types[at])
         if payload_type == _COMFORT_NOISE:
-            self._arrival.hush(np.array([row]))
+            self._arrival.mender.describe_silence(row, payload)
             return
         if payload_type not in (self._rows.dtmf_payload_type[row], self._rows.dtmf_offered[row]):
             self._columns.rx_wrong_payload[row] += _ONE
             return
-        self._arrival.hush(np.array([row]))
+        self._arrival.mender.hush(row)
         self._keys.take_event(row, payload, timestamp=int(headers.timestamps[at]), now_ns=now_ns)
 
     # Sending.

@@ -116,7 +116,8 @@ class PlaneSettings:
     """… up to this. Speech still flushes while ducks rest."""
     depth_start_ms: int = 40
     """Delay of the jitter ring at the start of a stream."""
-    depth_min_ms: int = 20
+    depth_min_ms: int = 0
+    """Least delay of the jitter ring over the fastest packet."""
     depth_max_ms: int = 200
     silence_to_move_ms: int = 2000
     """Silence after which the same SSRC may move to another port of its address (NAT rebinding)."""
@@ -144,6 +145,8 @@ class PlaneSettings:
     """Ducks in vain that a minute may have; after them voices are judged while we go on."""
     fades: bool = True
     """What a key or an agent cuts off ends within 5 ms; a voice silences us at once."""
+    late_share: float = 0.005
+    """Share of packets that may come too late for the jitter ring: less costs delay."""
 
 
 def judged(settings: PlaneSettings) -> PlaneSettings:
