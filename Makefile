@@ -48,8 +48,10 @@ fix: $(TEST_READY) ## Let ruff repair what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(TEST_READY) $(SDK_READY) ## Measure the media engine, and the speech client beside the official SDK
+bench: $(TEST_READY) $(SDK_READY) ## Measure the media engine, its jitter buffer and floor, and the client beside the official SDK
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.bench_jitter
+	@$(BIN)/python -m tests.bench.bench_floor
 	@$(BIN)/python -m tests.bench.bench_sdk
 
 fuzz: $(TEST_READY) ## Run the laws with many more examples
