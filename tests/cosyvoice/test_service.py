@@ -288,6 +288,19 @@ def test_tags_are_not_counted_and_a_bare_sign_is() -> None:
     assert counted == [4, 9]
 
 
+def test_a_service_that_ends_tells_the_running_task_first() -> None:
+    task, idle = running(), machine()
+
+    task.dismiss()
+    idle.dismiss()
+    gone = "The service is shutting down."
+
+    assert task.drain() == [Abandon("t"), TaskFailed("t", "ServiceUnavailable", gone), Close(1001, gone)]
+    assert idle.drain() == [Close(1001, gone)]
+    task.dismiss()
+    assert task.drain() == []
+
+
 def test_a_fault_can_make_the_idle_minute_shorter() -> None:
     task = machine()
 
