@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-deps --requ
 SETTINGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test again check fix bench fuzz peers lock licences clean python
+.PHONY: help serve demo test again check cover fix bench fuzz peers lock licences clean python
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,15 +25,19 @@ serve: $(RUN_READY) ## Start everything on the defaults and call it once; add SE
 demo: $(RUN_READY) ## Place a real call, talk over the bot, print and draw what happened (out/demo/)
 	@$(BIN)/cosybridge demo $(SETTINGS)
 
-check: $(TEST_READY) ## Format, lint, types, layers and the pure tests: under a minute
+check: $(TEST_READY) ## Format, lint, types, layers and the pure tests: about a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q -m "not e2e and not interop and not bench" \
+	@$(BIN)/python -m pytest -q $(UNIT) $(addprefix tests/,$(PURE) call)
+
+cover: $(TEST_READY) ## The pure tests once more: they must take every branch of the pure rooms
+	@$(BIN)/python -m pytest -q $(UNIT) \
 		$(addprefix --cov=bridge.,$(PURE)) --cov-branch --cov-report= $(addprefix tests/,$(PURE) call)
 	@$(BIN)/python -m coverage report --fail-under=100 --skip-covered
 
+UNIT := -m "not e2e and not interop and not bench"
 # Rooms without a loop, socket or clock: every branch of them is taken by a test.
 PURE := rtp plane sip cosyvoice text speech media
 
