@@ -173,10 +173,10 @@ class Heard:
                 return packet.arrival_ns
         return None
 
-    def mute_ns(self, onset_ns: int) -> int | None:
+    def mute_ns(self, onset_ns: int, *, hold_ns: int = MUTE_HOLD_NS) -> int | None:
         """Arrival of the first silent packet, not before the onset, from which silence holds."""
         for index in np.nonzero(self._silent & (self._arrivals_ns >= onset_ns))[0].tolist():
-            if self._silence_holds(index):
+            if self._silence_holds(index, hold_ns):
                 return int(self._arrivals_ns[index])
         return None
 
@@ -257,13 +257,13 @@ class Heard:
         pcm = decode(np.frombuffer(payload, np.uint8)).astype(np.int32)
         return bool(np.abs(pcm).max(initial=0) >= AUDIBLE_LEVEL)
 
-    def _silence_holds(self, index: int) -> bool:
+    def _silence_holds(self, index: int, hold_ns: int) -> bool:
         held = 0
         for later in range(index, len(self._packets)):
             if not self._silent[later]:
                 return False
             held += int(self._lengths[later]) * TICK_NS
-            if held >= MUTE_HOLD_NS:
+            if held >= hold_ns:
                 return True
         return False
 

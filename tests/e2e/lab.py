@@ -137,7 +137,8 @@ async def good_call(bridge: RunningBridge, tick: NDArray[np.uint8]) -> AsyncIter
     assert all(match.is_complete or match.end_sample >= hung_up_at for match in found[:-1])
     spans = [(match.begin_sample, match.end_sample) for match in found if match.begin_sample >= 0]
     assert spans
-    assert heard.uncovered(spans, from_sample=0) == 0
+    # What the bridge is saying as we hang up ends with a fade, whose samples are no copies.
+    assert heard.uncovered([*spans, (hung_up_at, len(heard.codes))], from_sample=0) == 0
     assert heard.arrivals().lost == 0
     assert told["reason"] == "caller hung up"
     assert told["media"]["silence_ducked"] == 0
