@@ -121,7 +121,7 @@ class Utterance:
             if samples.size:
                 if writer.epoch != self.epoch:
                     return  # flushed; the event is on its way
-                ahead_s = (writer.write_index - writer.played) / self._workshop.rate
+                ahead_s = writer.ahead / self._workshop.rate
                 await asyncio.sleep(max(0.02, ahead_s - _LOW_WATER_S))
 
     def heard(self, text: str, position: int) -> Heard:

@@ -58,15 +58,24 @@ class PlayoutWriter:
         """Index that the next sample written will have."""
         return int(self._columns.play_write[self._row]) if self.is_open else 0
 
+    @property
+    def ahead(self) -> int:
+        """Samples written and not yet played.
+
+        Those that a flush forgot are not among them, though `played` passes them only with the next frame.
+        """
+        if not self.is_open:
+            return 0
+        columns, row = self._columns, self._row
+        if int(columns.play_stamp[row]) != stamp_of(self._generation, int(columns.epoch[row])):
+            return 0  # What lies in the ring is stale and will not be read.
+        return int(columns.play_write[row]) - max(int(columns.played[row]), int(columns.play_start[row]))
+
     def free(self) -> int:
         """Samples that the ring would accept now under the present epoch."""
         if not self.is_open:
             return 0
-        columns, row = self._columns, self._row
-        write = int(columns.play_write[row])
-        if int(columns.play_stamp[row]) != stamp_of(self._generation, int(columns.epoch[row])):
-            return PLAY_SAMPLES  # What lies in the ring is stale and will not be read.
-        waiting = write - max(int(columns.played[row]), int(columns.play_start[row]))
+        waiting = self.ahead
         # The plane may erase the row between two of these loads; then nothing fits.
         return PLAY_SAMPLES - waiting if 0 <= waiting <= PLAY_SAMPLES else 0
 

@@ -45,7 +45,7 @@ def test_before_the_row_is_open_nothing_is_accepted() -> None:
     writer = PlayoutWriter(columns, ROW, GENERATION)
 
     assert not writer.is_open
-    assert (writer.epoch, writer.played, writer.write_index, writer.free()) == (0, 0, 0, 0)
+    assert (writer.epoch, writer.played, writer.write_index, writer.ahead, writer.free()) == (0, 0, 0, 0, 0)
     assert writer.write(ramp(0, 10), epoch=0) == 0
     assert not writer.open_utterance(0)
     assert not writer.close_utterance(0)
@@ -93,6 +93,22 @@ def test_a_new_epoch_begins_after_everything_that_was_flushed() -> None:
     assert writer.write_index == 1100
     assert np.array_equal(play(playout), ramp(5000, 100))
     assert writer.played == 1100
+
+
+def test_what_a_flush_forgot_is_not_ahead_of_what_is_written_next() -> None:
+    columns = opened()
+    writer, playout = PlayoutWriter(columns, ROW, GENERATION), Playout(columns)
+    writer.write(ramp(0, PLAY_SAMPLES), epoch=0)
+    play(playout)
+    assert writer.ahead == PLAY_SAMPLES - FRAME_SAMPLES
+
+    playout.flush(ROW)
+    assert writer.ahead == 0
+    writer.write(ramp(0, 1000), epoch=1)
+
+    # The plane has not come round yet: `played` still stands in front of what was forgotten.
+    assert writer.write_index - writer.played > 1000
+    assert writer.ahead == 1000
 
 
 def test_a_full_ring_takes_what_fits() -> None:
@@ -205,6 +221,6 @@ def test_a_writer_that_let_go_of_the_memory_is_as_good_as_closed() -> None:
     writer.detach()
 
     assert not writer.is_open
-    assert (writer.epoch, writer.played, writer.write_index, writer.free()) == (0, 0, 0, 0)
+    assert (writer.epoch, writer.played, writer.write_index, writer.ahead, writer.free()) == (0, 0, 0, 0, 0)
     assert writer.write(np.ones(160, np.int16), epoch=0) == 0
     assert columns.play_write[1] == 160
