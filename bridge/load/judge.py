@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.load.listen import Heard, Match
+from bridge.load.listen import FADE_SAMPLES, Heard, Match
 from bridge.load.report import Report, Sentence
 from bridge.load.story import BargeInStory, CallStory, UtteranceStory
 
@@ -61,7 +61,9 @@ def judge(evidence: Evidence) -> Report:
     quiet_ns = None if mute_ns is None else max(mute_ns, flushed_ns or 0)
     next_ns = None if quiet_ns is None else heard.audible_ns(quiet_ns)
     if quiet_ns is not None and evidence.rendered is not None:
-        later = [s.span for s in sentences[_interrupted_index(sentences) + 1 :]]
+        # What the hang-up cuts off ends with a fade, whose samples are no copies.
+        spans = [s.span for s in sentences[_interrupted_index(sentences) + 1 :]]
+        later = [(begin, end + FADE_SAMPLES) for begin, end in spans]
         stale = heard.uncovered(later, from_sample=heard.sample_after(quiet_ns))
         if stale:
             faults.append(f"{stale / 8:.0f} ms of sound after the flush belong to no later sentence")

@@ -23,7 +23,13 @@ from numpy.typing import NDArray
 from bridge.load.tape import IDLE_CODES, ReceivedPacket, is_silent
 from bridge.plane.g711 import decode_alaw, decode_ulaw
 
-__all__ = ["Arrivals", "Heard", "Match", "Run"]
+__all__ = [
+    "FADE_SAMPLES",
+    "Arrivals",
+    "Heard",
+    "Match",
+    "Run",
+]
 
 TICK_NS = 125_000
 MUTE_HOLD_NS = 100_000_000
@@ -32,7 +38,7 @@ AUDIBLE_LEVEL = 256
 """About -42 dBFS. What is softer is on the wire but nobody calls it a sound."""
 _ANCHOR_SAMPLES = 400
 """Samples that must agree before two stretches are taken for the same: 50 ms."""
-_FADE_SAMPLES = 48
+FADE_SAMPLES = 48
 """A resume fades in over 5 ms; these samples are altered on purpose."""
 
 
@@ -298,7 +304,7 @@ class Heard:
             return None
         again = int(sounding[0])
         rest = expected[done - back :]
-        fade = min(_FADE_SAMPLES, len(rest), len(self.codes) - again)
+        fade = min(FADE_SAMPLES, len(rest), len(self.codes) - again)
         same = _common(self.codes[again + fade :], rest[fade:])
         if same < min(80, len(rest) - fade):
             return None
