@@ -15,6 +15,7 @@ from types import TracebackType
 
 from bridge.clock import SystemClock, unix_offset_ns
 from bridge.engine.commands import Ready
+from bridge.engine.demux import Demux
 from bridge.engine.link import Link
 from bridge.engine.loop import MediaLoop
 from bridge.engine.mmsg import BatchSockets, die_with_parent, is_supported, lock_memory
@@ -53,8 +54,13 @@ def main(arguments: list[str]) -> int:
     memory.close_fd()
     arrivals = Arrivals(ARRIVALS)
     is_batched = not options["plain_sockets"] and is_supported()
-    sockets: LegSockets = BatchSockets(arrivals, capacity=capacity) if is_batched else PlainSockets(arrivals)
     plane = Plane(memory.columns, PlaneSettings(**options["plane"]), wall_offset_ns=unix_offset_ns())
+    demux = Demux(plane.peer_ssrc)
+    sockets: LegSockets
+    if is_batched:
+        sockets = BatchSockets(arrivals, capacity=capacity, demux=demux)
+    else:
+        sockets = PlainSockets(arrivals, demux=demux)
     loop = MediaLoop(
         plane, arrivals, sockets=sockets, link=link, gauges=memory.gauge_columns(), clock=SystemClock()
     )

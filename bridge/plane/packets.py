@@ -1,5 +1,7 @@
 """Batches of RTP packets as columns (RFC 3550 §5.1): buffers made once, headers handled all at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,6 +58,15 @@ class Arrivals:
         self.sources[at] = source
         self.is_rtcp[at] = is_rtcp
         self.count = at + 1
+
+    def drop(self, positions: Sequence[int]) -> None:
+        """Forget the datagrams at these positions, in rising order; the last ones take their places."""
+        for at in reversed(positions):
+            self.count -= 1
+            last = self.count
+            if at != last:
+                for column in (self.packets, self.lengths, self.rows, self.sources, self.is_rtcp):
+                    column[at] = column[last]
 
 
 class Departures:
