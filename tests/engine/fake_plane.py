@@ -50,11 +50,12 @@ class FakePlane:
         self.due_ns = np.full(self.capacity, FOREVER_NS, np.int64)
         self.report_due_ns = np.full(self.capacity, FOREVER_NS, np.int64)
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         if self.broken:
             raise ValueError("this plane is broken")
         self.specs[row] = spec
         self.due_ns[row] = now_ns
+        return False
 
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         self.specs[row] = spec
