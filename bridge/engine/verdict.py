@@ -178,14 +178,14 @@ class VerdictThread:
     ) -> None:
         self._deliver = deliver
         self._load = load
-        self._columns: Columns | None = None
+        self._columns: tuple[Columns, ...] = ()
         self._wanted = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verdict", daemon=True)
         self._thread.start()
 
-    def watch(self, columns: Columns | None) -> None:
-        """Judge the rows of this memory from now on; None lets go of it."""
+    def watch(self, *columns: Columns) -> None:
+        """Judge the rows of these memories from now on, and let go of all others."""
         self._columns = columns
         self._wanted.set()
 
@@ -205,22 +205,23 @@ class VerdictThread:
         except Exception as error:
             _log.error("voices are judged by their loudness alone, for Silero does not load: %s", error)
             return
-        judge: Judge | None = None
-        watched: Columns | None = None
+        judges: list[Judge] = []
+        watched: tuple[Columns, ...] = ()
         while not self._closing.is_set():
             if self._columns is not watched:
                 # Whoever keeps a dead process's columns keeps its memory mapped.
                 watched = self._columns
-                judge = None if watched is None else Judge(watched, network)
-            if judge is None or not judge.is_asked:
+                judges = [Judge(columns, network) for columns in watched]
+            asked = [judge for judge in judges if judge.is_asked]
+            if not asked:
                 self._wanted.wait()
                 self._wanted.clear()
                 continue
             try:
-                verdicts = judge.step()
+                verdicts = [verdict for judge in asked for verdict in judge.step()]
             except Exception as error:
                 _log.error("a round of verdicts failed: %s", error, exc_info=error)
-                watched = judge = None
+                watched, judges = (), []
                 continue
             if verdicts:
                 self._deliver(verdicts)
