@@ -94,6 +94,7 @@ def media_settings(config: Config) -> MediaSettings:
         ports=section.ports,
         bind_ip=section.bind_ip,
         capacity=section.capacity,
+        ports_shared=section.ports_shared,
         plain_sockets=section.plain_sockets,
         realtime=section.realtime,
         plane=PlaneSettings(

@@ -114,6 +114,8 @@ class MediaSection(_Section):
     """Address in our SDP; None is sip.advertised_ip or that of the route to each peer."""
     capacity: int = Field(default=1024, ge=1, le=8192)
     """Calls that fit at a time; each costs about 130 kB of memory."""
+    ports_shared: bool = False
+    """Let calls share a few ports, told apart by where their peers send from; it halves the system's work."""
     inactivity_s: int = Field(default=30, ge=1, le=86_400)
     """A call that sends no RTP for so long is hung up; held calls excepted."""
     realtime: bool = True
