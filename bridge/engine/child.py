@@ -35,7 +35,9 @@ class MediaSettings:
     """First and last UDP port; even ones carry RTP."""
     bind_ip: str = "0.0.0.0"
     capacity: int = 1024
-    """Legs at once, over all processes; each takes 128 KiB of memory once it is used."""
+    """Legs of 8 kHz at once, over all processes; each takes 128 KiB of memory once it is used."""
+    wide_capacity: int = 128
+    """Legs at once of each higher rate, in each process; each takes 256 KiB to 1 MiB once it is used."""
     plane: PlaneSettings = field(default_factory=PlaneSettings)
     ports_shared: bool = False
     """Let calls share a few ports, told apart by where their peers send from; a call that fits nowhere gets
@@ -96,7 +98,7 @@ class MediaProcess:
         Raises:
             OSError: If the memory cannot be handed over.
         """
-        self.send(Carry(memory.columns.capacity, place), [memory.fd])
+        self.send(Carry(memory.columns.capacity, memory.wide, place), [memory.fd])
 
     def send(self, command: Command, fds: Sequence[int] = ()) -> None:
         """Hand one command over; returns at once, and does nothing once the child is gone.
@@ -193,6 +195,7 @@ def _spawn(settings: MediaSettings, link_fd: int) -> subprocess.Popen[bytes]:
             "plane": dataclasses.asdict(settings.plane),
             "plain_sockets": settings.plain_sockets,
             "realtime": settings.realtime,
+            "wide_capacity": settings.wide_capacity,
         }
     )
     home = str(Path(bridge.__file__).parent.parent)

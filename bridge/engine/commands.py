@@ -54,7 +54,9 @@ class Carry:
     """Carry the rows of the memory whose descriptor travels with this frame; a process is told this first."""
 
     capacity: int
-    """Rows of that memory."""
+    """Rows of 8 kHz in that memory."""
+    wide: int
+    """… and of each higher rate."""
     place: int
     """Which of several media processes it is from now on; each has a core of its own."""
 

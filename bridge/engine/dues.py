@@ -112,11 +112,12 @@ class Dues:
                 pass
         return event
 
-    def settle(self, columns: Columns, *, now_ns: int) -> Settlement | None:
+    def settle(self, columns: Columns, at: int, *, now_ns: int) -> Settlement | None:
         """Find what is due after the death of a process, which must be over; None if the leg was not opened.
 
         Args:
             columns: The memory that it left.
+            at: The leg's row there.
             now_ns: When what could not be told any more is told.
         """
         if self._open is None:
@@ -124,12 +125,12 @@ class Dues:
         orders: list[Command] = [self._open]
         events: list[PlaneEvent] = []
         owes_flush = self._owes_flush
-        if int(columns.generation[self._row]) == self._generation:
-            for flushed in self._flushed(columns, now_ns):
+        if int(columns.generation[at]) == self._generation:
+            for flushed in self._flushed(columns, at, now_ns):
                 events.append(flushed)
                 owes_flush = owes_flush and flushed.cause != "command"
-            events += self._heard(columns, now_ns)
-            self._count_keys(columns)
+            events += self._heard(columns, at, now_ns)
+            self._count_keys(columns, at)
         if owes_flush:
             orders.append(FlushRow(self._row, self._generation))
         for ticket, request in self._requests.items():
@@ -140,36 +141,36 @@ class Dues:
             events.append(KeysSent(self._row, self._generation, now_ns, ticket=ticket, count=0))
         return Settlement(orders, events)
 
-    def _flushed(self, columns: Columns, now_ns: int) -> Sequence[Flushed]:
+    def _flushed(self, columns: Columns, at: int, now_ns: int) -> Sequence[Flushed]:
         """A flush that raised the epoch and was not told."""
-        epoch = int(columns.epoch[self._row])
+        epoch = int(columns.epoch[at])
         if epoch == self._epoch:
             return ()
-        number = int(columns.flush_cause[self._row])
+        number = int(columns.flush_cause[at])
         flushed = Flushed(
             self._row,
             self._generation,
             now_ns,
-            position=int(columns.flush_position[self._row]),
+            position=int(columns.flush_position[at]),
             epoch=epoch,
             verdict_ns=now_ns,
             cause=FLUSH_CAUSES[number] if number < len(FLUSH_CAUSES) else "command",
         )
         return (flushed,)
 
-    def _heard(self, columns: Columns, now_ns: int) -> Sequence[PlaneEvent]:
+    def _heard(self, columns: Columns, at: int, now_ns: int) -> Sequence[PlaneEvent]:
         """The new process hears every voice anew, and ends a duck only where it finds one."""
         told: list[PlaneEvent] = []
-        if self._is_ducked and int(columns.floor_state[self._row]) != DUCKED:
-            position = int(columns.played[self._row])
+        if self._is_ducked and int(columns.floor_state[at]) != DUCKED:
+            position = int(columns.played[at])
             told.append(Resumed(self._row, self._generation, now_ns, position=position))
         if self._has_voice:
             told.append(VoiceStopped(self._row, self._generation, now_ns, ended_ns=now_ns))
         return told
 
-    def _count_keys(self, columns: Columns) -> None:
+    def _count_keys(self, columns: Columns, at: int) -> None:
         """Share out the keys that were begun among the requests; one under way counts, it was heard."""
-        begun = int(columns.tx_keys[self._row]) - self._keys_told
+        begun = int(columns.tx_keys[at]) - self._keys_told
         for request in self._requests.values():
             pressed = max(0, min(begun, len(request.order.digits)))
             request.pressed = pressed

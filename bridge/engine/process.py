@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from bridge.clock import SystemClock, unix_offset_ns
+from bridge.engine.codecs import make_codec
 from bridge.engine.commands import Carry, Message, Ready
 from bridge.engine.demux import Demux
 from bridge.engine.link import Link
@@ -28,8 +29,8 @@ from bridge.engine.rehearsal import rehearse
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import LegSockets, PlainSockets
 from bridge.errors import RemoteProtocolError
+from bridge.plane.banks import Banks
 from bridge.plane.packets import Arrivals
-from bridge.plane.plane import Plane
 from bridge.plane.spec import PlaneSettings
 
 __all__ = ["ARRIVALS", "main"]
@@ -91,15 +92,20 @@ def _carry(
     fds = link.take_fds()
     if not fds:
         raise OSError("its memory did not arrive; the media process is out of file descriptors")
-    memory = SharedMemory(task.capacity, fd=fds[0])
+    memory = SharedMemory(task.capacity, wide=task.wide, fd=fds[0])
     memory.close_fd()
     if is_urgent:
         _take_core(task.place)
     arrivals = Arrivals(ARRIVALS)
-    plane = Plane(memory.columns, PlaneSettings(**options["plane"]), wall_offset_ns=unix_offset_ns())
+    plane = Banks(
+        memory.banks,
+        PlaneSettings(**options["plane"]),
+        wall_offset_ns=unix_offset_ns(),
+        make_codec=make_codec,
+    )
     demux = Demux(plane.peer_ssrc)
     sockets: LegSockets = (
-        BatchSockets(arrivals, capacity=task.capacity, demux=demux)
+        BatchSockets(arrivals, capacity=sum(bank.capacity for bank in memory.banks), demux=demux)
         if _is_batched(options)
         else PlainSockets(arrivals, demux=demux)
     )

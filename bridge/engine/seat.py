@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bridge.engine.child import MediaProcess
 from bridge.engine.commands import CloseRow, Command, HandKey, Message, OpenRow, RowClosed, SharePort
 from bridge.engine.ports import BoundPorts
+from bridge.engine.rows import FreeRows
 from bridge.engine.shared import SharedMemory
 from bridge.engine.shared_ports import SharedPorts
 from bridge.plane.events import RowFailed
@@ -23,7 +24,8 @@ class Seat:
     """What a leg holds of the media engine.
 
     Args:
-        capacity: Number of rows.
+        capacity: Number of rows of 8 kHz.
+        wide: Number of rows of each higher rate.
         place: Which of the engine's seats this is.
         shared: Ports that its legs may share; None = every leg has its own.
 
@@ -31,21 +33,23 @@ class Seat:
         OSError: If the system refuses the memory.
     """
 
-    def __init__(self, capacity: int, *, place: int = 0, shared: SharedPorts | None = None) -> None:
+    def __init__(
+        self, capacity: int, *, wide: int = 0, place: int = 0, shared: SharedPorts | None = None
+    ) -> None:
         self.place: int = place
         self.shared: SharedPorts | None = shared
         if shared is not None:
             shared.on_open = self.share
-        self.memory: SharedMemory = SharedMemory(capacity)
-        self.free_rows: deque[int] = deque(range(capacity))
-        """Rows that no leg has, longest free first."""
+        self.memory: SharedMemory = SharedMemory(capacity, wide=wide)
+        self.free_rows: FreeRows = FreeRows(capacity, wide)
+        """Rows that no leg has."""
         self.is_alive: bool = True
         """Whether the rows are carried, or will be in a moment."""
         self.process: MediaProcess | None = None
         """None while one has died and the next one has not taken over."""
         self.takeovers_s: deque[float] = deque(maxlen=2)
         """When the last ones happened, by the loop's clock."""
-        self._capacity = capacity
+        self._capacity = len(self.free_rows)
         self._carried: set[int] = set()
         self._closing: dict[int, int] = {}
         self._keys: deque[HandKey] = deque(maxlen=_MOST_KEYS)
@@ -138,7 +142,8 @@ class Seat:
     def give_up(self) -> MediaProcess | None:
         """Nobody will carry these rows any more: their rings accept nothing from now on."""
         self.is_alive = False
-        self.memory.columns.generation[:] = 0
+        for bank in self.memory.banks:
+            bank.generation[:] = 0
         self.memory.close_fd()
         return self.vacate()
 

@@ -155,7 +155,9 @@ class Station:
     def _begin(self) -> None:
         self._retry = None
         try:
-            seat = Seat(self._capacity, place=self._place, shared=self._shared)
+            seat = Seat(
+                self._capacity, wide=self._settings.wide_capacity, place=self._place, shared=self._shared
+            )
             seat.sit(MediaProcess(self._settings, on_message=self._hear, on_end=self._mourn))
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error

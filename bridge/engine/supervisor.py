@@ -24,6 +24,7 @@ from bridge.engine.verdict import Verdict, VerdictThread, is_available
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
 from bridge.plane.events import RowFailed, VoiceQuestioned
+from bridge.plane.shape import NARROW
 from bridge.plane.spec import judged
 from bridge.ports import Clock, IdSource
 
@@ -169,28 +170,36 @@ class MediaEngine:
         """How often the standby saved the calls."""
         return sum(station.takeovers for station in self._stations)
 
-    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg:
+    def reserve(
+        self,
+        rate_hz: int = NARROW.rate_hz,
+        *,
+        remote: tuple[str, int] | None = None,
+        latch_ip: str | None = None,
+    ) -> MediaLeg:
         """Take a row of the process that has most to spare, and a port pair or a place on a shared one.
 
         Args:
+            rate_hz: Audio rate of the row.
             remote: Where the peer's packets will come from, by its description; None = not known yet.
             latch_ip: The peer is behind NAT at this address.
 
         Raises:
             EngineError: If no port or row is left, or the media process is down at this moment.
         """
-        roomy = [seat for seat in self._seats() if seat.free_rows]
+        roomy = [seat for seat in self._seats() if seat.free_rows.has(rate_hz)]
         if not roomy:
+            name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
             raise EngineError(
-                f"all {self._settings.capacity} rows of the media engine carry calls; "
-                "raise media.capacity or take fewer calls"
+                f"all {getattr(self._settings, name)} rows of the media engine carry calls; "
+                f"raise media.{name} or take fewer calls"
             )
         # One that is being replaced will carry the call in a moment; another one does now.
         seat = min(roomy, key=lambda seat: (seat.process is None, seat.load))
         spot, ports = self._place(seat.shared, remote, latch_ip)
         leg = MediaLeg(
             seat=seat,
-            row=seat.free_rows.popleft(),
+            row=seat.free_rows.take(rate_hz),
             generation=next(self._generations),
             ports=ports,
             spot=spot,
@@ -264,7 +273,7 @@ class MediaEngine:
         """A seat came or went; called by a station."""
         if self._judge is not None:
             seats = (station.seat for station in self._stations)
-            self._judge.watch(*(seat.memory.columns for seat in seats if seat is not None))
+            self._judge.watch(*(bank for seat in seats if seat is not None for bank in seat.memory.banks))
 
     def _seats(self) -> list[Seat]:
         if self._is_closed:

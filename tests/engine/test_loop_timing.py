@@ -105,6 +105,7 @@ class Bench:
     def run_for(self, duration_ms: int) -> None:
         until_ns = self.clock.now_ns() + duration_ms * MS
         while self.clock.now_ns() < until_ns:
+            self.control.flush()
             self.loop.turn()
 
 

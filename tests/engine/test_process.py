@@ -37,7 +37,7 @@ class Child:
 
     def carry(self) -> None:
         memory = SharedMemory(2)
-        self.link.send(Carry(2, 0), [memory.fd])
+        self.link.send(Carry(2, 0, 0), [memory.fd])
         memory.close_fd()
 
     def first_message(self) -> Message:
