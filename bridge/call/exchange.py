@@ -237,7 +237,9 @@ class Exchange:
 
     def _line(self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None) -> _Line:
         ip = self._settings.advertised_ip or local_ip
-        negotiator = Negotiator(ip=ip, port=leg.local_port, session_id=self._dice.number(62))
+        negotiator = Negotiator(
+            ip=ip, port=leg.local_port, session_id=self._dice.number(62), codecs=self._settings.codecs
+        )
         return _Line(leg, negotiator, latch_ip)
 
     def _session(

@@ -44,6 +44,8 @@ class CallSettings:
     """Folder for recordings; None records nothing."""
     keeps_text: bool = False
     prompts: Path = Path("prompts")
+    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    """Names of what we speak, best first (`bridge.sip.codecs`)."""
     budget: Budget = field(default_factory=Budget)
 
 
