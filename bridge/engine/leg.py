@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from bridge.engine.child import MediaProcess
 from bridge.engine.commands import (
@@ -28,7 +28,18 @@ from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
 from bridge.ports import IdSource
 
-__all__ = ["LegStatus", "MediaLeg"]
+__all__ = ["Coding", "LegStatus", "MediaLeg"]
+
+
+class Coding(TypedDict, total=False):
+    """How sound is coded beyond the codec's name; what each field means says `RowSpec`."""
+
+    ptime_ms: int
+    opus_bitrate: int
+    opus_fec: bool
+    opus_dtx: bool
+    opus_max_rate_hz: int
+    opus_loss_percent: int
 
 
 class LegStatus:
@@ -121,6 +132,9 @@ class MediaLeg:
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
         self.row: int = row
+        columns, at = life.memory.locate(row)
+        self.rate_hz: int = columns.shape.rate_hz
+        """Audio rate of everything that is written to it and read from it."""
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
         self.ssrc: int = dice.number(32)
@@ -129,8 +143,8 @@ class MediaLeg:
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
-        self.status: LegStatus = LegStatus(life.memory.columns, row, generation)
-        self.writer: PlayoutWriter = PlayoutWriter(life.memory.columns, row, generation)
+        self.status: LegStatus = LegStatus(columns, at, generation)
+        self.writer: PlayoutWriter = PlayoutWriter(columns, at, generation)
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
 
     @property
@@ -146,7 +160,8 @@ class MediaLeg:
         """A reader of both directions' sound; each reader has a position of its own. Empty after `close`."""
         if self._life is None:
             return CaptureReader(nowhere(), 0, self.generation)
-        return CaptureReader(self._life.memory.columns, self.row, self.generation)
+        columns, at = self._life.memory.locate(self.row)
+        return CaptureReader(columns, at, self.generation)
 
     def open(
         self,
@@ -164,6 +179,7 @@ class MediaLeg:
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
         deliver: Callable[[LegEvent], None],
+        **coding: Unpack[Coding],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
 
@@ -191,6 +207,7 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            **coding,
         )
         fds = [sock.fileno() for sock in self.ports.sockets()]
         try:
@@ -224,6 +241,7 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        **coding: Unpack[Coding],
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -243,6 +261,7 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            **coding,
         )
         self._tell(UpdateRow(self.row, spec))
 
@@ -329,5 +348,6 @@ class MediaLeg:
             latch_ip=0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16,
             rtcp_key=0 if rtcp is None else peer_key(rtcp),
             cname=self._cname,
+            rate_hz=self.rate_hz,
             **negotiated,
         )
