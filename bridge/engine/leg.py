@@ -131,10 +131,6 @@ class MediaLeg:
         self.ports: BoundPorts = ports
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
-        self.row: int = row
-        columns, at = life.memory.locate(row)
-        self.rate_hz: int = columns.shape.rate_hz
-        """Audio rate of everything that is written to it and read from it."""
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
         self.ssrc: int = dice.number(32)
@@ -143,14 +139,36 @@ class MediaLeg:
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
-        self.status: LegStatus = LegStatus(columns, at, generation)
-        self.writer: PlayoutWriter = PlayoutWriter(columns, at, generation)
+        self.row: int
+        self.rate_hz: int
+        """Audio rate of everything that is written to it and read from it."""
+        self.status: LegStatus
+        self.writer: PlayoutWriter
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
+        self._sit(life, row)
 
     @property
     def is_open(self) -> bool:
         """Between `open` and `close`, while the media process lives."""
         return self._deliver is not None and self._life is not None and self._life.is_alive
+
+    def refit(self, row: int) -> int:
+        """Move to another row before `open`; return the one that is free now. Called by `MediaEngine.refit`.
+
+        Raises:
+            LocalProtocolError: If the leg is open or closed already.
+        """
+        if self._deliver is not None or self._life is None:
+            raise LocalProtocolError("a media leg keeps its row once it is open")
+        before = self.row
+        self._sit(self._life, row)
+        return before
+
+    def _sit(self, life: MediaProcess, row: int) -> None:
+        columns, at = life.memory.locate(row)
+        self.row, self.rate_hz = row, columns.shape.rate_hz
+        self.status = LegStatus(columns, at, self.generation)
+        self.writer = PlayoutWriter(columns, at, self.generation)
 
     def is_carried_by(self, life: MediaProcess) -> bool:
         """Whether this leg lives and dies with that process."""

@@ -130,13 +130,7 @@ class MediaEngine:
             EngineError: If no port or row is left, or the media process is down at this moment.
         """
         life = self._living()
-        row = life.free_rows.take(rate_hz)
-        if row is None:
-            name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
-            raise EngineError(
-                f"all {getattr(self._settings, name)} rows of the media engine carry calls; "
-                f"raise media.{name} or take fewer calls"
-            )
+        row = self._take(life, rate_hz)
         try:
             ports = self._ports.bind()
         except EngineError:
@@ -152,6 +146,34 @@ class MediaEngine:
         )
         self._legs[leg.generation] = leg
         return leg
+
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None:
+        """Give a leg that is not open yet a row of another rate: the answer told the codec.
+
+        Raises:
+            EngineError: If no row of this rate is left, or the media process died since the reservation; the
+                leg is as it was.
+        """
+        if leg.rate_hz == rate_hz:
+            return
+        life = self._living()
+        if not leg.is_carried_by(life):
+            raise EngineError("the media process died after this leg was reserved")
+        row = self._take(life, rate_hz)
+        try:
+            row = leg.refit(row)
+        finally:
+            life.free_rows.append(row)
+
+    def _take(self, life: MediaProcess, rate_hz: int) -> int:
+        row = life.free_rows.take(rate_hz)
+        if row is None:
+            name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
+            raise EngineError(
+                f"all {getattr(self._settings, name)} rows of the media engine carry calls; "
+                f"raise media.{name} or take fewer calls"
+            )
+        return row
 
     async def close(self) -> None:
         """Close every leg, end the media process and wait for its end; safe twice."""
