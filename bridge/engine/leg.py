@@ -137,10 +137,6 @@ class MediaLeg:
         """Its place on a port that other calls use too; None = the ports are its own."""
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
-        self.row: int = row
-        columns, at = seat.memory.locate(row)
-        self.rate_hz: int = columns.shape.rate_hz
-        """Audio rate of everything that is written to it and read from it."""
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
         self.ssrc: int = dice.number(32)
@@ -149,15 +145,45 @@ class MediaLeg:
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
-        self._dues = Dues(row, generation)
-        self.status: LegStatus = LegStatus(columns, at, generation)
-        self.writer: PlayoutWriter = PlayoutWriter(columns, at, generation)
+        self.row: int
+        self.rate_hz: int
+        """Audio rate of everything that is written to it and read from it."""
+        self.status: LegStatus
+        self.writer: PlayoutWriter
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
+        self._sit(seat, row)
 
     @property
     def is_open(self) -> bool:
         """Between `open` and `close`, unless the media process died and none took over."""
         return self._deliver is not None and self._seat is not None and self._seat.is_alive
+
+    def refit(self, rate_hz: int) -> bool:
+        """Take a row of another rate before `open`; false if there is none. Called by `MediaEngine.refit`.
+
+        Raises:
+            EngineError: If the media process died since the reservation; the leg is as it was.
+            LocalProtocolError: If the leg is open or closed already.
+        """
+        if self._deliver is not None or self._seat is None:
+            raise LocalProtocolError("a media leg keeps its row once it is open")
+        if not self._seat.is_alive:
+            raise EngineError("the media process died after this leg was reserved")
+        free = self._seat.free_rows
+        if self.rate_hz != rate_hz:
+            if not free.has(rate_hz):
+                return False
+            before = self.row
+            self._sit(self._seat, free.take(rate_hz))
+            free.append(before)
+        return True
+
+    def _sit(self, seat: Seat, row: int) -> None:
+        columns, at = seat.memory.locate(row)
+        self.row, self.rate_hz = row, columns.shape.rate_hz
+        self.status = LegStatus(columns, at, self.generation)
+        self.writer = PlayoutWriter(columns, at, self.generation)
+        self._dues = Dues(row, self.generation)
 
     def is_carried_by(self, seat: Seat) -> bool:
         """Whether this leg's row is one of that seat."""

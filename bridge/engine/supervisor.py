@@ -189,11 +189,7 @@ class MediaEngine:
         """
         roomy = [seat for seat in self._seats() if seat.free_rows.has(rate_hz)]
         if not roomy:
-            name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
-            raise EngineError(
-                f"all {getattr(self._settings, name)} rows of the media engine carry calls; "
-                f"raise media.{name} or take fewer calls"
-            )
+            raise self._full(rate_hz)
         # One that is being replaced will carry the call in a moment; another one does now.
         seat = min(roomy, key=lambda seat: (seat.process is None, seat.load))
         spot, ports = self._place(seat.shared, remote, latch_ip)
@@ -208,6 +204,23 @@ class MediaEngine:
         )
         self._legs[leg.generation] = leg
         return leg
+
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None:
+        """Give a leg that is not open yet a row of another rate: the answer told the codec.
+
+        Raises:
+            EngineError: If no row of this rate is left, or the media process died since the reservation; the
+                leg is as it was.
+        """
+        if not leg.refit(rate_hz):
+            raise self._full(rate_hz)
+
+    def _full(self, rate_hz: int) -> EngineError:
+        name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
+        return EngineError(
+            f"all {getattr(self._settings, name)} rows of the media engine carry calls; "
+            f"raise media.{name} or take fewer calls"
+        )
 
     async def close(self) -> None:
         """Close every leg, end the media processes and wait for their end; safe twice."""
