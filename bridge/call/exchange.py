@@ -15,6 +15,8 @@ from bridge.call.trace import CallTrace
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError
 from bridge.ports import Clock, IdSource, Synthesizer
+from bridge.rtp.srtp import SrtpKeys
+from bridge.sip.crypto import MediaCrypto
 from bridge.sip.offer import Negotiator, is_behind_nat
 
 __all__ = ["Exchange", "Media"]
@@ -44,6 +46,7 @@ class _Terms(TypedDict):
     interruptible: int
     rtcp: tuple[str, int] | None
     rtcp_mux: bool
+    srtp: SrtpKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class _Line:
             interruptible=session.speaker.interruptible,
             rtcp=agreed.rtcp,
             rtcp_mux=agreed.rtcp_mux,
+            srtp=agreed.srtp,
         )
 
 
@@ -237,7 +241,12 @@ class Exchange:
 
     def _line(self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None) -> _Line:
         ip = self._settings.advertised_ip or local_ip
-        negotiator = Negotiator(ip=ip, port=leg.local_port, session_id=self._dice.number(62))
+        negotiator = Negotiator(
+            ip=ip,
+            port=leg.local_port,
+            session_id=self._dice.number(62),
+            crypto=MediaCrypto(self._settings.srtp, self._dice),
+        )
         return _Line(leg, negotiator, latch_ip)
 
     def _session(

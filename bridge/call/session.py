@@ -22,6 +22,7 @@ from bridge.engine.supervisor import MediaLeg
 from bridge.errors import BridgeError, CallEnded, SynthesisError
 from bridge.plane.events import Digit, PlaneEvent, RowFailed
 from bridge.ports import Clock, Synthesizer
+from bridge.sip.crypto import SrtpPolicy
 from bridge.speech.budget import Budget
 
 __all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
@@ -45,6 +46,8 @@ class CallSettings:
     keeps_text: bool = False
     prompts: Path = Path("prompts")
     budget: Budget = field(default_factory=Budget)
+    srtp: SrtpPolicy = "off"
+    """Whether calls are encrypted."""
 
 
 class CallObserver(Protocol):

@@ -15,6 +15,7 @@ from bridge.errors import RemoteProtocolError
 from bridge.plane import events
 from bridge.plane.events import PlaneEvent
 from bridge.plane.spec import RowSpec
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 
 __all__ = [
     "CloseRow",
@@ -53,6 +54,8 @@ class OpenRow:
     row: int
     fds: int
     spec: RowSpec
+    srtp: SrtpKeys = CLEAR
+    """Encrypt it from its first packet on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class UpdateRow:
 
     row: int
     spec: RowSpec
+    srtp: SrtpKeys = CLEAR
+    """Keys from now on; a direction whose key stays goes on under it."""
 
 
 @dataclass(frozen=True, slots=True)

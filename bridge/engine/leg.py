@@ -27,6 +27,7 @@ from bridge.plane.events import RowFailed
 from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
 from bridge.ports import IdSource
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 
 __all__ = ["LegStatus", "MediaLeg"]
 
@@ -86,6 +87,8 @@ class LegStatus:
         ):
             values[name] = int(getattr(columns, name)[row])
         values["lost_out"] = int(columns.lost_out[row])
+        for name in ("srtp_tx_end", "srtp_rx_end", "srtp_rx_ssrc", "srtcp_sent"):
+            values[name] = int(getattr(columns, name)[row])
         for name in ("jitter_ticks", *QUALITIES):
             values[name] = float(getattr(columns, name)[row])
         return values if self.is_live else dict(self._last)
@@ -123,6 +126,8 @@ class MediaLeg:
         self.row: int = row
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
+        self.srtp: SrtpKeys = CLEAR
+        """Keys that the media process was told last; the status holds where their indices stand."""
         self.ssrc: int = dice.number(32)
         # The lower half only, so that SRTP cannot misjudge its rollover counter early (RFC 3711 §3.3.1).
         self._sequence = dice.number(15)
@@ -163,6 +168,7 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        srtp: SrtpKeys = CLEAR,
         deliver: Callable[[LegEvent], None],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
@@ -192,9 +198,10 @@ class MediaLeg:
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
         )
+        self.srtp = srtp
         fds = [sock.fileno() for sock in self.ports.sockets()]
         try:
-            self._life.send(OpenRow(self.row, len(fds), spec), fds)
+            self._life.send(OpenRow(self.row, len(fds), spec, srtp), fds)
         except OSError as error:
             raise EngineError(f"cannot hand a media port over: {error.strerror}") from error
         self._deliver = deliver
@@ -224,6 +231,7 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        srtp: SrtpKeys = CLEAR,
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -244,7 +252,8 @@ class MediaLeg:
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
         )
-        self._tell(UpdateRow(self.row, spec))
+        self.srtp = srtp
+        self._tell(UpdateRow(self.row, spec, srtp))
 
     def set_interruptible(self, bits: int) -> None:
         """Choose what takes the floor from us: 1 speech, 2 digits, 3 any, 0 nothing."""

@@ -32,6 +32,7 @@ from bridge.engine.link import Link
 from bridge.engine.reports import Reports
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.plane.events import PlaneEvent, RowFailed
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
@@ -92,6 +93,7 @@ class MediaLoop:
         plane: The columns' arithmetic.
         arrivals: The buffer that `sockets` fills.
         sockets: The network.
+        srtp: Encrypts the rows that have keys.
         link: Commands in, events out.
         gauges: Where the loop's own health is told.
         clock: Monotonic time.
@@ -103,6 +105,7 @@ class MediaLoop:
         arrivals: Arrivals,
         *,
         sockets: LegSockets,
+        srtp: SrtpRows,
         link: Link,
         gauges: GaugeColumns,
         clock: Clock,
@@ -111,6 +114,7 @@ class MediaLoop:
         self._arrivals = arrivals
         self._full = arrivals.capacity // 4
         self._sockets = sockets
+        self._srtp = srtp
         self._link = link
         self._gauges = gauges
         self._clock = clock
@@ -182,10 +186,11 @@ class MediaLoop:
 
     def _carry(self, now_ns: int) -> None:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
-        plane, sockets = self._plane, self._sockets
+        plane, sockets, srtp = self._plane, self._sockets, self._srtp
         for _ in range(_ROUNDS):
             count = sockets.receive()
             if count:
+                srtp.unprotect(self._arrivals)
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
             if count < self._full:
                 break
@@ -193,12 +198,12 @@ class MediaLoop:
         if len(due):
             build = partial(plane.build, now_ns=self._clock.now_ns())
             for departures in self._guard.build(build, due, plane.due_ns):
-                sockets.send(departures)
+                sockets.send(srtp.protect(departures))
         due = np.flatnonzero(plane.report_due_ns <= now_ns)
         if len(due):
             report = partial(plane.report, now_ns=self._clock.now_ns())
             for departures in self._guard.build(report, due, plane.report_due_ns):
-                sockets.send(departures)
+                sockets.send(srtp.protect(departures))
         for row, error in self._guard.drain().items():
             self._take_out(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
@@ -224,6 +229,7 @@ class MediaLoop:
         """Serve it no more; it is free again when the control plane closes it."""
         self._sockets.remove(row)
         self._plane.close(row)
+        self._srtp.close(row)
 
     def _obey(self) -> bool:
         now_ns = self._clock.now_ns()
@@ -251,6 +257,7 @@ class MediaLoop:
             case OpenRow():
                 self._open(command, now_ns)
             case UpdateRow(row=row, spec=spec) if self._rows.holds(row, spec.generation):
+                self._srtp.update(row, command.srtp, ssrc=spec.ssrc)
                 plane.update(row, spec, now_ns=now_ns)
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
                 self._rows.remove(row)
@@ -303,7 +310,10 @@ class MediaLoop:
                 os.close(fd)
             raise OSError("its sockets did not arrive; the media process is out of file descriptors")
         self._sockets.add(row, fds)
+        # Keys come first: if they are refused, nothing leaves in the clear.
+        self._srtp.open(row, command.srtp, ssrc=command.spec.ssrc, sequence=command.spec.sequence)
         self._plane.open(row, command.spec, now_ns=now_ns)
+        self._srtp.publish(row)
         # Its slot goes on the grid, where fewest other rows are: no tick carries more than its share.
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
@@ -312,7 +322,7 @@ class MediaLoop:
     def _part(self, row: int, now_ns: int) -> None:
         """Say goodbye to the peer; a row that cannot is closed all the same."""
         try:
-            self._sockets.send(self._plane.farewell(row, now_ns=now_ns))
+            self._sockets.send(self._srtp.protect(self._plane.farewell(row, now_ns=now_ns)))
         except Exception as error:
             _say(row, f"closed without goodbye: {type(error).__name__}: {error}")
 

@@ -21,6 +21,7 @@ from bridge.engine.mmsg import BatchSockets, die_with_parent, is_supported, lock
 from bridge.engine.ports import raise_file_limit
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import LegSockets, PlainSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
 from bridge.plane.packets import Arrivals
 from bridge.plane.plane import Plane
@@ -56,7 +57,13 @@ def main(arguments: list[str]) -> int:
     sockets: LegSockets = BatchSockets(arrivals, capacity=capacity) if is_batched else PlainSockets(arrivals)
     plane = Plane(memory.columns, PlaneSettings(**options["plane"]), wall_offset_ns=unix_offset_ns())
     loop = MediaLoop(
-        plane, arrivals, sockets=sockets, link=link, gauges=memory.gauge_columns(), clock=SystemClock()
+        plane,
+        arrivals,
+        sockets=sockets,
+        srtp=SrtpRows(memory.columns),
+        link=link,
+        gauges=memory.gauge_columns(),
+        clock=SystemClock(),
     )
     is_realtime = options["realtime"] and _take_priority()
     gc.collect()

@@ -6,7 +6,16 @@ from numpy.typing import NDArray
 from bridge.plane.columns import FRAME_SAMPLES
 from bridge.plane.keypad import Strokes
 
-__all__ = ["HEADER", "HEADER_BYTES", "MAX_PACKET_BYTES", "Arrivals", "Departures", "Headers", "parse_headers"]
+__all__ = [
+    "HEADER",
+    "HEADER_BYTES",
+    "MAX_PACKET_BYTES",
+    "TRAILER_BYTES",
+    "Arrivals",
+    "Departures",
+    "Headers",
+    "parse_headers",
+]
 
 HEADER = np.dtype(
     [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
@@ -15,6 +24,8 @@ HEADER = np.dtype(
 HEADER_BYTES = HEADER.itemsize
 MAX_PACKET_BYTES = 1500
 PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
+TRAILER_BYTES = 20
+"""Room behind every packet that we build: the longest tag of SRTP, and the index of SRTCP (RFC 7714 §9)."""
 
 _PLAIN = 0x80
 """Version 2, no padding, no extension, no CSRC: what nearly every packet begins with."""
@@ -57,6 +68,18 @@ class Arrivals:
         self.is_rtcp[at] = is_rtcp
         self.count = at + 1
 
+    def remove(self, dropped: NDArray[np.intp]) -> None:
+        """Take out datagrams at these indices; the others stay in order."""
+        keep = np.delete(np.arange(self.count), dropped)
+        count = len(keep)
+        begin = int(dropped[0]) if len(dropped) else count
+        # Only what stands behind the first one moves, and only as far as it is filled.
+        width = int(self.lengths[keep[begin:]].max(initial=0))
+        self.packets[begin:count, :width] = self.packets[keep[begin:], :width]
+        for column in (self.lengths, self.rows, self.sources, self.is_rtcp):
+            column[:count] = column[keep]
+        self.count = count
+
 
 class Departures:
     """Packets built in one tick: views into buffers of the plane, valid until its next `build`."""
@@ -71,7 +94,7 @@ class Departures:
         destinations: NDArray[np.int64],
     ) -> None:
         self.packets: NDArray[np.uint8] = packets
-        """``[m, 172]``, C-contiguous."""
+        """``[m, 192]``, C-contiguous: `TRAILER_BYTES` more than the longest packet."""
         self.lengths: NDArray[np.int32] = lengths
         self.rows: NDArray[np.intp] = rows
         """Rows that send; fewer than were asked for when some are held or their peer is unknown.
@@ -150,7 +173,7 @@ class PacketBuffer:
     """Outgoing packets of up to `capacity` rows: made once, overwritten by every tick."""
 
     def __init__(self, capacity: int) -> None:
-        self._packets = np.zeros((capacity, PACKET_BYTES), np.uint8)
+        self._packets = np.zeros((capacity, PACKET_BYTES + TRAILER_BYTES), np.uint8)
         self._headers = self._packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
         self._lengths = np.full(capacity, PACKET_BYTES, np.int32)
 
@@ -174,7 +197,7 @@ class PacketBuffer:
         headers["sequence"] = sequences
         headers["timestamp"] = timestamps
         headers["ssrc"] = ssrcs
-        self._packets[:count, HEADER_BYTES:] = payloads
+        self._packets[:count, HEADER_BYTES:PACKET_BYTES] = payloads
         return Departures(self._packets[:count], self._lengths[:count], rows, destinations)
 
     def replace(self, positions: NDArray[np.intp], strokes: Strokes) -> None:

@@ -1,4 +1,4 @@
-"""Offer and answer for one G.711 stream, its telephone events and RTCP (RFC 3264, 3605, 4733 §2.4, 5761)."""
+"""Offer and answer for one G.711 stream: codec, security, keys, RTCP (RFC 3264, 3605, 4568, 4733, 5761)."""
 
 import ipaddress
 import re
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bridge.errors import NegotiationError, RemoteProtocolError
+from bridge.rtp.srtp import CLEAR, SrtpKeys
+from bridge.sip.crypto import PLAIN, SECURE, CryptoLine, MediaCrypto
 from bridge.sip.sdp import Media, Origin, RtpMap, SessionDescription
 
 __all__ = ["LocalMedia", "Negotiated", "Negotiator", "accept", "answer", "is_behind_nat", "make_offer"]
@@ -69,6 +71,8 @@ class Negotiated:
     under the other's number (RFC 3264 §6.1), and some peers under their own."""
     dtmf_events: int = 0xFFFF
     """Keys that the peer takes as events, a bit each: others are not sent as such (RFC 4733 §2.4.1)."""
+    srtp: SrtpKeys = CLEAR
+    """How it is encrypted, if it is."""
 
 
 def answer(offer: bytes, local: LocalMedia) -> tuple[bytes, Negotiated]:
@@ -80,7 +84,7 @@ def answer(offer: bytes, local: LocalMedia) -> tuple[bytes, Negotiated]:
         RemoteProtocolError: If the offer is not SDP.
         NegotiationError: If it has nothing for us: answer 488.
     """
-    description, chosen = _answer(SessionDescription.parse(offer), local)
+    description, chosen = _answer(SessionDescription.parse(offer), local, MediaCrypto())
     return bytes(description), chosen
 
 
@@ -89,24 +93,28 @@ def make_offer(local: LocalMedia, *, direction: str = "sendrecv") -> bytes:
     return bytes(_describe(local, (_offered(local, _numbering(None, {}), direction=direction),)))
 
 
-def accept(answered: bytes, *, direction: str = "sendrecv", index: int = 0) -> Negotiated:
+def accept(
+    answered: bytes, *, direction: str = "sendrecv", index: int = 0, crypto: MediaCrypto | None = None
+) -> Negotiated:
     """Read the peer's answer to an offer of ours.
 
     Args:
         answered: The answer.
         direction: What our offer said.
         index: Which of its streams was the audio.
+        crypto: What the offer's keys were made with, if it had any.
 
     Raises:
         RemoteProtocolError: If it is not SDP.
         NegotiationError: If the peer refused the stream or chose what we did not offer.
     """
-    theirs = SessionDescription.parse(answered)
-    chosen = _choose(theirs, theirs.media[index]) if index < len(theirs.media) else None
+    theirs, crypto = SessionDescription.parse(answered), crypto or MediaCrypto()
+    chosen = _choose(theirs, theirs.media[index], crypto) if index < len(theirs.media) else None
     if chosen is None:
         raise NegotiationError("the answer refuses the audio that we offered")
     return replace(
         chosen,
+        srtp=crypto.accept(theirs.media[index]),
         sending=chosen.sending and direction in ("sendrecv", "sendonly"),
         receiving=chosen.receiving and direction in ("sendrecv", "recvonly"),
     )
@@ -130,9 +138,11 @@ class Negotiator:
         ip: Address that the peer can send media to.
         port: RTP port.
         session_id: Random; at most 63 bits.
+        crypto: Who makes and takes keys; None encrypts nothing.
     """
 
-    def __init__(self, *, ip: str, port: int, session_id: int) -> None:
+    def __init__(self, *, ip: str, port: int, session_id: int, crypto: MediaCrypto | None = None) -> None:
+        self._crypto = crypto or MediaCrypto()
         self._local = LocalMedia(ip, port, session_id, version=0)
         self._last = b""
         self._direction = "sendrecv"
@@ -150,13 +160,13 @@ class Negotiator:
         self._direction = direction
         numbers = _numbering(self.negotiated, self._known)
         self._offered_dtmf = next((number for number, found in numbers.items() if found == _EVENTS), -1)
-        audio = _offered(self._local, numbers, direction=direction)
+        audio = _offered(self._local, numbers, direction=direction, lines=self._crypto.offer())
         streams = (*self._streams[: self._index], audio, *self._streams[self._index + 1 :])
         return self._say(_describe(self._local, streams))
 
     def accept(self, answered: bytes) -> Negotiated:
         """Take the answer to the last `offer`; raises as the function `accept` does."""
-        agreed = accept(answered, direction=self._direction, index=self._index)
+        agreed = accept(answered, direction=self._direction, index=self._index, crypto=self._crypto)
         has_two = agreed.dtmf_payload_type not in (-1, self._offered_dtmf)
         self.negotiated = replace(agreed, dtmf_offered=self._offered_dtmf) if has_two else agreed
         self._learn(SessionDescription.parse(answered))
@@ -165,7 +175,7 @@ class Negotiator:
     def answer(self, offer: bytes) -> bytes:
         """Answer the first or a later offer; raises as the function `answer` does, nothing changed."""
         theirs = SessionDescription.parse(offer)
-        description, self.negotiated = _answer(theirs, self._local)
+        description, self.negotiated = _answer(theirs, self._local, self._crypto)
         self._streams = description.media
         self._index = next(index for index, media in enumerate(self._streams) if media.port)
         self._learn(theirs)
@@ -183,25 +193,28 @@ class Negotiator:
         return self._last
 
 
-def _answer(theirs: SessionDescription, local: LocalMedia) -> tuple[SessionDescription, Negotiated]:
-    chosen: Negotiated | None = None
-    ours: list[Media] = []
-    for media in theirs.media:
-        found = _choose(theirs, media) if chosen is None else None
-        if found is None:
-            # A refused stream keeps its place and its format list (RFC 3264 §6).
-            ours.append(Media(media.kind, 0, media.protocol, media.formats))
-        else:
-            chosen = found
-            ours.append(_answered(media, chosen, local))
-    if chosen is None:
-        raise NegotiationError("the offer has no RTP/AVP audio with PCMU or PCMA to one IPv4 address")
+def _answer(
+    theirs: SessionDescription, local: LocalMedia, crypto: MediaCrypto
+) -> tuple[SessionDescription, Negotiated]:
+    found = {index: _choose(theirs, media, crypto) for index, media in enumerate(theirs.media)}
+    usable = {index: agreed for index, agreed in found.items() if agreed is not None}
+    if not usable:
+        raise NegotiationError(
+            "the offer has no audio with PCMU or PCMA and our security to one IPv4 address"
+        )
+    # Some offer the same twice: first the secure profile, or last.
+    best = min(usable, key=lambda index: (theirs.media[index].protocol != SECURE, index))
+    keys, lines = crypto.answer(theirs.media[best])
+    chosen = replace(usable[best], srtp=keys)
+    # A refused stream keeps its place and its format list (RFC 3264 §6).
+    ours = [Media(media.kind, 0, media.protocol, media.formats) for media in theirs.media]
+    ours[best] = _answered(theirs.media[best], chosen, local, lines)
     return _describe(local, tuple(ours), timing=theirs.timing), chosen
 
 
-def _choose(theirs: SessionDescription, media: Media) -> Negotiated | None:
+def _choose(theirs: SessionDescription, media: Media, crypto: MediaCrypto) -> Negotiated | None:
     """What this stream of the peer offers us, if anything."""
-    if media.kind != "audio" or media.port == 0 or media.protocol != "RTP/AVP":
+    if media.kind != "audio" or media.port == 0 or not crypto.takes(media):
         return None
     maps = {**_STATIC, **media.rtp_maps()}
     numbers = [int(text) for text in media.formats if text.isascii() and text.isdigit() and int(text) < 128]
@@ -273,14 +286,14 @@ def _is_reachable(address: str) -> bool:
     return address == "0.0.0.0" or not (place.is_multicast or place.is_reserved or place.packed[0] == 0)
 
 
-def _answered(media: Media, chosen: Negotiated, local: LocalMedia) -> Media:
+def _answered(media: Media, chosen: Negotiated, local: LocalMedia, lines: tuple[CryptoLine, ...]) -> Media:
     """Our half of the stream: the offerer's numbers, in the offerer's order (RFC 3264 §6.1)."""
     taken = {chosen.payload_type, chosen.dtmf_payload_type}
     formats = dict.fromkeys(int(text) for text in media.formats if text.isdigit() and int(text) in taken)
     speech = RtpMap(_NAMES[chosen.codec], 8000)
     numbers = {number: speech if number == chosen.payload_type else _EVENTS for number in formats}
     direction = _DIRECTIONS[chosen.sending, chosen.receiving]
-    return _offered(local, numbers, direction=direction, rtcp_mux=chosen.rtcp_mux)
+    return _offered(local, numbers, direction=direction, rtcp_mux=chosen.rtcp_mux, lines=lines)
 
 
 def _numbering(agreed: Negotiated | None, known: Mapping[int, RtpMap]) -> dict[int, RtpMap]:
@@ -307,7 +320,12 @@ def _is_same(one: RtpMap, other: RtpMap) -> bool:
 
 
 def _offered(
-    local: LocalMedia, numbers: Mapping[int, RtpMap], *, direction: str, rtcp_mux: bool = True
+    local: LocalMedia,
+    numbers: Mapping[int, RtpMap],
+    *,
+    direction: str,
+    rtcp_mux: bool = True,
+    lines: tuple[CryptoLine, ...] = (),
 ) -> Media:
     attributes: list[tuple[str, str | None]] = []
     for number, found in numbers.items():
@@ -317,8 +335,9 @@ def _offered(
     attributes += [("ptime", "20"), (direction, None)]
     if rtcp_mux:
         attributes.append(("rtcp-mux", None))
+    attributes += [("crypto", line.value) for line in lines]
     formats = tuple(str(number) for number in numbers)
-    return Media("audio", local.port, "RTP/AVP", formats, None, tuple(attributes))
+    return Media("audio", local.port, SECURE if lines else PLAIN, formats, None, tuple(attributes))
 
 
 def _describe(local: LocalMedia, media: tuple[Media, ...], *, timing: str = "0 0") -> SessionDescription:

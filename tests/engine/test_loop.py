@@ -29,6 +29,7 @@ from bridge.engine.ports import peer_key
 from bridge.engine.reports import MOST_OWED
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
 from bridge.plane.events import Digit, Flushed, RowFailed, VoiceStarted
 from bridge.plane.packets import Arrivals
@@ -54,6 +55,7 @@ class Bench:
             self.plane,
             arrivals,
             sockets=sockets,
+            srtp=SrtpRows(self.memory.columns),
             link=self._link,
             gauges=self.memory.gauge_columns(),
             clock=SystemClock(),
