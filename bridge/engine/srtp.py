@@ -1,9 +1,10 @@
 """Encrypts what rows send and decrypts what they receive, in place (SRTP and SRTCP: RFC 3711, 7714).
 
-libsrtp does the cryptography. Its functions are called with plain integers as pointers into the packet
-buffers of the tick, so nothing is copied or allocated for a packet; a row without keys never gets here.
+libsrtp does the cryptography. The binding's functions get pointers into the packet buffers of the tick, so no
+packet is copied; a row without keys never gets here.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ import cffi
 import numpy as np
 import pylibsrtp
 from numpy.typing import NDArray
+from pylibsrtp import _binding
 
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
@@ -22,14 +24,9 @@ __all__ = ["WINDOW_PACKETS", "SrtpRows"]
 WINDOW_PACKETS = 128
 """How far behind the newest a packet may be; more than the jitter ring could use."""
 
-# The binding keeps the rollover counter to itself, but its library has the functions.
-_DECLARATIONS = """
-int srtp_protect(uintptr_t session, uintptr_t packet, uintptr_t length);
-int srtp_unprotect(uintptr_t session, uintptr_t packet, uintptr_t length);
-int srtp_protect_rtcp(uintptr_t session, uintptr_t packet, uintptr_t length);
-int srtp_unprotect_rtcp(uintptr_t session, uintptr_t packet, uintptr_t length);
-int srtp_set_stream_roc(uintptr_t session, uint32_t ssrc, uint32_t roc);
-"""
+_ffi, _lib = _binding.ffi, _binding.lib
+_PROTECT = (_lib.srtp_protect, _lib.srtp_protect_rtcp)
+_UNPROTECT = (_lib.srtp_unprotect, _lib.srtp_unprotect_rtcp)
 _PROFILES = {
     "AES_CM_128_HMAC_SHA1_80": pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
     "AES_CM_128_HMAC_SHA1_32": pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
@@ -45,13 +42,18 @@ _ONE = np.uint64(1)
 
 
 @cache
-def _library() -> Any:  # noqa: ANN401  cffi has no type for a library
+def _set_rollover() -> Callable[[int, int, int], int]:
+    """The one function that the binding keeps to itself; the library behind it has it.
+
+    Its arguments are session, SSRC and counter. Raises EngineError if a build hides it.
+    """
     ffi = cffi.FFI()
-    ffi.cdef(_DECLARATIONS)
-    library = ffi.dlopen(pylibsrtp._binding.__file__)
+    ffi.cdef("int srtp_set_stream_roc(uintptr_t session, uint32_t ssrc, uint32_t roc);")
+    library = ffi.dlopen(_binding.__file__)
     if not hasattr(library, "srtp_set_stream_roc"):
-        raise EngineError("this build of pylibsrtp hides libsrtp's functions: calls cannot be encrypted")
-    return library
+        raise EngineError("this build of pylibsrtp cannot set a rollover counter: use the pinned one")
+    function: Callable[[int, int, int], int] = library.srtp_set_stream_roc
+    return function
 
 
 class _Direction:
@@ -68,8 +70,12 @@ class _Direction:
             policy = pylibsrtp.Policy(bytes.fromhex(secret), kind, value, profile)
             policy.window_size = WINDOW_PACKETS
             self._session.add_stream(policy)
-        self.at: int = int(pylibsrtp._binding.ffi.cast("uintptr_t", self._session._srtp[0]))
-        """The session's address; valid as long as this object."""
+        self.handle: Any = self._session._srtp[0]
+        """What libsrtp calls it; valid as long as this object."""
+
+    def set_rollover(self, ssrc: int, rollover: int) -> None:
+        """Say where the counter of a stream named at the beginning stands; 0 leaves it to its packets."""
+        _set_rollover()(int(_ffi.cast("uintptr_t", self.handle)), ssrc, rollover)
 
 
 class _Resumption:
@@ -105,7 +111,7 @@ class SrtpRows:
     def __init__(self, columns: Columns) -> None:
         n = columns.capacity
         self._columns = columns
-        self._lib = _library()
+        _set_rollover()
         self._keys: dict[int, SrtpKeys] = {}
         self._tx: dict[int, _Direction] = {}
         self._rx: dict[int, _Direction] = {}
@@ -189,17 +195,15 @@ class SrtpRows:
         is_rtcp = (names[secured] < 0) | (packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
         # Told before it leaves: whoever carries the row on must not use an index twice.
         self._note_sent(rows[secured], packets[secured[:, None], [2, 3]], is_rtcp)
-        at, stride = packets.ctypes.data, packets.strides[0]
-        length_at, length_stride = lengths.ctypes.data, lengths.strides[0]
+        at, stride, length_at = _pointers(packets, lengths)
         fits = (lengths[secured] <= packets.shape[1] - TRAILER_BYTES).tolist()
-        calls = (self._lib.srtp_protect, self._lib.srtp_protect_rtcp)
         failed = [
             position
             for position, row, kind, has_room in zip(
                 secured.tolist(), rows[secured].tolist(), is_rtcp.tolist(), fits, strict=True
             )
             if not has_room
-            or calls[kind](self._tx[row].at, at + position * stride, length_at + position * length_stride)
+            or _PROTECT[kind](self._tx[row].handle, at + position * stride, length_at + position)
         ]
         return self._without(departures, rows, failed) if failed else departures
 
@@ -212,9 +216,7 @@ class SrtpRows:
             return
         rows = arrivals.rows[secured]
         is_rtcp = arrivals.is_rtcp[secured] | (arrivals.packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
-        at, stride = arrivals.packets.ctypes.data, arrivals.packets.strides[0]
-        length_at, length_stride = arrivals.lengths.ctypes.data, arrivals.lengths.strides[0]
-        calls = (self._lib.srtp_unprotect, self._lib.srtp_unprotect_rtcp)
+        at, stride, length_at = _pointers(arrivals.packets, arrivals.lengths)
         resuming, is_good = self._resuming, np.ones(len(secured), np.bool_)
         for order, (position, row, kind) in enumerate(
             zip(secured.tolist(), rows.tolist(), is_rtcp.tolist(), strict=True)
@@ -222,9 +224,7 @@ class SrtpRows:
             if resuming and not kind and row in resuming:
                 status = self._resume(row, arrivals, position)
             else:
-                status = calls[kind](
-                    self._rx[row].at, at + position * stride, length_at + position * length_stride
-                )
+                status = _UNPROTECT[kind](self._rx[row].handle, at + position * stride, length_at + position)
             if status:
                 is_good[order] = False
                 counter = self._columns.rx_srtp_replay if status in _REPLAYED else self._columns.rx_srtp_auth
@@ -243,7 +243,7 @@ class SrtpRows:
 
     def _begin_tx(self, row: int, keys: SrtpKeys, ssrc: int, rollover: int) -> None:
         self._tx[row] = _Direction(keys.suite, keys.tx, ssrc=ssrc, inbound=False)
-        self._lib.srtp_set_stream_roc(self._tx[row].at, ssrc, rollover)
+        self._tx[row].set_rollover(ssrc, rollover)
 
     def _begin_rx(self, row: int, keys: SrtpKeys, ssrc: int, end: int, *, is_rekeyed: bool) -> None:
         self._resuming.pop(row, None)
@@ -254,26 +254,25 @@ class SrtpRows:
 
     def _burn(self, row: int, ssrc: int, count: int) -> None:
         """Use up the SRTCP indices of packets sent before; libsrtp has no way to set the counter."""
-        packet = np.zeros(8 + TRAILER_BYTES, np.uint8)
-        length = np.zeros(1, np.int32)
+        packet, length = _ffi.new("char[]", 8 + TRAILER_BYTES), _ffi.new("int *")
         for _ in range(count):
-            packet[:8] = np.frombuffer(b"\x80\xc9\x00\x01" + ssrc.to_bytes(4), np.uint8)
+            packet[0:8] = b"\x80\xc9\x00\x01" + ssrc.to_bytes(4)
             length[0] = 8
-            self._lib.srtp_protect_rtcp(self._tx[row].at, packet.ctypes.data, length.ctypes.data)
+            _lib.srtp_protect_rtcp(self._tx[row].handle, packet, length)
         self._srtcp_sent[row] = count
 
     def _resume(self, row: int, arrivals: Arrivals, position: int) -> int:
         """Decrypt a packet of a stream that began elsewhere; the first success settles its counter."""
-        packet, length = arrivals.packets[position], arrivals.lengths[position : position + 1]
-        header = arrivals.headers[position]
+        header, length = arrivals.headers[position], int(arrivals.lengths[position])
         ssrc, sequence = int(header["ssrc"]), int(header["sequence"])
-        resumption, session = self._resuming[row], self._rx[row].at
-        is_same = ssrc == resumption.ssrc and int(length[0]) >= arrivals.headers.itemsize
+        resumption, session = self._resuming[row], self._rx[row]
+        is_same = ssrc == resumption.ssrc and length >= arrivals.headers.itemsize
         if is_same:
             if not resumption.aim(sequence):
                 return min(_REPLAYED)
-            self._lib.srtp_set_stream_roc(session, ssrc, resumption.rollover)
-        status = int(self._lib.srtp_unprotect(session, packet.ctypes.data, length.ctypes.data))
+            session.set_rollover(ssrc, resumption.rollover)
+        at, stride, length_at = _pointers(arrivals.packets, arrivals.lengths)
+        status = int(_lib.srtp_unprotect(session.handle, at + position * stride, length_at + position))
         if is_same and status == 0:
             del self._resuming[row]
             self._rx_end[row] = (resumption.rollover << 16 | sequence) + 1
@@ -316,6 +315,15 @@ class SrtpRows:
             departures.rows[keep],
             departures.destinations[keep],
         )
+
+
+def _pointers(packets: NDArray[np.uint8], lengths: NDArray[np.int32]) -> tuple[Any, int, Any]:
+    """Where the first packet begins, how far it is to the next one, and where the lengths lie."""
+    return (
+        _ffi.cast("char *", packets.ctypes.data),
+        packets.strides[0],
+        _ffi.cast("int *", lengths.ctypes.data),
+    )
 
 
 def _guess(highest: NDArray[np.int64], sequences: NDArray[np.int64]) -> NDArray[np.int64]:

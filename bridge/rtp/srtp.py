@@ -43,7 +43,7 @@ class SrtpKeys:
     The secrets are no part of its representation: it may be printed.
 
     Raises:
-        LocalProtocolError: If suite, secrets and indices do not fit together.
+        ValueError: If suite, secrets and indices do not fit together.
     """
 
     suite: str = ""
@@ -64,13 +64,13 @@ class SrtpKeys:
     def __post_init__(self) -> None:
         if not self.suite:
             if self.tx or self.rx:
-                raise LocalProtocolError("SRTP keys without a suite")
+                raise ValueError("SRTP keys without a suite")
             return
         if self.suite not in SUITES:
-            raise LocalProtocolError(f"unknown SRTP suite {self.suite[:40]!r}")
+            raise ValueError(f"unknown SRTP suite {self.suite[:40]!r}")
         need = SUITES[self.suite].secret_bytes
         if not (_is_secret(self.tx, need) and _is_secret(self.rx, need)):
-            raise LocalProtocolError(f"an SRTP secret of {self.suite} is {need} bytes in hexadecimal")
+            raise ValueError(f"an SRTP secret of {self.suite} is {need} bytes in hexadecimal")
         for value, bits in (
             (self.tx_rollover, 32),
             (self.rx_end, 48),
@@ -78,7 +78,7 @@ class SrtpKeys:
             (self.rtcp_sent, 31),
         ):
             if not 0 <= value < 1 << bits:
-                raise LocalProtocolError(f"an SRTP index of {bits} bits cannot be {value}")
+                raise ValueError(f"an SRTP index of {bits} bits cannot be {value}")
 
     def resumed(self, *, tx_end: int, sequence: int, rx_end: int, rx_ssrc: int, rtcp_sent: int) -> "SrtpKeys":
         """The same keys for whoever carries the leg on; no index is used twice under one key.
