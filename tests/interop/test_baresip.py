@@ -35,6 +35,7 @@ rtp_stats yes
 snd_path {folder}
 module_path {modules}
 module g711.so
+module srtp.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -87,15 +88,22 @@ def recorded(folder: Path) -> NDArray[np.int16]:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
-def call_by_baresip(peer: str, network: str, folder: Path, user: str, *, at_most_s: int) -> str:
-    """Let baresip call `user` until the bridge hangs up; returns what it printed."""
+def baresip(peer: str, network: str, folder: Path, *, account: str, at_most_s: int) -> list[str]:
+    """A phone ready to be started; `account` holds further parameters of its address."""
     write_room(folder / "room.wav")
     (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
     (folder / "accounts").write_text(
-        f"<sip:caller@{THEIRS}>;regint=0;audio_codecs=PCMU/8000/1,PCMA/8000/1;answermode=auto\n"
+        f"<sip:caller@{THEIRS}>;regint=0;audio_codecs=PCMU/8000/1,PCMA/8000/1;answermode=auto{account}\n"
     )
     (folder / "contacts").write_text("")
-    command = ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
+    return ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
+
+
+def call_by_baresip(
+    peer: str, network: str, folder: Path, user: str, *, at_most_s: int, account: str = ""
+) -> str:
+    """Let baresip call `user` until the bridge hangs up; returns what it printed."""
+    command = baresip(peer, network, folder, account=account, at_most_s=at_most_s)
     command += ["-e", f"/dial sip:{user}@{OURS}:5060"]
     done = subprocess.run(
         command,
@@ -150,3 +158,48 @@ def test_baresip_and_the_bridge_report_to_each_other(peer: str, network: str, tm
     assert 0 < media["round_trip_ms"] < 100
     assert media["mos_out_lowest"] > 4
     assert media["mos_in_lowest"] > 4
+
+
+def test_baresip_calls_encrypted_and_reports_too(peer: str, network: str, tmp_path: Path) -> None:
+    settings = {"sip.listen": f"{OURS}:5060", "media.bind_ip": OURS, "media.srtp": "required"}
+    with RunningBridge(settings | agents.routes(chapters="tone")) as bridge:
+        printed = call_by_baresip(
+            peer, network, tmp_path, "chapters", at_most_s=24, account=";mediaenc=srtp-mand"
+        )
+        media = last_call(bridge)["media"]
+
+    print({name: value for name, value in media.items() if "srt" in name or name.startswith("rtcp")})
+    assert np.abs(recorded(tmp_path).astype(np.int32)).max() > 3000, printed[-3000:]
+    assert media["rx_packets"] > 100
+    assert media["srtp_rx_end"] > 0
+    # It pings in the clear, to open its NAT, before it encrypts.
+    assert media["rx_srtp_auth"] <= 2
+    assert media["rx_srtp_replay"] == media["tx_srtp_failed"] == 0
+    assert media["rtcp_received"] >= 1
+    assert media["rtcp_malformed"] == media["rtcp_stranger"] == 0
+    # Its view of our stream came encrypted, and made sense.
+    assert 0 < media["round_trip_ms"] < 100
+
+
+def test_baresip_is_called_encrypted(peer: str, network: str, tmp_path: Path) -> None:
+    command = baresip(peer, network, tmp_path, account=";mediaenc=srtp-mand", at_most_s=30)
+    ours = [sys.executable, "-m", "bridge", "call", f"sip:caller@{THEIRS}", "-a", "tests.e2e.agents:chapters"]
+    for setting in (
+        f"sip.listen={OURS}:5061",
+        f"sip.dial_allow={THEIRS}/32",
+        f"media.bind_ip={OURS}",
+        "media.srtp=required",
+        "routes.0.voice=tone",
+    ):
+        ours += ["--set", setting]
+
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as phone:
+        assert phone.stdout is not None
+        called = subprocess.run(ours, capture_output=True, text=True, timeout=60, check=False)
+        phone.terminate()
+        printed = phone.stdout.read()
+
+    print(called.stdout, called.stderr)
+    assert called.returncode == 0, printed[-3000:]
+    assert np.abs(recorded(tmp_path).astype(np.int32)).max() > 3000
+    assert "inline:" not in called.stdout + called.stderr
