@@ -70,6 +70,7 @@ class MediaProcess:
         self.is_alive: bool = True
         self.greeting: Ready | None = None
         """What it said when it had loaded everything."""
+        self._ran_ns = 0
         self.started_s: float = self._loop.time()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -123,6 +124,19 @@ class MediaProcess:
         self._loop.remove_reader(self._link.sock.fileno())
         self._loop.remove_writer(self._link.sock.fileno())
         self._link.close()
+
+    def has_had_time(self) -> bool:
+        """Whether it could have done something since this was last asked.
+
+        False while it only waits for a core that others keep from it: another process would fare no better.
+        """
+        before_ns = self._ran_ns
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            self._ran_ns = int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0])
+        except (OSError, IndexError):
+            return True  # no such file system: then it cannot be told apart
+        return state != "R" or self._ran_ns != before_ns
 
     def kill(self) -> None:
         """End it by force: it is told nothing, and may be stopped (SIGSTOP) or hang."""

@@ -36,7 +36,7 @@ _POISON_S = 10.0
 _MOST_TAKEOVERS = 2
 """After so many takeovers within that time nobody takes over: something in these calls kills processes."""
 _LOOK_S = 0.1
-_HANG_NS = 500_000_000
+_HANG_NS = 250_000_000
 """A process that does nothing for so long while it carries calls is as good as dead, …"""
 _HANG_ALONE_NS = 5_000_000_000
 """… but where nobody can take over, it may come back."""
@@ -174,7 +174,8 @@ class Station:
         seat = self.seat
         if seat is None or (process := seat.process) is None:
             return
-        still_ns = self._pulse.still_ns(seat.memory.ticks, is_busy=seat.is_busy, now_ns=self._clock.now_ns())
+        has_work = seat.is_busy and process.has_had_time()
+        still_ns = self._pulse.still_ns(seat.memory.ticks, is_busy=has_work, now_ns=self._clock.now_ns())
         has_heir = self._standby is not None and self._standby.is_ready
         if still_ns >= (_HANG_NS if has_heir else _HANG_ALONE_NS):
             _log.error("the media process %d has done nothing for %d ms", process.pid, still_ns // 10**6)
@@ -210,6 +211,10 @@ class Station:
         # A fence: whatever the old process still does must be over before the new one writes or sends.
         status = await asyncio.shield(self._burying(dead, patience_s=0))
         heir = await standby.take(patience_s=_PATIENCE_S)
+        if self._is_closed:
+            if heir is not None:
+                await heir.stop()
+            return
         if heir is None:
             self._lose(seat, dead)
             return
@@ -218,7 +223,8 @@ class Station:
             seat.sit(heir)
         except OSError as error:
             _log.error("the standby cannot be given the calls: %s", error.strerror or error)
-            await heir.stop()
+            self._burying(heir, patience_s=0)
+            heir.abandon()
             self._lose(seat, dead)
             return
         self._since_s = self._loop.time()
