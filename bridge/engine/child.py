@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import bridge
 from bridge.engine.commands import Carry, Command, Message, Ready, Stop
@@ -18,7 +19,7 @@ from bridge.engine.shared import SharedMemory
 from bridge.errors import RemoteProtocolError
 from bridge.plane.spec import PlaneSettings
 
-__all__ = ["MediaProcess", "MediaSettings"]
+__all__ = ["MediaProcess", "MediaSettings", "StartProcess"]
 
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _STOP_S = 2.0
@@ -47,6 +48,14 @@ class MediaSettings:
     """Media processes; 0 is one less than there are cores, and one at least."""
     verdicts: bool = False
     """Let Silero judge voices (`bridge.engine.verdict`), where onnxruntime is installed."""
+
+
+class StartProcess(Protocol):
+    """How a media process comes to be: `MediaProcess` itself in life."""
+
+    def __call__(
+        self, settings: MediaSettings, *, on_message: Callable[[Message], None], on_end: Callable[[], None]
+    ) -> "MediaProcess": ...
 
 
 class MediaProcess:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.aio.tasks import Tasks
-from bridge.engine.child import MediaProcess, MediaSettings
+from bridge.engine.child import MediaProcess, MediaSettings, StartProcess
 from bridge.engine.commands import Message, Ready
 from bridge.engine.leg import MediaLeg
 from bridge.engine.pulse import Pulse
@@ -83,6 +83,7 @@ class Station:
         standby: Where replacements come from; None if there are none.
         tasks: Where they and burials run.
         clock: For the watch over processes that hang.
+        start: Starts a process.
 
     Raises:
         EngineError: If the system refuses memory or the process.
@@ -98,7 +99,9 @@ class Station:
         standby: Standby | None,
         tasks: Tasks,
         clock: Clock,
+        start: StartProcess = MediaProcess,
     ) -> None:
+        self._start = start
         self._settings = settings
         self._capacity = capacity
         self._place = place
@@ -121,7 +124,7 @@ class Station:
         self._retry: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._begin()
-        self._watch = self._loop.call_later(_LOOK_S, self._look)
+        self._watch = self._loop.call_later(_LOOK_S, self._look_again)
 
     @property
     def pid(self) -> int:
@@ -152,7 +155,7 @@ class Station:
         self._retry = None
         try:
             seat = Seat(self._capacity, place=self._place)
-            seat.sit(MediaProcess(self._settings, on_message=self._hear, on_end=self._mourn))
+            seat.sit(self._start(self._settings, on_message=self._hear, on_end=self._mourn))
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
         self.seat = seat
@@ -168,9 +171,8 @@ class Station:
             self.seat.note(message)
             self._owner.hear(message)
 
-    def _look(self) -> None:
-        """Put an end to a process that hangs."""
-        self._watch = self._loop.call_later(_LOOK_S, self._look)
+    def look(self) -> None:
+        """Put an end to a process that hangs; the station does so itself ten times a second."""
         seat = self.seat
         if seat is None or (process := seat.process) is None:
             return
@@ -180,6 +182,10 @@ class Station:
         if still_ns >= (_HANG_NS if has_heir else _HANG_ALONE_NS):
             _log.error("the media process %d has done nothing for %d ms", process.pid, still_ns // 10**6)
             process.kill()
+
+    def _look_again(self) -> None:
+        self._watch = self._loop.call_later(_LOOK_S, self._look_again)
+        self.look()
 
     def _mourn(self) -> None:
         """The process is gone, or cannot be understood."""
