@@ -9,11 +9,14 @@ from bridge.media.opus_codec import OpusEncoder
 from bridge.media.opus_receiver import OpusReceiver
 from bridge.plane.codec import G722, L16_8K, L16_16K, L16_48K, OPUS, RowDecoder, RowEncoder
 
-__all__ = ["OPUS_BIT_RATES", "CodecSpec", "make_codec"]
+__all__ = ["OPUS_BIT_RATES", "OPUS_FEC_BIT_RATE", "CodecSpec", "make_codec"]
 
-OPUS_BIT_RATES = {8000: 16000, 16000: 24000, 24000: 28000, 48000: 32000}
+OPUS_BIT_RATES = {8000: 16000, 16000: 24000, 24000: 28000, 48000: 40000}
 """What we send where nobody asked for less, by the row's rate: voices need no more."""
+OPUS_FEC_BIT_RATE = 8000
+"""What in-band FEC costs on top: with less, the coder leaves it out or makes the voice itself coarse."""
 _COMPLEXITY = 5
+"""PESQ at 16 kHz and 32 kbit/s with FEC, 10 % lost: 3.4 for 120 µs a frame; 8 gives 3.5 for 165."""
 
 
 class CodecSpec(Protocol):
@@ -25,7 +28,7 @@ class CodecSpec(Protocol):
     def rate_hz(self) -> int: ...
     @property
     def opus_bitrate(self) -> int:
-        """Bits a second; 0 = ours."""
+        """Most bits a second; 0 = as we like."""
 
     @property
     def opus_fec(self) -> bool: ...
@@ -53,9 +56,10 @@ def make_codec(spec: CodecSpec) -> tuple[RowDecoder, RowEncoder]:
 
 
 def _opus(spec: CodecSpec) -> tuple[RowDecoder, RowEncoder]:
+    bit_rate = OPUS_BIT_RATES[spec.rate_hz] + OPUS_FEC_BIT_RATE * spec.opus_fec
     encoder = OpusEncoder(
         spec.rate_hz,
-        bit_rate=spec.opus_bitrate or OPUS_BIT_RATES[spec.rate_hz],
+        bit_rate=min(spec.opus_bitrate or bit_rate, bit_rate),
         is_fec=spec.opus_fec,
         loss_percent=spec.opus_loss_percent,
         is_dtx=spec.opus_dtx,

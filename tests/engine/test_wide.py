@@ -12,7 +12,7 @@ from bridge.clock import SystemClock
 from bridge.engine.codecs import make_codec
 from bridge.engine.commands import LegEvent
 from bridge.engine.supervisor import MediaEngine, MediaSettings
-from bridge.errors import EngineError
+from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.codec import CODECS, G722, L16_16K, L16_48K, OPUS, PCMU
 from bridge.plane.events import PlayoutIdle
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
@@ -206,6 +206,36 @@ async def test_l16_arrives_bit_for_bit_and_g722_as_its_coder_says(engine: MediaE
     assert min(len(codes), len(expected)) > 8000
     stamps = np.array([struct.unpack(">BBHII", packet[:12])[3] for packet in wide.heard])
     assert set(np.diff(stamps) % 2**32) == {240}
+
+
+async def test_a_leg_takes_another_row_when_the_answer_tells_its_rate(engine: MediaEngine) -> None:
+    leg, others = engine.reserve(), [engine.reserve(16000) for _ in range(3)]
+    before = leg.row, leg.local_port, leg.generation
+
+    with pytest.raises(EngineError, match="all 3 rows"):
+        engine.refit(leg, 16000)
+    assert (leg.row, leg.rate_hz) == (before[0], 8000)
+    engine.refit(leg, 24000)
+    engine.refit(leg, 24000)
+
+    assert (leg.rate_hz, leg.local_port, leg.generation) == (24000, *before[1:])
+    assert before[0] in (engine.reserve().row, engine.reserve().row)
+    leg.close()
+    assert leg.row in [engine.reserve(24000).row for _ in range(3)]
+    others[0].close()
+    assert engine.reserve(16000).row == others[0].row
+
+
+async def test_a_leg_that_is_open_keeps_its_row(engine: MediaEngine) -> None:
+    party = Party(engine, PCMU, 8000)
+    await party.leg.opened()
+
+    with pytest.raises(LocalProtocolError, match="keeps its row"):
+        engine.refit(party.leg, 48000)
+
+    assert {engine.reserve(48000).rate_hz for _ in range(3)} == {48000}
+    party.leg.close()
+    party.phone.sock.close()
 
 
 async def test_every_rate_has_rows_of_its_own(engine: MediaEngine) -> None:
