@@ -96,6 +96,7 @@ def media_settings(config: Config) -> MediaSettings:
         bind_ip=section.bind_ip,
         capacity=section.capacity,
         wide_capacity=section.wide_capacity,
+        ports_shared=section.ports_shared,
         plain_sockets=section.plain_sockets,
         realtime=section.realtime,
         plane=PlaneSettings(

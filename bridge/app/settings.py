@@ -120,6 +120,8 @@ class MediaSection(_Section):
     """Calls of each wider sound, 16, 24 and 48 kHz, that fit beside them; each costs 0.3 to 0.8 MB."""
     codecs: Codecs = DEFAULT_CODECS
     """What calls may speak, best first. Offered in this order; of an offer, its first of these is taken."""
+    ports_shared: bool = False
+    """Let calls share a few ports, told apart by where their peers send from; it halves the system's work."""
     inactivity_s: int = Field(default=30, ge=1, le=86_400)
     """A call that sends no RTP for so long is hung up; held calls excepted."""
     realtime: bool = True

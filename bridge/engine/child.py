@@ -40,6 +40,9 @@ class MediaSettings:
     wide_capacity: int = 128
     """Legs at once of each higher rate; each takes 256 KiB to 1 MiB once it is used."""
     plane: PlaneSettings = field(default_factory=PlaneSettings)
+    ports_shared: bool = False
+    """Let calls share a few ports, told apart by where their peers send from; a call that fits nowhere gets
+    its own. It costs less, but some firewalls and peers expect a port per call."""
     plain_sockets: bool = False
     """Use the standard library's sockets even where recvmmsg is there."""
     realtime: bool = True

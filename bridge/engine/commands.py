@@ -34,6 +34,7 @@ __all__ = [
     "RowClosed",
     "RowOpened",
     "SetInterruptible",
+    "SharePort",
     "Stop",
     "UpdateRow",
     "encode",
@@ -53,6 +54,17 @@ class OpenRow:
     row: int
     fds: int
     spec: RowSpec
+    shared_port: int = -1
+    """Number of the shared port that carries it; -1 = it has one of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharePort:
+    """A port that several rows will share; `fds` descriptors travel with this frame, as in `OpenRow`."""
+
+    port: int
+    """Its number: 0, 1, 2 … in this order."""
+    fds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +190,7 @@ Command: TypeAlias = (
     | PressKeys
     | ReleaseKeys
     | HandKey
+    | SharePort
 )
 Report: TypeAlias = Ready | RowOpened | RowClosed | PlaneEvent
 """What comes back through the pipe."""

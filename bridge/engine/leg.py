@@ -21,6 +21,7 @@ from bridge.engine.commands import (
     UpdateRow,
 )
 from bridge.engine.ports import BoundPorts, peer_address, peer_key
+from bridge.engine.seats import Seat
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.columns import QUALITIES, Columns, nowhere
 from bridge.plane.events import RowFailed
@@ -120,6 +121,7 @@ class MediaLeg:
         row: int,
         generation: int,
         ports: BoundPorts,
+        seat: Seat | None = None,
         dice: IdSource,
         on_close: Callable[["MediaLeg"], None],
     ) -> None:
@@ -129,6 +131,8 @@ class MediaLeg:
         self._is_over = False
         self._opened = asyncio.Event()
         self.ports: BoundPorts = ports
+        self.seat: Seat | None = seat
+        """Its place on a port that other calls use too; None = the ports are its own."""
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
         self.generation: int = generation
@@ -227,9 +231,10 @@ class MediaLeg:
             dtmf_events=dtmf_events,
             **coding,
         )
-        fds = [sock.fileno() for sock in self.ports.sockets()]
+        fds = [sock.fileno() for sock in self.ports.sockets()] if self.seat is None else []
+        shared_port = -1 if self.seat is None else self.seat.number
         try:
-            self._life.send(OpenRow(self.row, len(fds), spec), fds)
+            self._life.send(OpenRow(self.row, len(fds), spec, shared_port), fds)
         except OSError as error:
             raise EngineError(f"cannot hand a media port over: {error.strerror}") from error
         self._deliver = deliver

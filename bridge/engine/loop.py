@@ -24,6 +24,7 @@ from bridge.engine.commands import (
     RowClosed,
     RowOpened,
     SetInterruptible,
+    SharePort,
     Stop,
     UpdateRow,
 )
@@ -32,7 +33,7 @@ from bridge.engine.link import Link
 from bridge.engine.reports import Reports
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
-from bridge.plane.events import PlaneEvent, RowFailed
+from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
 from bridge.ports import Clock
@@ -203,6 +204,8 @@ class MediaLoop:
             self._take_out(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
         for event in plane.drain():
+            if isinstance(event, Latched):
+                sockets.learn(event.row, event.remote_key)
             self._post(event)
         self._note()
 
@@ -213,6 +216,7 @@ class MediaLoop:
             rtcp_packets=self._sockets.rtcp_packets,
             socket_errors=self._sockets.errors,
             events_dropped=self._reports.dropped,
+            strangers=self._sockets.strangers,
         )
 
     def _post(self, report: Report) -> None:
@@ -252,6 +256,9 @@ class MediaLoop:
                 self._open(command, now_ns)
             case UpdateRow(row=row, spec=spec) if self._rows.holds(row, spec.generation):
                 plane.update(row, spec, now_ns=now_ns)
+                self._sockets.expect(row, spec)
+            case SharePort():
+                self._sockets.share(command.port, self._take_fds(command.fds))
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
                 self._rows.remove(row)
                 self._part(row, now_ns)
@@ -295,19 +302,27 @@ class MediaLoop:
             self._post(event)
 
     def _open(self, command: OpenRow, now_ns: int) -> None:
-        fds = self._link.take_fds() if command.fds else []
         row = command.row
         self._rows.add(row, command.spec.generation)
-        if len(fds) != command.fds:
-            for fd in fds:
-                os.close(fd)
-            raise OSError("its sockets did not arrive; the media process is out of file descriptors")
-        self._sockets.add(row, fds)
+        fds = self._take_fds(command.fds)
+        if command.shared_port >= 0:
+            self._sockets.seat(row, command.shared_port, command.spec)
+        else:
+            self._sockets.add(row, fds)
         self._plane.open(row, command.spec, now_ns=now_ns)
         # Its slot goes on the grid, where fewest other rows are: no tick carries more than its share.
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
+
+    def _take_fds(self, count: int) -> list[int]:
+        """The descriptors that came with a command."""
+        fds = self._link.take_fds() if count else []
+        if len(fds) != count:
+            for fd in fds:
+                os.close(fd)
+            raise OSError("its sockets did not arrive; the media process is out of file descriptors")
+        return fds
 
     def _part(self, row: int, now_ns: int) -> None:
         """Say goodbye to the peer; a row that cannot is closed all the same."""

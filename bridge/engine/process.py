@@ -16,6 +16,7 @@ from types import TracebackType
 from bridge.clock import SystemClock, unix_offset_ns
 from bridge.engine.codecs import make_codec
 from bridge.engine.commands import Ready
+from bridge.engine.demux import Demux
 from bridge.engine.link import Link
 from bridge.engine.loop import MediaLoop
 from bridge.engine.mmsg import BatchSockets, die_with_parent, is_supported, lock_memory
@@ -55,13 +56,18 @@ def main(arguments: list[str]) -> int:
     arrivals = Arrivals(ARRIVALS)
     rows = sum(bank.capacity for bank in memory.banks)
     is_batched = not options["plain_sockets"] and is_supported()
-    sockets: LegSockets = BatchSockets(arrivals, capacity=rows) if is_batched else PlainSockets(arrivals)
     plane = Banks(
         memory.banks,
         PlaneSettings(**options["plane"]),
         wall_offset_ns=unix_offset_ns(),
         make_codec=make_codec,
     )
+    demux = Demux(plane.peer_ssrc)
+    sockets: LegSockets
+    if is_batched:
+        sockets = BatchSockets(arrivals, capacity=rows, demux=demux)
+    else:
+        sockets = PlainSockets(arrivals, demux=demux)
     loop = MediaLoop(
         plane, arrivals, sockets=sockets, link=link, gauges=memory.gauge_columns(), clock=SystemClock()
     )

@@ -27,6 +27,7 @@ _WORDS = (
     "socket_errors",
     "events_dropped",
     "stalls",
+    "strangers",
 )
 _GAUGE_WORDS = len(_WORDS) + len(LATENESS_BOUNDS_NS) + 1
 
@@ -50,6 +51,8 @@ class EngineGauges:
         """Events that found the pipe and the waiting list full."""
         self.stalls: int = values["stalls"]
         """Wake-ups more than 20 ms late: the machine gave us no time."""
+        self.strangers: int = values["strangers"]
+        """Packets on shared ports that belong to no call."""
         self.lateness_max_ns: int = values["max_late_ns"]
         self.lateness_counts: tuple[int, ...] = tuple(copy[len(_WORDS) :].tolist())
         """Ticks per bound of `LATENESS_BOUNDS_NS`; the last entry is everything above."""
@@ -93,12 +96,20 @@ class GaugeColumns:
             values[7] += 1
 
     def note(
-        self, *, rows: int, cpu_ns: int, rtcp_packets: int, socket_errors: int, events_dropped: int
+        self,
+        *,
+        rows: int,
+        cpu_ns: int,
+        rtcp_packets: int,
+        socket_errors: int,
+        events_dropped: int,
+        strangers: int,
     ) -> None:
         """Store the present values."""
         values = self._values
         values[1], values[2] = rows, cpu_ns
         values[4], values[5], values[6] = rtcp_packets, socket_errors, events_dropped
+        values[8] = strangers
 
 
 class SharedMemory:

@@ -10,9 +10,10 @@ from typing import cast
 
 from bridge.aio.tasks import Tasks
 from bridge.engine.child import MediaProcess, MediaSettings
-from bridge.engine.commands import EngineDied, LegEvent, Message, Ready, RowClosed, RowOpened
+from bridge.engine.commands import EngineDied, LegEvent, Message, Ready, RowClosed, RowOpened, SharePort
 from bridge.engine.leg import LegStatus, MediaLeg
-from bridge.engine.ports import PortRange, raise_file_limit
+from bridge.engine.ports import BoundPorts, PortRange, peer_key, raise_file_limit
+from bridge.engine.seats import Seat, SharedPorts
 from bridge.engine.shared import EngineGauges
 from bridge.engine.verdict import Verdict, VerdictThread, is_available
 from bridge.errors import EngineError
@@ -33,6 +34,8 @@ _FREE_RESTARTS = 3
 _PAUSE_S = 0.1
 """Doubles with every further early death in a row."""
 _PAUSE_MAX_S = 5.0
+_SHARED_PORTS = 32
+"""Ports that are shared at most: so many calls from behind one address can share."""
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +60,11 @@ class MediaEngine:
         self._dice = dice
         self._on_death = on_death
         self._ports = PortRange(first, last, bind_ip=settings.bind_ip, skip=dice.number(16))
+        self._shared = (
+            SharedPorts(self._ports, size=_SHARED_PORTS, on_open=self._share)
+            if settings.ports_shared
+            else None
+        )
         self._generations = itertools.count(1)
         self._legs: dict[int, MediaLeg] = {}
         self._life: MediaProcess | None = None
@@ -123,8 +131,19 @@ class MediaEngine:
         """Whether the system granted real-time priority."""
         return self._greeting is not None and self._greeting.is_realtime
 
-    def reserve(self, rate_hz: int = 8000) -> MediaLeg:
-        """Bind a port pair and take a row of this audio rate.
+    def reserve(
+        self,
+        rate_hz: int = 8000,
+        *,
+        remote: tuple[str, int] | None = None,
+        latch_ip: str | None = None,
+    ) -> MediaLeg:
+        """Take a row and a port pair, or where ports are shared and the peer is known, a seat on one.
+
+        Args:
+            rate_hz: Audio rate of the row.
+            remote: Where the peer's packets will come from, by its description; None = not known yet.
+            latch_ip: The peer is behind NAT at this address.
 
         Raises:
             EngineError: If no port or row is left, or the media process is down at this moment.
@@ -132,7 +151,7 @@ class MediaEngine:
         life = self._living()
         row = self._take(life, rate_hz)
         try:
-            ports = self._ports.bind()
+            seat, ports = self._place(remote, latch_ip)
         except EngineError:
             life.free_rows.append(row)
             raise
@@ -141,6 +160,7 @@ class MediaEngine:
             row=row,
             generation=next(self._generations),
             ports=ports,
+            seat=seat,
             dice=self._dice,
             on_close=self._forget,
         )
@@ -187,9 +207,25 @@ class MediaEngine:
             await life.stop()
         if self._judge is not None:
             await asyncio.to_thread(self._judge.close)
+        if self._shared is not None:
+            self._shared.close()
         await asyncio.gather(*self._burials)
         await self._tasks.close()
         self._ready.cancel()
+
+    def _place(self, remote: tuple[str, int] | None, latch_ip: str | None) -> tuple[Seat | None, BoundPorts]:
+        if self._shared is not None and remote is not None:
+            nat_ip = 0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16
+            taken = self._shared.take(peer_key(remote), nat_ip, now_ns=self._clock.now_ns())
+            if taken is not None:
+                return taken
+        return None, self._ports.bind()
+
+    def _share(self, number: int, ports: BoundPorts) -> None:
+        """Hand a shared port over, before the first row that sits on it."""
+        if self._life is not None:
+            fds = [sock.fileno() for sock in ports.sockets()]
+            self._life.send(SharePort(number, len(fds)), fds)
 
     def _living(self) -> MediaProcess:
         if self._is_closed:
@@ -205,6 +241,9 @@ class MediaEngine:
             self._life = MediaProcess(self._settings, on_message=self._hear, on_end=self._mourn)
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
+        if self._shared is not None:
+            for number, ports in enumerate(self._shared.opened):
+                self._share(number, ports)
         if self._judge is not None:
             self._judge.watch(self._life.memory.banks)
 
@@ -290,7 +329,10 @@ class MediaEngine:
 
     def _forget(self, leg: MediaLeg) -> None:
         self._legs.pop(leg.generation, None)
-        self._ports.release(leg.ports)
+        if leg.seat is None:
+            self._ports.release(leg.ports)
+        elif self._shared is not None:
+            self._shared.leave(leg.seat, now_ns=self._clock.now_ns())
 
 
 async def _bury(life: MediaProcess, lost: int) -> None:

@@ -105,6 +105,10 @@ class Banks:
         bank, at = self._find(row)
         self._planes[bank].release(at)
 
+    def peer_ssrc(self, row: int) -> int:
+        bank, at = self._find(row)
+        return self._planes[bank].peer_ssrc(at)
+
     def drain(self) -> list[PlaneEvent]:
         """Events since the last call: in order within every bank."""
         events = self._narrow.drain()

@@ -70,6 +70,10 @@ class Latch:
         believed: NDArray[np.int64] = self._ssrc[rows]
         return believed
 
+    def peer_ssrc(self, row: int) -> int:
+        """SSRC of the latched stream; below 0 before there is one."""
+        return int(self._ssrc[row])
+
     def admit(
         self,
         rows: NDArray[np.intp],

@@ -180,6 +180,10 @@ class Plane:
         """Press no more keys; the one that is down comes up."""
         self._keypad.release(row)
 
+    def peer_ssrc(self, row: int) -> int:
+        """The stream that a row listens to; below 0 while it has heard none."""
+        return self._latch.peer_ssrc(row)
+
     def drain(self) -> list[PlaneEvent]:
         """Events since the last call, in order."""
         events = self._events.copy()
