@@ -17,9 +17,11 @@ from bridge.plane.events import PlaneEvent
 from bridge.plane.spec import RowSpec
 
 __all__ = [
+    "Carry",
     "CloseRow",
     "Command",
     "EngineDied",
+    "EngineReplaced",
     "FlushRow",
     "FrameReader",
     "GiveVerdict",
@@ -45,6 +47,18 @@ MAX_FRAME_BYTES = 4096
 _MAX_TEXT_BYTES = 1024
 _PREFIX = struct.Struct("<IB")
 _TEXT_LENGTH = struct.Struct("<H")
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """Carry the rows of the memory whose descriptor travels with this frame; a process is told this first."""
+
+    capacity: int
+    """Rows of 8 kHz in that memory."""
+    wide: int
+    """… and of each higher rate."""
+    place: int
+    """Which of several media processes it is from now on; each has a core of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +193,18 @@ class EngineDied:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class EngineReplaced:
+    """The media process ended, and another one carries this leg on; made by the control plane itself.
+
+    Positions, epoch and counters go on. What the dead process could not tell any more was told before this.
+    """
+
+    row: int
+    generation: int
+    at_ns: int
+
+
 Command: TypeAlias = (
     OpenRow
     | UpdateRow
@@ -191,10 +217,11 @@ Command: TypeAlias = (
     | ReleaseKeys
     | HandKey
     | SharePort
+    | Carry
 )
 Report: TypeAlias = Ready | RowOpened | RowClosed | PlaneEvent
 """What comes back through the pipe."""
-LegEvent: TypeAlias = PlaneEvent | EngineDied
+LegEvent: TypeAlias = PlaneEvent | EngineDied | EngineReplaced
 """What `MediaLeg.open`'s `deliver` is called with."""
 Message: TypeAlias = Command | Report
 

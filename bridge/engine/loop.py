@@ -65,7 +65,7 @@ class RowPlane(Protocol):
     due_ns: NDArray[np.int64]
     report_due_ns: NDArray[np.int64]
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool: ...
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
     def close(self, row: int) -> None: ...
     def set_interruptible(self, row: int, bits: int) -> None: ...
@@ -80,6 +80,7 @@ class RowPlane(Protocol):
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def farewell(self, row: int, *, now_ns: int) -> Departures: ...
+    def destination(self, row: int) -> int: ...
     def drain(self) -> Sequence[PlaneEvent]: ...
 
 
@@ -96,6 +97,7 @@ class MediaLoop:
         link: Commands in, events out.
         gauges: Where the loop's own health is told.
         clock: Monotonic time.
+        orders: Commands that came before there was a loop to read them.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class MediaLoop:
         link: Link,
         gauges: GaugeColumns,
         clock: Clock,
+        orders: Sequence[Message] = (),
     ) -> None:
         self._plane = plane
         self._arrivals = arrivals
@@ -117,7 +120,7 @@ class MediaLoop:
         self._clock = clock
         self._rows = _Rows()
         self._guard = RowGuard()
-        self._commands: deque[Message] = deque()
+        self._commands: deque[Message] = deque(orders)
         self._reports = Reports(link)
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
         sockets.watch(link.sock)
@@ -264,6 +267,10 @@ class MediaLoop:
                 self._part(row, now_ns)
                 self._take_out(row)
                 self._post(RowClosed(row, generation))
+            case CloseRow(row=row, generation=generation) if self._rows.generation(row) is None:
+                # A process that died had it, and failed it or could not say any more that it was closed.
+                self._plane.close(row)
+                self._post(RowClosed(row, generation))
             case SetInterruptible(row=row, generation=generation, bits=bits) if self._rows.holds(
                 row, generation
             ):
@@ -309,7 +316,14 @@ class MediaLoop:
             self._sockets.seat(row, command.shared_port, command.spec)
         else:
             self._sockets.add(row, fds)
-        self._plane.open(row, command.spec, now_ns=now_ns)
+        if self._plane.open(row, command.spec, now_ns=now_ns):
+            # Taken over: it keeps its place on the grid, and with it the time of its packets.
+            self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
+            self._sockets.learn(row, self._plane.destination(row))
+            for event in self._plane.drain():
+                self._post(event)
+            self._post(RowOpened(row, command.spec.generation))
+            return
         # Its slot goes on the grid, where fewest other rows are: no tick carries more than its share.
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
@@ -370,6 +384,11 @@ class _Rows:
 
     def holds(self, row: int, generation: int) -> bool:
         return self._generations.get(row) == generation
+
+    def place(self, row: int, slot: int) -> None:
+        self._crowd[self._slots[row]] -= 1
+        self._crowd[slot] += 1
+        self._slots[row] = slot
 
     def slot(self, row: int) -> int:
         return self._slots[row]

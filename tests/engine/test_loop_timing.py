@@ -67,9 +67,9 @@ class SlowPlane(FakePlane):
         self.late_ns: list[int] = []
         self.slow_ns = 0
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
-        super().open(row, spec, now_ns=now_ns)
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         self.clock.advance(1)
+        return super().open(row, spec, now_ns=now_ns)
 
     def set_interruptible(self, row: int, bits: int) -> None:
         self.clock.advance(1)
