@@ -191,7 +191,8 @@ def test_baresip_and_the_bridge_hear_each_other_wide(
     print(f"baresip heard by {codec}: {understood!r}")
     assert word_errors(agents.FIRM, understood) <= 0.1
     heard, rate = read(next((tmp_path / "ours").glob("*.wav")))
-    assert rate == rate_hz
+    assert rate == call["rate_hz"] == rate_hz
+    assert call["codec"] == codec.partition("/")[0]
     spectrum = np.abs(np.fft.rfft(heard[rate : 3 * rate].astype(float)))
     loudest = {int(at) // 2 for at in np.argsort(spectrum)[-2:]}  # Two seconds: steps of half a hertz.
     assert loudest == set(tones_hz)
