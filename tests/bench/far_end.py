@@ -73,9 +73,12 @@ class FarEnd:
         payloads: [k, 160] codes; every row says them over and over.
         keep: Packets to remember.
         watch_ssrc: Payloads of this source are kept whole, for a comparison bit by bit.
+        loss: Part of the packets that the network loses: they go to a socket that nobody reads.
     """
 
-    def __init__(self, legs: int, payloads: NDArray[np.uint8], *, keep: int, watch_ssrc: int) -> None:
+    def __init__(
+        self, legs: int, payloads: NDArray[np.uint8], *, keep: int, watch_ssrc: int, loss: float = 0.0
+    ) -> None:
         self.received = Received(keep)
         self.watched: list[tuple[int, bytes]] = []
         self._watch_ssrc = watch_ssrc
@@ -94,6 +97,11 @@ class FarEnd:
             except PermissionError:
                 continue
         self.sent: NDArray[np.int64] = np.zeros(legs, np.int64)
+        """Packets of each row, those that the network then lost included."""
+        self._loss = loss
+        self._dice = np.random.default_rng(7)
+        self._nowhere = _nowhere()
+        self._ports: NDArray[np.uint16] = np.zeros(legs, np.uint16)
         self.offset_ns: int = _offset_ns()
         self._build_outgoing(legs)
         self._build_incoming()
@@ -119,6 +127,7 @@ class FarEnd:
 
     def call(self, ports: list[int]) -> None:
         """Name the loopback ports of the legs, in the order in which they will be sent to."""
+        self._ports[:] = ports
         self._addresses["port"] = ports
 
     def send(self, begin: int, end: int) -> None:
@@ -129,6 +138,9 @@ class FarEnd:
         out["sequence"] = sent & 0xFFFF
         out["timestamp"] = sent * PAYLOAD & 0xFFFFFFFF
         out["payload"] = self._payloads[sent % len(self._payloads)]
+        if self._loss:
+            lost = self._dice.random(end - begin) < self._loss
+            self._addresses["port"][rows] = np.where(lost, self._nowhere.getsockname()[1], self._ports[rows])
         at = self._out_headers.ctypes.data + begin * _HEADER.itemsize
         left = end - begin
         while left > 0:
@@ -138,6 +150,11 @@ class FarEnd:
             self.sent[end - left : end - left + taken] += 1
             at += taken * _HEADER.itemsize
             left -= taken
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self.socket.close()
+        self._nowhere.close()
 
     def drain(self) -> None:
         """Take in everything that waits."""
@@ -169,6 +186,14 @@ class FarEnd:
         kept.count += count
         for index in np.nonzero(packets["ssrc"] == self._watch_ssrc)[0].tolist():
             self.watched.append((int(packets["timestamp"][index]), packets["payload"][index].tobytes()))
+
+
+def _nowhere() -> socket.socket:
+    """A socket that takes packets and is never read."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    return sock
 
 
 def _places(array: NDArray[Any]) -> NDArray[np.uint64]:

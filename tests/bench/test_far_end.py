@@ -38,7 +38,7 @@ def test_every_row_sends_its_own_stream_and_what_comes_back_is_stamped_by_the_ke
         stamps = far.received.arrival_ns[:2]
         assert ((stamps > before_ns - 1_000_000) & (stamps < after_ns + 1_000_000)).all()
         assert [timestamp for timestamp, _ in far.watched] == [0, 0]
-        far.socket.close()
+        far.close()
     finally:
         for leg in legs:
             leg.close()
