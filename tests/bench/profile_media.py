@@ -30,12 +30,13 @@ from bridge.engine.ports import peer_key, raise_file_limit
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS
 from bridge.plane.columns import Columns
-from bridge.plane.g711 import encode_ulaw
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.plane import Plane
 from bridge.plane.ring import PlayoutWriter
 from bridge.plane.spec import PlaneSettings, RowSpec
-from tests.bench.far_end import FarEnd
+from tests.bench.far_end import Ear, Mouth, phones
+from tests.bench.generator import noise
+from tests.bench.network import Network
 from tests.bench.stages import STAGES, StageSet, stage_set
 
 __all__ = ["Cost", "Rig", "Split", "by_stage"]
@@ -47,6 +48,8 @@ _BURST_SAMPLES = 16_000
 _CYCLE_SLOTS = 200
 """Two seconds of speech in four."""
 _WARM_UP_SLOTS = 75
+_AHEAD_MS = 4
+"""A tick finds the packets of the time that it slept."""
 
 
 @dataclass(slots=True)
@@ -148,8 +151,10 @@ class Rig:
             gauges=memory.gauge_columns(),
             clock=self._dial,
         )
-        noise = np.random.default_rng(2).normal(0, 6, (50, 160)).astype(np.int16)
-        self._far = FarEnd(legs, encode_ulaw(noise), keep=0, watch_ssrc=-1, loss=stages.loss)
+        self._phones = phones(legs)
+        self._mouth = Mouth(self._phones, noise())
+        self._ear = Ear(self._phones, keep=0)
+        self._network = Network(loss=stages.loss)
         self._speech = np.random.default_rng(3).integers(-9000, 9000, _BURST_SAMPLES).astype(np.int16)
         self._open(stages)
         self._writers = [PlayoutWriter(memory.columns, row, 1) for row in range(legs)]
@@ -165,23 +170,22 @@ class Rig:
             began_ns = time.thread_time_ns()
             self._loop.turn()
             taken_ns += time.thread_time_ns() - began_ns
-            self._far.drain()
+            self._ear.listen(0, self._legs)
             self._control.receive()
         return taken_ns
 
     def close(self) -> None:
         self._sockets.close()
-        self._far.close()
+        for sock in self._phones:
+            sock.close()
         self._link.close()
         self._control.close()
 
     def _open(self, stages: StageSet) -> None:
-        ports = []
-        remote_key = peer_key(self._far.socket.getsockname())
         for row in range(self._legs):
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             sock.bind(("127.0.0.1", 0))
-            ports.append(sock.getsockname()[1])
+            self._mouth.call(row, sock.getsockname()[1])
             spec = RowSpec(
                 generation=1,
                 ssrc=row + 1,
@@ -190,7 +194,7 @@ class Rig:
                 codec=0,
                 payload_type=0,
                 dtmf_payload_type=101,
-                remote_key=remote_key,
+                remote_key=peer_key(self._phones[row].getsockname()),
                 latch_ip=0,
                 sending=True,
                 receiving=True,
@@ -204,17 +208,16 @@ class Rig:
                 # Rows are opened in the midst of a slot, as calls come: they spread over the ticks.
                 self._loop.turn()
                 self._control.receive()
-        self._far.call(ports)
 
     def _play_phones(self) -> None:
         """Send what the phones would have sent by now, and write what is to be said."""
         passed_ns = self._dial.ns - self._began_ns
-        due = (passed_ns // 1_000_000 + 4) * self._legs // 20
-        while self._next_send < due:
-            begin = self._next_send % self._legs
-            end = min(self._legs, begin + due - self._next_send)
-            self._far.send(begin, end)
-            self._next_send += end - begin
+        due = (passed_ns // 1_000_000 + _AHEAD_MS) * self._legs // 20
+        if due > self._next_send:
+            turns = np.arange(self._next_send, due)
+            self._network.put(turns % self._legs, turns // self._legs, tick=due)
+            self._mouth.say(*self._network.take(due))
+            self._next_send = due
         talk_due = passed_ns * self._legs // (_CYCLE_SLOTS * _SLOT_NS)
         while self._next_talk <= talk_due:
             writer = self._writers[self._next_talk % self._legs]
