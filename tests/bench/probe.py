@@ -17,7 +17,7 @@ from tests.bench.lateness import Lateness
 def main() -> None:
     told = json.loads(sys.stdin.readline())
     if told["realtime"]:
-        # As urgent as the media process, so that it shows what that one could have had at best.
+        # More urgent than the media process, so that it shows what that one could have had at best.
         with contextlib.suppress(PermissionError):
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(told["priority"]))
     late = []
