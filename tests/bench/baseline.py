@@ -14,6 +14,7 @@ Reads two lines of JSON from stdin, writes two to stdout.
 """
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -276,6 +277,8 @@ async def serve(told: dict[str, Any]) -> None:
         legs.append(leg)
     print(json.dumps({"ports": [leg.port for leg in legs]}), flush=True)
     told |= json.loads(sys.stdin.readline())
+    gc.collect()
+    gc.freeze()  # as the media process does: a full collection takes longer than a packet lasts
     if told["realtime"]:
         _settle(told["priority"])
     marks: list[tuple[int, int]] = []

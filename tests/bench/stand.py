@@ -28,6 +28,7 @@ __all__ = [
     "baseline_run",
     "engine_run",
     "helper",
+    "media_settings",
     "process_cpu_ns",
     "reserve",
     "shares_ports",
@@ -164,14 +165,7 @@ async def engine_run(
         stages: What the plane and the network do; None is the plane's own defaults on a clean network.
     """
     stages = stages or StageSet("basic", PlaneSettings(), reports=False, loss=0.0)
-    settings = MediaSettings(
-        bind_ip="127.0.0.1",
-        ports=(20_480, 32_767),
-        capacity=max(legs, 16),
-        plain_sockets=plain_sockets,
-        plane=stages.plane,
-        **_sharing(shared),
-    )
+    settings = media_settings(max(legs, 16), shared, stages.plane, plain_sockets=plain_sockets)
     engine = await MediaEngine.start(settings, clock=SystemClock(), dice=SystemDice())
     try:
         run = await _measure_engine(engine, legs, seconds, stages)
@@ -195,8 +189,19 @@ def reserve(engine: MediaEngine, port: int) -> MediaLeg:
     return engine.reserve(**{name: value for name, value in names.items() if name in known})
 
 
-def _sharing(shared: bool) -> dict[str, Any]:
-    return {"ports_shared": True} if shared else {}
+def media_settings(
+    capacity: int, shared: bool, plane: PlaneSettings, *, plain_sockets: bool = False
+) -> MediaSettings:
+    """For loopback, away from the ports of a bridge that runs."""
+    names: dict[str, Any] = {"ports_shared": True} if shared else {}
+    return MediaSettings(
+        bind_ip="127.0.0.1",
+        ports=(20_480, 32_767),
+        capacity=capacity,
+        plain_sockets=plain_sockets,
+        plane=plane,
+        **names,
+    )
 
 
 async def _measure_engine(engine: MediaEngine, legs: int, seconds: float, stages: StageSet) -> Run:
