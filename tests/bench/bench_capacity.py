@@ -25,7 +25,7 @@ from bridge.engine.loop import FINE_TICK_ROWS
 from tests.bench.capacity import Cell, cost_line, excess_ms
 from tests.bench.saturation import Search, bears
 from tests.bench.stages import STAGES, Stages, stage_set
-from tests.bench.stand import Run, baseline_run, engine_run, shares_ports
+from tests.bench.stand import Run, baseline_run, engine_run
 
 _LEGS = (50, 200, 500, 1000)
 _PEERS = {"uvloop": (3.0, 400), "pyav": (10.0, 150), "pyav-resampled": (10.0, 100)}
@@ -48,8 +48,6 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("out/bench/capacity.json"))
     told = parser.parse_args()
-    if told.shared and not shares_ports():
-        parser.error("this engine has a port for each call and no other way")
     # Logs have no width; a table that wraps cannot be compared.
     console = Console() if sys.stdout.isatty() else Console(width=130)
     cells = asyncio.run(measure(told, console))

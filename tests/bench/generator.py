@@ -18,7 +18,7 @@ from bridge.engine.ports import raise_file_limit
 from bridge.plane.g711 import encode_ulaw
 from bridge.rtp.rtcp import CNAME, ReportBlock, SenderReport, SourceDescription, build, ntp_of
 from tests.bench.accounting import count_streams
-from tests.bench.far_end import PACKET_SAMPLES, Ear, Mouth, Received, phones
+from tests.bench.crowd import PACKET_SAMPLES, Ear, Mouth, Received, phones
 from tests.bench.lateness import Lateness, of_packets
 from tests.bench.network import Network
 

@@ -22,19 +22,20 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bridge.engine.commands import OpenRow
+from bridge.engine.commands import OpenRow, SharePort
+from bridge.engine.demux import Demux
 from bridge.engine.link import Link
 from bridge.engine.loop import FINE_TICK_ROWS, MediaLoop
 from bridge.engine.mmsg import BatchSockets
 from bridge.engine.ports import peer_key, raise_file_limit
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS
+from bridge.plane.banks import Banks
 from bridge.plane.columns import Columns
 from bridge.plane.packets import Arrivals, Departures
-from bridge.plane.plane import Plane
 from bridge.plane.ring import PlayoutWriter
 from bridge.plane.spec import PlaneSettings, RowSpec
-from tests.bench.far_end import Ear, Mouth, phones
+from tests.bench.crowd import Ear, Mouth, phones
 from tests.bench.generator import noise
 from tests.bench.network import Network
 from tests.bench.stages import STAGES, StageSet, stage_set
@@ -48,6 +49,7 @@ _BURST_SAMPLES = 16_000
 _CYCLE_SLOTS = 200
 """Two seconds of speech in four."""
 _WARM_UP_SLOTS = 75
+_BUFFER_BYTES = 4 << 20
 _AHEAD_MS = 4
 """A tick finds the packets of the time that it slept."""
 
@@ -81,8 +83,8 @@ class _Dial:
 
 
 class _TimedSockets(BatchSockets):
-    def __init__(self, arrivals: Arrivals, *, capacity: int, split: Split, dial: _Dial) -> None:
-        super().__init__(arrivals, capacity=capacity)
+    def __init__(self, arrivals: Arrivals, *, capacity: int, demux: Demux, split: Split, dial: _Dial) -> None:
+        super().__init__(arrivals, capacity=capacity, demux=demux)
         self._split = split
         self._dial = dial
 
@@ -107,9 +109,9 @@ class _TimedSockets(BatchSockets):
         self._split.note("send calls", began_ns, len(departures))
 
 
-class _TimedPlane(Plane):
+class _TimedPlane(Banks):
     def __init__(self, columns: Columns, settings: PlaneSettings, split: Split) -> None:
-        super().__init__(columns, settings)
+        super().__init__([columns], settings)
         self._split = split
 
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None:
@@ -133,18 +135,25 @@ class _TimedPlane(Plane):
 class Rig:
     """A media loop with `legs` calls and their phones, in one process."""
 
-    def __init__(self, legs: int, stages: StageSet) -> None:
+    def __init__(self, legs: int, stages: StageSet, *, shared: bool = False) -> None:
         self.split = Split()
         self._legs = legs
         self._dial = _Dial()
         self._arrivals = Arrivals(_ARRIVALS)
-        self._sockets = _TimedSockets(self._arrivals, capacity=legs, split=self.split, dial=self._dial)
         ours, theirs = socket.socketpair()
         self._control, self._link = Link(ours), Link(theirs)
         memory = SharedMemory(legs)
         memory.close_fd()
+        plane = _TimedPlane(memory.columns, stages.plane, self.split)
+        self._sockets = _TimedSockets(
+            self._arrivals,
+            capacity=legs,
+            demux=Demux(plane.peer_ssrc),
+            split=self.split,
+            dial=self._dial,
+        )
         self._loop = MediaLoop(
-            _TimedPlane(memory.columns, stages.plane, self.split),
+            plane,
             self._arrivals,
             sockets=self._sockets,
             link=self._link,
@@ -156,7 +165,7 @@ class Rig:
         self._ear = Ear(self._phones, keep=0)
         self._network = Network(loss=stages.loss)
         self._speech = np.random.default_rng(3).integers(-9000, 9000, _BURST_SAMPLES).astype(np.int16)
-        self._open(stages)
+        self._open(stages, shared=shared)
         self._writers = [PlayoutWriter(memory.columns, row, 1) for row in range(legs)]
         self._next_send = self._next_talk = 0
         self._began_ns = self._dial.ns
@@ -181,10 +190,12 @@ class Rig:
         self._link.close()
         self._control.close()
 
-    def _open(self, stages: StageSet) -> None:
+    def _open(self, stages: StageSet, *, shared: bool) -> None:
+        common = _bound()
+        if shared:
+            self._control.send(SharePort(0, 1), [common.fileno()])
         for row in range(self._legs):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.bind(("127.0.0.1", 0))
+            sock = common if shared else _bound()
             self._mouth.call(row, sock.getsockname()[1])
             spec = RowSpec(
                 generation=1,
@@ -202,12 +213,17 @@ class Rig:
                 rtcp_mux=stages.reports,
                 cname="rig",
             )
-            self._control.send(OpenRow(row, 1, spec), [sock.fileno()])
-            sock.close()
+            if shared:
+                self._control.send(OpenRow(row, 0, spec, shared_port=0))
+            else:
+                self._control.send(OpenRow(row, 1, spec), [sock.fileno()])
+                sock.close()
             while self._loop.rows <= row:
                 # Rows are opened in the midst of a slot, as calls come: they spread over the ticks.
                 self._loop.turn()
                 self._control.receive()
+
+        common.close()
 
     def _play_phones(self) -> None:
         """Send what the phones would have sent by now, and write what is to be said."""
@@ -225,6 +241,13 @@ class Rig:
             writer.write(self._speech, epoch=epoch)
             writer.close_utterance(epoch)
             self._next_talk += 1
+
+
+def _bound() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+    sock.bind(("127.0.0.1", 0))
+    return sock
 
 
 @dataclass(slots=True)
@@ -264,6 +287,7 @@ def main() -> None:
     parser.add_argument("--legs", type=int, nargs="+", default=[500], help="numbers of calls")
     parser.add_argument("--slots", type=int, default=200, help="slots of 20 ms to measure")
     parser.add_argument("--stages", choices=STAGES, default="all")
+    parser.add_argument("--shared", action="store_true", help="all calls on one port")
     parser.add_argument("--top", type=int, default=25, help="functions to show")
     told = parser.parse_args()
     raise_file_limit()
@@ -273,7 +297,7 @@ def main() -> None:
 
 
 def _show(legs: int, told: argparse.Namespace, console: Console) -> None:
-    rig = Rig(legs, stage_set(told.stages))
+    rig = Rig(legs, stage_set(told.stages), shared=told.shared)
     try:
         rig.run(_WARM_UP_SLOTS)
         rig.split.clear()
@@ -287,8 +311,9 @@ def _show(legs: int, told: argparse.Namespace, console: Console) -> None:
         rig.close()
     ticks = 10 if legs <= FINE_TICK_ROWS else 5
     pairs = legs * told.slots
+    ports = " on one port" if told.shared else ""
     console.print(
-        f"\n{legs} legs, stages: {told.stages}: {taken_ns / told.slots / 1e6:.2f} ms a slot of 20 ms "
+        f"\n{legs} legs{ports}, stages: {told.stages}: {taken_ns / told.slots / 1e6:.2f} ms a slot of 20 ms "
         f"({taken_ns / told.slots / 2e5:.1f} % of a core), {taken_ns / pairs / 1000:.2f} µs a packet pair, "
         f"{taken_ns / told.slots / ticks / 1000:.0f} µs a tick"
     )

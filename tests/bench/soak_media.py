@@ -27,7 +27,7 @@ from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine, MediaLeg
 from bridge.plane.spec import PlaneSettings
 from tests.bench.ledger import CallAccount, Ledger, slope_per_hour
-from tests.bench.stand import Helper, helper, media_settings, process_cpu_ns, reserve, shares_ports, until
+from tests.bench.stand import Helper, helper, media_settings, process_cpu_ns, reserve, until
 
 __all__ = ["SoakPlan", "SoakReport", "soak"]
 
@@ -117,6 +117,7 @@ class _Soak:
         self._free: deque[int] = deque()
         self._calls: dict[int, tuple[int, MediaLeg]] = {}
         self._counted: dict[int, tuple[int, dict[str, int]]] = {}
+        self._joined: dict[int, asyncio.Future[None]] = {}
         self._leaving: set[int] = set()
         self._is_ending = False
 
@@ -134,12 +135,12 @@ class _Soak:
         self._ports = (await self._phones.hear())["ports"]
         self._free.extend(range(len(self._ports)))
         self._phones.tell(begin_ns=time.monotonic_ns() + _LEAD_NS)
-        for _ in range(plan.legs):
-            await self._join()
-        end_ns = time.monotonic_ns() + int(plan.minutes * 60e9)
-        before_ns, began_ns = process_cpu_ns(self._engine.pid), time.monotonic_ns()
         async with asyncio.TaskGroup() as hearing:
             hearing.create_task(self._hear())
+            for _ in range(plan.legs):
+                await self._join()
+            end_ns = time.monotonic_ns() + int(plan.minutes * 60e9)
+            before_ns, began_ns = process_cpu_ns(self._engine.pid), time.monotonic_ns()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._talk(end_ns))
                 group.create_task(self._sample(end_ns))
@@ -154,11 +155,15 @@ class _Soak:
     async def _join(self) -> None:
         phone = self._free.popleft()
         leg = reserve(self._engine, self._ports[phone])
+        call = leg.generation
+        # The phone hears nobody but its call: it has to know it before we send the first packet.
+        self._joined[call] = joined = asyncio.get_running_loop().create_future()
+        self._phones.tell(join=phone, call=call, port=leg.local_port, ssrc=leg.ssrc)
+        await joined
         leg.open(**self._terms(phone), deliver=lambda event: None)
         await leg.opened()
-        call = leg.generation
         self._calls[call] = (phone, leg)
-        self._phones.tell(join=phone, call=call, port=leg.local_port, ssrc=leg.ssrc)
+        self._phones.tell(talk=phone)
 
     async def _leave(self, calls: list[int]) -> None:
         """End calls: phones first, then our sending, and the rows when nothing is on its way any more."""
@@ -194,6 +199,8 @@ class _Soak:
         """Read what the phones tell, up to the last call's account."""
         while not self._is_ending or self._calls or self._counted:
             match await self._phones.hear():
+                case {"joined": call}:
+                    self._joined.pop(call).set_result(None)
                 case {"account": told}:
                     self._book(told)
                 case {"minute": _} as minute:
@@ -300,8 +307,6 @@ def main() -> None:
     parser.add_argument("--shared", action="store_true", help="on shared ports, without strangers")
     parser.add_argument("--out", type=Path, default=Path("out/bench/soak_media.json"))
     told = parser.parse_args()
-    if told.shared and not shares_ports():
-        parser.error("this engine has a port for each call and no other way")
     plan = SoakPlan(told.minutes, told.legs, told.churn, told.loss / 100, told.jitter_ms, told.shared)
     report = asyncio.run(soak(plan))
     show(report, Console() if sys.stdout.isatty() else Console(width=110))

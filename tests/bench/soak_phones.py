@@ -1,8 +1,8 @@
 """A process of phones that come and go over a bad network, and that keep account of every packet.
 
 Told how many phones and how bad the network is, it answers with their ports. Then lines of JSON come at any
-time: ``join``, ``leave``, ``collect`` of a phone. Each ``collect`` is answered with that call's account, and
-every minute it tells how late packets were.
+time: ``join``, ``talk``, ``leave``, ``collect`` of a phone. It says when one has joined, gives an account of
+the call that is collected, and tells every minute how late packets were.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bridge.engine.ports import raise_file_limit
 from tests.bench.accounting import count_streams
-from tests.bench.far_end import Ear, Mouth, phones
+from tests.bench.crowd import Ear, Mouth, phones
 from tests.bench.generator import noise, pace, settle
 from tests.bench.lateness import Lateness
 from tests.bench.network import Network
@@ -146,12 +146,15 @@ class Phones:
             self._digest()
 
     def join(self, phone: int, *, call: int, port: int, ssrc: int) -> None:
-        """Begin a call: a stream of its own, from number 0."""
+        """Hear a call; say nothing yet."""
         self._talks[phone] = Talk(call, ssrc)
         self._next[phone] = 0
         self._mouth.ssrcs[phone] = 0x10000 + call
         self._mouth.call(phone, port)
         self.punctuality.forget(phone)
+
+    def talk(self, phone: int) -> None:
+        """Begin to speak: a stream of its own, from number 0."""
         self._talking[phone] = True
 
     def leave(self, phone: int) -> None:
@@ -270,6 +273,9 @@ def obey(crowd: Phones, command: dict[str, Any]) -> None:
     match command:
         case {"join": phone, "call": call, "port": port, "ssrc": ssrc}:
             crowd.join(phone, call=call, port=port, ssrc=ssrc)
+            say(joined=call)
+        case {"talk": phone}:
+            crowd.talk(phone)
         case {"leave": phone}:
             crowd.leave(phone)
         case {"collect": phone}:

@@ -2,13 +2,12 @@
 
 import asyncio
 import base64
-import inspect
 import json
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ __all__ = [
     "media_settings",
     "process_cpu_ns",
     "reserve",
-    "shares_ports",
     "until",
 ]
 
@@ -161,7 +159,7 @@ async def engine_run(
         legs: Number of calls.
         seconds: To measure, after the warm-up.
         plain_sockets: Without recvmmsg.
-        shared: All calls on a few ports, told apart by where they come from; see `shares_ports`.
+        shared: All calls on a few ports, told apart by where they come from.
         stages: What the plane and the network do; None is the plane's own defaults on a clean network.
     """
     stages = stages or StageSet("basic", PlaneSettings(), reports=False, loss=0.0)
@@ -176,31 +174,23 @@ async def engine_run(
     return run
 
 
-def shares_ports() -> bool:
-    """Whether this engine can carry several calls on one port."""
-    has_field = any(field.name == "ports_shared" for field in fields(MediaSettings))
-    return has_field and "remote" in inspect.signature(MediaEngine.reserve).parameters
-
-
 def reserve(engine: MediaEngine, port: int) -> MediaLeg:
-    """Take a row for the phone on this loopback port; an engine that shares ports wants to know it."""
-    names: dict[str, Any] = {"remote": ("127.0.0.1", port)}
-    known = inspect.signature(engine.reserve).parameters
-    return engine.reserve(**{name: value for name, value in names.items() if name in known})
+    """Take a row for the phone on this loopback port: where ports are shared, it is known by that."""
+    return engine.reserve(remote=("127.0.0.1", port))
 
 
 def media_settings(
     capacity: int, shared: bool, plane: PlaneSettings, *, plain_sockets: bool = False
 ) -> MediaSettings:
-    """For loopback, away from the ports of a bridge that runs."""
-    names: dict[str, Any] = {"ports_shared": True} if shared else {}
+    """One media process on loopback, away from the ports of a bridge that runs."""
     return MediaSettings(
         bind_ip="127.0.0.1",
         ports=(20_480, 32_767),
         capacity=capacity,
+        processes=1,
+        ports_shared=shared,
         plain_sockets=plain_sockets,
         plane=plane,
-        **names,
     )
 
 

@@ -1,14 +1,16 @@
 import cProfile
 
 import numpy as np
+import pytest
 
 from bridge.plane.g711 import encode_ulaw
 from tests.bench.profile_media import Rig, by_stage
 from tests.bench.stages import stage_set
 
 
-def test_every_call_of_the_rig_sends_and_is_heard_in_every_slot() -> None:
-    rig = Rig(20, stage_set("basic"))
+@pytest.mark.parametrize("shared", [False, True])
+def test_every_call_of_the_rig_sends_and_is_heard_in_every_slot(shared: bool) -> None:
+    rig = Rig(20, stage_set("basic"), shared=shared)
     try:
         rig.run(10)
         rig.split.clear()

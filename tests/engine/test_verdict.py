@@ -202,7 +202,7 @@ def test_a_round_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) ->
 
     until(answered)
     memory.question[7] = 0
-    thread.watch(None)
+    thread.watch()
     thread.close()
 
     assert "a round of verdicts failed: out of memory" in caplog.text
