@@ -48,6 +48,7 @@ _LEAST_POWER = 3e4
 _DUCK_SLOTS = 10
 _BURST_SLOTS = 100
 _CYCLE_S = 4.0
+_LAST_WORDS_S = 0.1
 
 
 class Codec(Protocol):
@@ -128,6 +129,7 @@ class Bridge(asyncio.DatagramProtocol):
         self.silent: Counter[str] = Counter()
         """Packets without speech, by cause."""
         self.strangers = 0
+        self.received = 0
         self.said: deque[NDArray[np.int16]] = deque(maxlen=100)
         """The last two seconds."""
         self._codec = codec
@@ -149,6 +151,7 @@ class Bridge(asyncio.DatagramProtocol):
         if addr != self._remote or first != 0x80:
             self.strangers += 1
         elif second & 0x7F == 0:
+            self.received += 1
             self.hearing.take(sequence, timestamp, self._codec.decode(data[12:]))
 
     @property
@@ -293,11 +296,18 @@ async def serve(told: dict[str, Any]) -> None:
             phase_ns = random.randrange(_SLOT_NS)  # noqa: S311
             group.create_task(leg.run(told["begin_ns"] + phase_ns, told["seconds"]))
     marks.append(_now())
+    await asyncio.sleep(_LAST_WORDS_S)
     for leg in legs:
         leg.close()
     (began_ns, began_cpu_ns), (ended_ns, ended_cpu_ns) = marks
     print(
-        json.dumps({"cpu_ns": ended_cpu_ns - began_cpu_ns, "measured_s": (ended_ns - began_ns) / 1e9}),
+        json.dumps(
+            {
+                "cpu_ns": ended_cpu_ns - began_cpu_ns,
+                "measured_s": (ended_ns - began_ns) / 1e9,
+                "received": sum(leg.received for leg in legs),
+            }
+        ),
         flush=True,
     )
 

@@ -230,7 +230,7 @@ def _line(run: Run) -> str:
     return (
         f"{run.legs} calls, {run.stages}, {'shared' if run.shared else 'own'} ports: "
         f"{run.cpu_ms_per_call_s * run.legs / 10:.1f} % of a core, p99 {late['p99_ms']:.2f} ms beside "
-        f"a timer's {run.probe['p99_ms']:.2f}, lost {run.far_end['lost']}"
+        f"a timer's {run.probe['p99_ms']:.2f}, lost {run.far_end['lost']} out, {run.far_end['lost_in']} in"
         + (f"; discarded: {'; '.join(run.failures)}" if run.failures else "")
     )
 

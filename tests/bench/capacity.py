@@ -67,8 +67,8 @@ class Cell:
 
     @property
     def lost(self) -> int:
-        """In all valid runs together."""
-        return sum(int(run.far_end["lost"]) for run in self.valid)
+        """Either way, in all valid runs together."""
+        return sum(int(run.far_end["lost"]) + int(run.far_end["lost_in"]) for run in self.valid)
 
     @property
     def is_exact(self) -> bool:

@@ -31,6 +31,8 @@ _LISTEN_SHARES = 20
 """Every 5 ms a twentieth of the phones is listened to: each one every 100 ms."""
 _REPORT_TICKS = 5000
 _LAST_WORDS_S = 0.05
+_SPARED = 2
+"""A call is believed after two packets in order, and what comes before them is not counted: those come so."""
 
 
 def main() -> None:
@@ -84,7 +86,9 @@ def run(mouth: Mouth, ear: Ear, network: Network, told: dict[str, Any]) -> list[
         late.append(pace(told["begin_ns"] + tick * _SLOT_NS))
         slot, number = tick % _SLOTS, tick // _SLOTS
         which = everyone[count * slot // _SLOTS : count * (slot + 1) // _SLOTS]
-        if len(which):
+        if len(which) and number < _SPARED:
+            mouth.say(which, np.full(len(which), number))
+        elif len(which):
             network.put(which, np.full(len(which), number), tick=tick)
             mouth.say(*network.take(tick))
         if ssrcs is not None:
@@ -136,6 +140,7 @@ def summary(mouth: Mouth, ear: Ear, told: dict[str, Any], own_late: list[int]) -
     return {
         # What the network was told to lose it did not owe; by chance that may be a little less.
         "sent_share": round(min(1.0, float(mouth.sent.sum()) / wanted), 5),
+        "sent": int(mouth.sent.sum()),
         "received": int(np.count_nonzero(counted)),
         "expected": expected,
         "received_share": round(float(np.count_nonzero(counted)) / expected, 5),

@@ -15,7 +15,8 @@ _TRIES = 2
 def bears(far_end: dict[str, Any]) -> bool:
     """Whether a run was carried: p99 lateness up to one packet's time, nothing lost, nothing left unsent."""
     is_punctual = float(far_end["lateness"]["p99_ms"]) <= _LATE_MS
-    return is_punctual and int(far_end["lost"]) == 0 and float(far_end["received_share"]) >= _SENT
+    is_whole = int(far_end["lost"]) == 0 and int(far_end["lost_in"]) == 0
+    return is_punctual and is_whole and float(far_end["received_share"]) >= _SENT
 
 
 @dataclass(slots=True)

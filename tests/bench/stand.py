@@ -219,7 +219,9 @@ async def _measure_engine(engine: MediaEngine, legs: int, seconds: float, stages
         after_ns, ended_ns = process_cpu_ns(pid), time.monotonic_ns()
         await talk
         far_end, lateness = await generator.hear(), await probe.hear()
-    skipped = int(sum(leg.status.snapshot()["silence_bridge_late"] for leg in rows))
+    counted = [leg.status.snapshot() for leg in rows]
+    skipped = int(sum(told["silence_bridge_late"] for told in counted))
+    far_end["lost_in"] = far_end["sent"] - int(sum(told["rx_packets"] for told in counted))
     return Run(
         carrier="engine",
         legs=len(rows),
@@ -271,6 +273,7 @@ async def baseline_run(legs: int, seconds: float, *, realtime: bool, kind: str =
         probe.tell(realtime=realtime, priority=_PROBE_PRIORITY, **timing)
         far_end, lateness, cpu = await asyncio.gather(generator.hear(), probe.hear(), baseline.hear())
     far_end.pop("watched")
+    far_end["lost_in"] = far_end["sent"] - cpu["received"]
     return Run(
         carrier=kind,
         legs=legs,

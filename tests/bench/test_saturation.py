@@ -40,9 +40,10 @@ def test_a_carrier_that_bears_nothing_is_found_out() -> None:
 
 
 def test_a_run_is_carried_when_it_is_punctual_and_whole() -> None:
-    good = {"lateness": {"p99_ms": 19.9}, "lost": 0, "received_share": 0.996}
+    good = {"lateness": {"p99_ms": 19.9}, "lost": 0, "lost_in": 0, "received_share": 0.996}
 
     assert bears(good)
     assert not bears({**good, "lost": 1})
+    assert not bears({**good, "lost_in": 1})
     assert not bears({**good, "received_share": 0.99})
     assert not bears({**good, "lateness": {"p99_ms": 20.1}})
