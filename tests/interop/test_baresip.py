@@ -118,7 +118,15 @@ def baresip(
     return ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
 
 
-def call_by_baresip(peer: str, network: str, folder: Path, user: str, *, at_most_s: int, **phone: Any) -> str:
+def call_by_baresip(
+    peer: str,
+    network: str,
+    folder: Path,
+    user: str,
+    *,
+    at_most_s: int,
+    **phone: Any,  # noqa: ANN401  what `baresip` takes
+) -> str:
     """Let baresip call `user` until the bridge hangs up; returns what it printed."""
     command = baresip(peer, network, folder, at_most_s=at_most_s, **phone)
     command += ["-e", f"/dial sip:{user}@{OURS}:5060"]
