@@ -66,6 +66,7 @@ def call_settings(config: Config) -> CallSettings:
         recordings=Path(config.recording.folder) if config.recording.enabled else None,
         keeps_text=config.recording.transcripts,
         prompts=Path(config.prompts.folder),
+        codecs=config.media.codecs,
         budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
     )
 
@@ -95,6 +96,7 @@ def media_settings(config: Config) -> MediaSettings:
         ports=section.ports,
         bind_ip=section.bind_ip,
         capacity=section.capacity,
+        wide_capacity=section.wide_capacity,
         plain_sockets=section.plain_sockets,
         realtime=section.realtime,
         plane=PlaneSettings(

@@ -16,8 +16,9 @@ from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.rtp.srtp import SrtpKeys
+from bridge.sip.codecs import CODECS
 from bridge.sip.crypto import MediaCrypto
-from bridge.sip.offer import Negotiator, is_behind_nat
+from bridge.sip.offer import Negotiated, Negotiator, is_behind_nat
 
 __all__ = ["Exchange", "Media"]
 
@@ -31,6 +32,7 @@ class Media(Protocol):
     """Where rows come from; `bridge.engine.supervisor.MediaEngine` in life."""
 
     def reserve(self) -> MediaLeg: ...
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None: ...
 
 
 class _Terms(TypedDict):
@@ -46,6 +48,12 @@ class _Terms(TypedDict):
     interruptible: int
     rtcp: tuple[str, int] | None
     rtcp_mux: bool
+    ptime_ms: int
+    opus_bitrate: int
+    opus_fec: bool
+    opus_dtx: bool
+    opus_max_rate_hz: int
+    opus_loss_percent: int
     srtp: SrtpKeys
 
 
@@ -57,11 +65,16 @@ class _Line:
     negotiator: Negotiator
     latch_ip: str | None
 
+    @property
+    def agreed(self) -> Negotiated:
+        """What the descriptions so far come to."""
+        if self.negotiator.negotiated is None:
+            raise LocalProtocolError("media opened before anything was negotiated")
+        return self.negotiator.negotiated
+
     def terms(self, session: Session) -> "_Terms":
         """What the media process is told after each offer and answer."""
-        agreed = self.negotiator.negotiated
-        if agreed is None:
-            raise LocalProtocolError("media opened before anything was negotiated")
+        agreed = self.agreed
         session.hold(agreed.held or not agreed.receiving)
         return _Terms(
             codec=agreed.codec,
@@ -76,6 +89,12 @@ class _Line:
             interruptible=session.speaker.interruptible,
             rtcp=agreed.rtcp,
             rtcp_mux=agreed.rtcp_mux,
+            ptime_ms=agreed.ptime_ms,
+            opus_bitrate=agreed.opus_bitrate,
+            opus_fec=agreed.opus_fec,
+            opus_dtx=agreed.opus_dtx,
+            opus_max_rate_hz=agreed.opus_max_rate_hz,
+            opus_loss_percent=agreed.opus_loss_percent,
             srtp=agreed.srtp,
         )
 
@@ -180,6 +199,9 @@ class Exchange:
             _log.info("call refused: %s", error)
             # Harmless after our 200: then the call was ended by a BYE.
             incoming.reject(488)
+        except EngineError as error:
+            _log.warning("call refused: %s", error)
+            incoming.reject(503)
         finally:
             leg.close()
 
@@ -204,8 +226,9 @@ class Exchange:
             line = self._line(leg, local_ip, latch_ip=None)
             sip = await endpoint.call(uri, sdp=line.negotiator.offer(), destination=destination)
             async with _ending(sip):
-                session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
                 line.negotiator.accept(sip.remote_sdp)
+                self._media.refit(leg, line.agreed.rate_hz)
+                session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
                 self._open(line, session)
                 await self._serve(session, sip, line)
         except RemoteProtocolError as error:
@@ -217,34 +240,64 @@ class Exchange:
     async def _answer_on(self, incoming: IncomingCall, route: Route, leg: MediaLeg) -> None:
         source_ip = incoming.source[0]
         nat = incoming.nat or bool(incoming.sdp and is_behind_nat(incoming.sdp, source_ip=source_ip))
-        line = self._line(leg, incoming.local_ip, latch_ip=source_ip if nat else None)
-        session = self._session(
-            incoming.call_id, "inbound", line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri
-        )
-        if incoming.sdp:
-            sdp = line.negotiator.answer(incoming.sdp)
-            self._open(line, session)
-        else:
-            sdp = line.negotiator.offer()
+        latch_ip = source_ip if nat else None
+        if not incoming.sdp:
+            await self._answer_late(incoming, route, self._line(leg, incoming.local_ip, latch_ip=latch_ip))
+            return
+        line, sdp = self._agree(incoming, leg, latch_ip=latch_ip)
+        session = self._answering(incoming, route, line)
+        self._open(line, session)
         try:
             # The voice gets ready while it rings: the first word costs no handshake.
             session.speaker.bind()
             incoming.ring()
             sip = await incoming.answer(sdp)
             async with _ending(sip):
-                if not incoming.sdp:
-                    line.negotiator.accept(await sip.answered_sdp())
-                    self._open(line, session)
                 await self._serve(session, sip, line)
         finally:
             await session.speaker.close()
 
-    def _line(self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None) -> _Line:
+    async def _answer_late(self, incoming: IncomingCall, route: Route, line: _Line) -> None:
+        """Serve a caller who leaves the offer to us: what is spoken is known with the ACK."""
+        incoming.ring()
+        sip = await incoming.answer(line.negotiator.offer())
+        async with _ending(sip):
+            line.negotiator.accept(await sip.answered_sdp())
+            self._media.refit(line.leg, line.agreed.rate_hz)
+            session = self._answering(incoming, route, line)
+            self._open(line, session)
+            await self._serve(session, sip, line)
+
+    def _agree(self, incoming: IncomingCall, leg: MediaLeg, *, latch_ip: str | None) -> tuple[_Line, bytes]:
+        """Answer the caller's offer, with a narrow codec where no row is free for a wide one."""
+        line = self._line(leg, incoming.local_ip, latch_ip=latch_ip)
+        sdp = line.negotiator.answer(incoming.sdp)
+        try:
+            self._media.refit(leg, line.agreed.rate_hz)
+        except EngineError as error:
+            _log.warning("a call goes on with a narrow codec, if it can: %s", error)
+            narrow = [name for name in self._settings.codecs if CODECS[name].rate_hz == leg.rate_hz]
+            line = self._line(leg, incoming.local_ip, latch_ip=latch_ip, codecs=narrow)
+            try:
+                sdp = line.negotiator.answer(incoming.sdp)
+            except NegotiationError:
+                raise error from None
+        return line, sdp
+
+    def _answering(self, incoming: IncomingCall, route: Route, line: _Line) -> Session:
+        return self._session(
+            incoming.call_id, "inbound", line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri
+        )
+
+    def _line(
+        self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None, codecs: Sequence[str] | None = None
+    ) -> _Line:
         ip = self._settings.advertised_ip or local_ip
         negotiator = Negotiator(
             ip=ip,
             port=leg.local_port,
             session_id=self._dice.number(62),
+            codecs=self._settings.codecs if codecs is None else codecs,
             crypto=MediaCrypto(self._settings.srtp, self._dice),
         )
         return _Line(leg, negotiator, latch_ip)

@@ -22,6 +22,7 @@ from bridge.engine.supervisor import MediaLeg
 from bridge.errors import BridgeError, CallEnded, SynthesisError
 from bridge.plane.events import Digit, PlaneEvent, RowFailed
 from bridge.ports import Clock, Synthesizer
+from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
 from bridge.speech.budget import Budget
 
@@ -29,7 +30,6 @@ __all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
 
 _log = logging.getLogger(__name__)
 
-_TELEPHONE = PcmFormat(8000)
 _LEAVE_S = 1.0
 
 
@@ -45,6 +45,8 @@ class CallSettings:
     """Folder for recordings; None records nothing."""
     keeps_text: bool = False
     prompts: Path = Path("prompts")
+    codecs: tuple[str, ...] = DEFAULT_CODECS
+    """Names of what we speak, best first (`bridge.sip.codecs`)."""
     budget: Budget = field(default_factory=Budget)
     srtp: SrtpPolicy = "off"
     """Whether calls are encrypted."""
@@ -105,7 +107,7 @@ class Session:
             leg,
             synthesizer,
             voice=route.voice,
-            format=_TELEPHONE,
+            format=PcmFormat(leg.rate_hz),
             clock=clock,
             trace=trace,
             on_barge_in=self._check_budget,
@@ -154,7 +156,7 @@ class Session:
 
     async def play(self, name: str, *, interruptible: str) -> float:
         """Play a prompt file; see `Call.play`."""
-        pcm = await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=_TELEPHONE.rate)
+        pcm = await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=self._leg.rate_hz)
         return await self.speaker.play(pcm, interruptible=interruptible)
 
     async def serve(self, sip: SipLeg) -> None:
@@ -222,7 +224,7 @@ class Session:
             await asyncio.sleep((min(over_ns, silent_ns) - now_ns) / 1e9)
 
     async def _record(self, folder: Path) -> None:
-        recorder = Recorder(folder / f"{self.trace.id}.wav", self._leg.capture(), rate=_TELEPHONE.rate)
+        recorder = Recorder(folder / f"{self.trace.id}.wav", self._leg.capture(), rate=self._leg.rate_hz)
         await recorder.run()
 
     def _check_budget(self, record: BargeInRecord) -> None:

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import bridge
 from bridge.engine.commands import Command, Message, Stop
 from bridge.engine.link import Link
+from bridge.engine.rows import FreeRows
 from bridge.engine.shared import SharedMemory
 from bridge.errors import RemoteProtocolError
 from bridge.plane.spec import PlaneSettings
@@ -36,7 +36,9 @@ class MediaSettings:
     """First and last UDP port; even ones carry RTP."""
     bind_ip: str = "0.0.0.0"
     capacity: int = 1024
-    """Legs at once; each takes 128 KiB of memory once it is used."""
+    """Legs of 8 kHz at once; each takes 128 KiB of memory once it is used."""
+    wide_capacity: int = 128
+    """Legs at once of each higher rate; each takes 256 KiB to 1 MiB once it is used."""
     plane: PlaneSettings = field(default_factory=PlaneSettings)
     plain_sockets: bool = False
     """Use the standard library's sockets even where recvmmsg is there."""
@@ -64,11 +66,11 @@ class MediaProcess:
         self._on_message = on_message
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
-        self.free_rows: deque[int] = deque(range(settings.capacity))
-        """Rows that no leg has, longest free first."""
+        self.free_rows: FreeRows = FreeRows(settings.capacity, settings.wide_capacity)
+        """Rows that no leg has."""
         self.is_alive: bool = True
         self.started_s: float = self._loop.time()
-        self.memory: SharedMemory = SharedMemory(settings.capacity)
+        self.memory: SharedMemory = SharedMemory(settings.capacity, wide=settings.wide_capacity)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._popen = _spawn(settings, theirs.fileno(), self.memory.fd)
@@ -114,7 +116,8 @@ class MediaProcess:
         self._loop.remove_reader(self._link.sock.fileno())
         self._loop.remove_writer(self._link.sock.fileno())
         self._link.close()
-        self.memory.columns.generation[:] = 0
+        for bank in self.memory.banks:
+            bank.generation[:] = 0
 
     async def reap(self) -> int:
         """Wait for the end, force it if need be, and return the exit status; negative is a signal."""
@@ -154,6 +157,7 @@ def _spawn(settings: MediaSettings, link_fd: int, memory_fd: int) -> subprocess.
             "plane": dataclasses.asdict(settings.plane),
             "plain_sockets": settings.plain_sockets,
             "realtime": settings.realtime,
+            "wide_capacity": settings.wide_capacity,
         }
     )
     home = str(Path(bridge.__file__).parent.parent)

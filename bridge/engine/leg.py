@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from bridge.engine.child import MediaProcess
 from bridge.engine.commands import (
@@ -29,7 +29,18 @@ from bridge.plane.spec import RowSpec
 from bridge.ports import IdSource
 from bridge.rtp.srtp import CLEAR, SrtpKeys
 
-__all__ = ["LegStatus", "MediaLeg"]
+__all__ = ["Coding", "LegStatus", "MediaLeg"]
+
+
+class Coding(TypedDict, total=False):
+    """How sound is coded beyond the codec's name; what each field means says `RowSpec`."""
+
+    ptime_ms: int
+    opus_bitrate: int
+    opus_fec: bool
+    opus_dtx: bool
+    opus_max_rate_hz: int
+    opus_loss_percent: int
 
 
 class LegStatus:
@@ -123,7 +134,6 @@ class MediaLeg:
         self.ports: BoundPorts = ports
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
-        self.row: int = row
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
         self.srtp: SrtpKeys = CLEAR
@@ -134,14 +144,36 @@ class MediaLeg:
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
-        self.status: LegStatus = LegStatus(life.memory.columns, row, generation)
-        self.writer: PlayoutWriter = PlayoutWriter(life.memory.columns, row, generation)
+        self.row: int
+        self.rate_hz: int
+        """Audio rate of everything that is written to it and read from it."""
+        self.status: LegStatus
+        self.writer: PlayoutWriter
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
+        self._sit(life, row)
 
     @property
     def is_open(self) -> bool:
         """Between `open` and `close`, while the media process lives."""
         return self._deliver is not None and self._life is not None and self._life.is_alive
+
+    def refit(self, row: int) -> int:
+        """Move to another row before `open`; return the one that is free now. Called by `MediaEngine.refit`.
+
+        Raises:
+            LocalProtocolError: If the leg is open or closed already.
+        """
+        if self._deliver is not None or self._life is None:
+            raise LocalProtocolError("a media leg keeps its row once it is open")
+        before = self.row
+        self._sit(self._life, row)
+        return before
+
+    def _sit(self, life: MediaProcess, row: int) -> None:
+        columns, at = life.memory.locate(row)
+        self.row, self.rate_hz = row, columns.shape.rate_hz
+        self.status = LegStatus(columns, at, self.generation)
+        self.writer = PlayoutWriter(columns, at, self.generation)
 
     def is_carried_by(self, life: MediaProcess) -> bool:
         """Whether this leg lives and dies with that process."""
@@ -151,7 +183,8 @@ class MediaLeg:
         """A reader of both directions' sound; each reader has a position of its own. Empty after `close`."""
         if self._life is None:
             return CaptureReader(nowhere(), 0, self.generation)
-        return CaptureReader(self._life.memory.columns, self.row, self.generation)
+        columns, at = self._life.memory.locate(self.row)
+        return CaptureReader(columns, at, self.generation)
 
     def open(
         self,
@@ -170,6 +203,7 @@ class MediaLeg:
         dtmf_events: int = 0xFFFF,
         srtp: SrtpKeys = CLEAR,
         deliver: Callable[[LegEvent], None],
+        **coding: Unpack[Coding],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
 
@@ -197,6 +231,7 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            **coding,
         )
         self.srtp = srtp
         fds = [sock.fileno() for sock in self.ports.sockets()]
@@ -232,6 +267,7 @@ class MediaLeg:
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
         srtp: SrtpKeys = CLEAR,
+        **coding: Unpack[Coding],
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -251,6 +287,7 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            **coding,
         )
         self.srtp = srtp
         self._tell(UpdateRow(self.row, spec, srtp))
@@ -338,5 +375,6 @@ class MediaLeg:
             latch_ip=0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16,
             rtcp_key=0 if rtcp is None else peer_key(rtcp),
             cname=self._cname,
+            rate_hz=self.rate_hz,
             **negotiated,
         )

@@ -36,6 +36,7 @@ _TFD_TIMER_ABSTIME = 1
 _PR_SET_PDEATHSIG = 1
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
+_MOST_PACKETS = 4
 _IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
 _MMSGHDR = np.dtype(
     [
@@ -142,10 +143,12 @@ class BatchSockets:
         self._headers["iov"] = self._iovecs.ctypes.data + index * np.uint64(_IOVEC.itemsize)
         self._headers["iov_length"] = 1
         self._headers_at = self._headers.ctypes.data
-        self._peers = np.zeros(capacity, _SOCKADDR_IN)
+        # A row may send several packets at once: short ones, or a key behind what waited before it.
+        most = _MOST_PACKETS * capacity
+        self._peers = np.zeros(most, _SOCKADDR_IN)
         self._peers["family"] = socket.AF_INET
         peers_at = self._peers.ctypes.data
-        self._peers_at = [peers_at + row * _SOCKADDR_IN.itemsize for row in range(capacity)]
+        self._peers_at = [peers_at + packet * _SOCKADDR_IN.itemsize for packet in range(most)]
 
     def watch(self, link: socket.socket) -> None:
         self._link_fd = link.fileno()

@@ -14,6 +14,7 @@ import sys
 from types import TracebackType
 
 from bridge.clock import SystemClock, unix_offset_ns
+from bridge.engine.codecs import make_codec
 from bridge.engine.commands import Ready
 from bridge.engine.link import Link
 from bridge.engine.loop import MediaLoop
@@ -23,8 +24,8 @@ from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import LegSockets, PlainSockets
 from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
+from bridge.plane.banks import Banks
 from bridge.plane.packets import Arrivals
-from bridge.plane.plane import Plane
 from bridge.plane.spec import PlaneSettings
 
 __all__ = ["ARRIVALS", "main"]
@@ -50,17 +51,23 @@ def main(arguments: list[str]) -> int:
     die_with_parent(signal.SIGKILL)
     raise_file_limit()
     link = Link(socket.socket(fileno=link_fd))
-    memory = SharedMemory(capacity, fd=memory_fd)
+    memory = SharedMemory(capacity, wide=options.get("wide_capacity", 0), fd=memory_fd)
     memory.close_fd()
     arrivals = Arrivals(ARRIVALS)
+    rows = sum(bank.capacity for bank in memory.banks)
     is_batched = not options["plain_sockets"] and is_supported()
-    sockets: LegSockets = BatchSockets(arrivals, capacity=capacity) if is_batched else PlainSockets(arrivals)
-    plane = Plane(memory.columns, PlaneSettings(**options["plane"]), wall_offset_ns=unix_offset_ns())
+    sockets: LegSockets = BatchSockets(arrivals, capacity=rows) if is_batched else PlainSockets(arrivals)
+    plane = Banks(
+        memory.banks,
+        PlaneSettings(**options["plane"]),
+        wall_offset_ns=unix_offset_ns(),
+        make_codec=make_codec,
+    )
     loop = MediaLoop(
         plane,
         arrivals,
         sockets=sockets,
-        srtp=SrtpRows(memory.columns),
+        srtp=SrtpRows(memory.banks),
         link=link,
         gauges=memory.gauge_columns(),
         clock=SystemClock(),

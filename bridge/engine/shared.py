@@ -1,4 +1,4 @@
-"""The memory that both processes see: the plane's columns, and a page of gauges behind them."""
+"""The memory that both processes see: the planes' columns, bank by bank, and a page of gauges behind them."""
 
 import mmap
 import os
@@ -9,9 +9,11 @@ from bisect import bisect_left
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.codec import ROW_RATES_HZ
 from bridge.plane.columns import Columns
+from bridge.plane.shape import Shape
 
-__all__ = ["LATENESS_BOUNDS_NS", "EngineGauges", "GaugeColumns", "SharedMemory"]
+__all__ = ["LATENESS_BOUNDS_NS", "EngineGauges", "GaugeColumns", "SharedMemory", "bank_sizes"]
 
 LATENESS_BOUNDS_NS: tuple[int, ...] = tuple(round(1000 * 1.25**step) for step in range(80))
 """Upper bounds of the lateness histogram: 1 µs to 45 s, each a quarter above the last."""
@@ -106,13 +108,18 @@ class SharedMemory:
     child dies, and containers give /dev/shm 64 MB.
 
     Args:
-        capacity: Number of rows.
+        capacity: Number of rows of 8 kHz.
+        wide: Number of rows of each higher rate.
         fd: Descriptor handed over by the other process; None makes new, zeroed memory.
     """
 
-    def __init__(self, capacity: int, *, fd: int | None = None) -> None:
-        columns_bytes = -(-Columns.size_bytes(capacity) // mmap.PAGESIZE) * mmap.PAGESIZE
-        size = columns_bytes + _GAUGE_WORDS * 8
+    def __init__(self, capacity: int, *, wide: int = 0, fd: int | None = None) -> None:
+        sizes = [(rows, Shape(rate_hz)) for rate_hz, rows in bank_sizes(capacity, wide)]
+        begins = [0]
+        for rows, shape in sizes:
+            pages = -(-Columns.size_bytes(rows, shape) // mmap.PAGESIZE)
+            begins.append(begins[-1] + pages * mmap.PAGESIZE)
+        size = begins[-1] + _GAUGE_WORDS * 8
         self.fd: int = _unnamed_file(size) if fd is None else fd
         """To be handed to the other process, then closed by `close_fd`; the mapping stays."""
         try:
@@ -120,8 +127,27 @@ class SharedMemory:
         except (OSError, ValueError):
             os.close(self.fd)
             raise
-        self.columns: Columns = Columns(self._map, capacity)
-        self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, columns_bytes)
+        # Pages of rows that no leg has used are not backed.
+        self.banks: tuple[Columns, ...] = tuple(
+            Columns(memoryview(self._map)[begin:], rows, shape)
+            for begin, (rows, shape) in zip(begins, sizes, strict=False)
+        )
+        """Columns of each rate; rows are numbered through."""
+        self.columns: Columns = self.banks[0]
+        """Those of 8 kHz."""
+        self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, begins[-1])
+
+    def locate(self, row: int) -> tuple[Columns, int]:
+        """The bank that has this row, and the row's number in it.
+
+        Raises:
+            IndexError: If no bank has it.
+        """
+        for bank in self.banks:
+            if row < bank.capacity:
+                return bank, row
+            row -= bank.capacity
+        raise IndexError(f"{row} rows too far")
 
     def gauge_columns(self) -> GaugeColumns:
         """For the process that writes them."""
@@ -136,6 +162,12 @@ class SharedMemory:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def bank_sizes(capacity: int, wide: int) -> list[tuple[int, int]]:
+    """Rate in Hz and number of rows of every bank, in the order in which rows are numbered."""
+    narrow, *others = ROW_RATES_HZ
+    return [(narrow, capacity), *((rate_hz, wide) for rate_hz in others if wide)]
 
 
 def _unnamed_file(size: int) -> int:

@@ -4,7 +4,7 @@ libsrtp does the cryptography. The binding's functions get pointers into the pac
 packet is copied; a row without keys never gets here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -33,12 +33,11 @@ _PROFILES = {
     "AEAD_AES_128_GCM": pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     "AEAD_AES_256_GCM": pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
-_REPLAYED = frozenset({9, 10})
+_REPLAYED = (9, 10)
 """srtp_err_status_replay_fail, srtp_err_status_replay_old."""
 _FIRST_RTCP, _RTCP_TYPES = np.uint8(192), 32
 """Second bytes 192 to 223 are RTCP on a shared port (RFC 5761 §4)."""
 _TURN, _HALF_TURN = 1 << 16, 1 << 15
-_ONE = np.uint64(1)
 
 
 @cache
@@ -98,19 +97,48 @@ class _Resumption:
         return self.is_rekeyed or index > self.index
 
 
+class _Words:
+    """Words of rows that are numbered through several banks; the first is reached as if it were alone."""
+
+    def __init__(self, banks: Sequence[Columns]) -> None:
+        self._banks = tuple(banks)
+
+    def write(self, name: str, rows: NDArray[np.intp], values: NDArray[np.int64]) -> None:
+        for bank, at, mine in self._shares(rows):
+            getattr(bank, name)[at] = values[mine]
+
+    def count(self, name: str, rows: NDArray[np.intp]) -> None:
+        """Add one for every time that a row is named."""
+        for bank, at, _ in self._shares(rows):
+            np.add.at(getattr(bank, name), at, np.uint64(1))
+
+    def _shares(
+        self, rows: NDArray[np.intp]
+    ) -> Iterator[tuple[Columns, NDArray[np.intp], NDArray[np.bool_] | slice]]:
+        first = 0
+        for bank in self._banks:
+            end = first + bank.capacity
+            if first == 0 and int(rows.max(initial=0)) < end:
+                yield bank, rows, slice(None)
+                return
+            mine = (rows >= first) & (rows < end)
+            yield bank, rows[mine] - first, mine
+            first = end
+
+
 class SrtpRows:
     """The keys of all rows; those without are in the clear and cost nothing.
 
     Args:
-        columns: Where counters and packet indices are told.
+        banks: Where counters and packet indices are told: columns whose rows are numbered through.
 
     Raises:
         EngineError: If libsrtp's functions cannot be reached.
     """
 
-    def __init__(self, columns: Columns) -> None:
-        n = columns.capacity
-        self._columns = columns
+    def __init__(self, banks: Sequence[Columns]) -> None:
+        n = sum(bank.capacity for bank in banks)
+        self._words = _Words(banks)
         _set_rollover()
         self._keys: dict[int, SrtpKeys] = {}
         self._tx: dict[int, _Direction] = {}
@@ -173,10 +201,11 @@ class SrtpRows:
         """Write where the row's indices stand: the plane clears its columns when it opens a row."""
         if row not in self._keys:
             return
-        columns = self._columns
-        columns.srtp_tx_end[row], columns.srtp_rx_end[row] = self._tx_end[row], self._rx_end[row]
-        columns.srtp_rx_ssrc[row] = max(0, int(self._rx_ssrc[row]))
-        columns.srtcp_sent[row] = self._srtcp_sent[row]
+        rows = np.array([row])
+        self._words.write("srtp_tx_end", rows, self._tx_end[rows])
+        self._words.write("srtp_rx_end", rows, self._rx_end[rows])
+        self._words.write("srtp_rx_ssrc", rows, np.maximum(0, self._rx_ssrc[rows]))
+        self._words.write("srtcp_sent", rows, self._srtcp_sent[rows])
 
     def rollover(self, row: int) -> tuple[int, int]:
         """Rollover counters of the next packet that we send, and of the newest one received."""
@@ -217,23 +246,22 @@ class SrtpRows:
         rows = arrivals.rows[secured]
         is_rtcp = arrivals.is_rtcp[secured] | (arrivals.packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
         at, stride, length_at = _pointers(arrivals.packets, arrivals.lengths)
-        resuming, is_good = self._resuming, np.ones(len(secured), np.bool_)
-        for order, (position, row, kind) in enumerate(
-            zip(secured.tolist(), rows.tolist(), is_rtcp.tolist(), strict=True)
-        ):
+        resuming, statuses = self._resuming, list[int]()
+        for position, row, kind in zip(secured.tolist(), rows.tolist(), is_rtcp.tolist(), strict=True):
             if resuming and not kind and row in resuming:
                 status = self._resume(row, arrivals, position)
             else:
                 status = _UNPROTECT[kind](self._rx[row].handle, at + position * stride, length_at + position)
-            if status:
-                is_good[order] = False
-                counter = self._columns.rx_srtp_replay if status in _REPLAYED else self._columns.rx_srtp_auth
-                counter[row] += _ONE
+            statuses.append(status)
+        is_good = np.array(statuses) == 0
         heard = secured[is_good & ~is_rtcp]
         if len(heard):
             headers = arrivals.headers[heard]
             self._note_received(arrivals.rows[heard], headers["ssrc"], headers["sequence"])
         if not is_good.all():
+            is_replay = np.isin(statuses, _REPLAYED)
+            self._words.count("rx_srtp_replay", rows[is_replay])
+            self._words.count("rx_srtp_auth", rows[~is_good & ~is_replay])
             arrivals.remove(secured[~is_good])
 
     def _secure(self, row: int, keys: SrtpKeys) -> None:
@@ -269,7 +297,7 @@ class SrtpRows:
         is_same = ssrc == resumption.ssrc and length >= arrivals.headers.itemsize
         if is_same:
             if not resumption.aim(sequence):
-                return min(_REPLAYED)
+                return _REPLAYED[0]
             session.set_rollover(ssrc, resumption.rollover)
         at, stride, length_at = _pointers(arrivals.packets, arrivals.lengths)
         status = int(_lib.srtp_unprotect(session.handle, at + position * stride, length_at + position))
@@ -283,12 +311,12 @@ class SrtpRows:
     ) -> None:
         if (reporting := rows[is_rtcp]).size:
             np.add.at(self._srtcp_sent, reporting, 1)
-            self._columns.srtcp_sent[reporting] = self._srtcp_sent[reporting]
+            self._words.write("srtcp_sent", reporting, self._srtcp_sent[reporting])
         rtp = rows[~is_rtcp]
         pairs = sequences[~is_rtcp].astype(np.int64)
         numbers = pairs[:, 0] << 8 | pairs[:, 1]
         np.maximum.at(self._tx_end, rtp, _guess(self._tx_end[rtp] - 1, numbers) + 1)
-        self._columns.srtp_tx_end[rtp] = self._tx_end[rtp]
+        self._words.write("srtp_tx_end", rtp, self._tx_end[rtp])
 
     def _note_received(
         self, rows: NDArray[np.intp], ssrcs: NDArray[np.uint32], sequences: NDArray[np.uint16]
@@ -300,14 +328,14 @@ class SrtpRows:
                     self._rx_ssrc[row], self._rx_end[row] = ssrc, 0
                 index = guess_index(int(self._rx_end[row]) - 1, sequence)
                 self._rx_end[row] = max(int(self._rx_end[row]), index + 1)
-            self._columns.srtp_rx_ssrc[rows] = self._rx_ssrc[rows]
+            self._words.write("srtp_rx_ssrc", rows, self._rx_ssrc[rows])
         else:
             np.maximum.at(self._rx_end, rows, _guess(self._rx_end[rows] - 1, sequences.astype(np.int64)) + 1)
-        self._columns.srtp_rx_end[rows] = self._rx_end[rows]
+        self._words.write("srtp_rx_end", rows, self._rx_end[rows])
 
     def _without(self, departures: Departures, rows: NDArray[np.intp], failed: list[int]) -> Departures:
         """The same without packets that nobody may read in the clear."""
-        np.add.at(self._columns.tx_srtp_failed, rows[failed], _ONE)
+        self._words.count("tx_srtp_failed", rows[failed])
         keep = np.delete(np.arange(len(departures)), failed)
         return Departures(
             departures.packets[keep],

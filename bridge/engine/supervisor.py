@@ -18,6 +18,7 @@ from bridge.engine.verdict import Verdict, VerdictThread, is_available
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
 from bridge.plane.events import RowFailed, VoiceQuestioned
+from bridge.plane.shape import NARROW
 from bridge.plane.spec import judged
 from bridge.ports import Clock, IdSource
 
@@ -105,7 +106,7 @@ class MediaEngine:
 
     @property
     def columns(self) -> Columns:
-        """Shared columns of the present life.
+        """Shared columns of the present life, those of 8 kHz.
 
         Raises:
             EngineError: Between two lives.
@@ -122,22 +123,22 @@ class MediaEngine:
         """Whether the system granted real-time priority."""
         return self._greeting is not None and self._greeting.is_realtime
 
-    def reserve(self) -> MediaLeg:
-        """Bind a port pair and take a row.
+    def reserve(self, rate_hz: int = 8000) -> MediaLeg:
+        """Bind a port pair and take a row of this audio rate.
 
         Raises:
             EngineError: If no port or row is left, or the media process is down at this moment.
         """
         life = self._living()
-        if not life.free_rows:
-            raise EngineError(
-                f"all {self._settings.capacity} rows of the media engine carry calls; "
-                "raise media.capacity or take fewer calls"
-            )
-        ports = self._ports.bind()
+        row = self._take(life, rate_hz)
+        try:
+            ports = self._ports.bind()
+        except EngineError:
+            life.free_rows.append(row)
+            raise
         leg = MediaLeg(
             life=life,
-            row=life.free_rows.popleft(),
+            row=row,
             generation=next(self._generations),
             ports=ports,
             dice=self._dice,
@@ -145,6 +146,34 @@ class MediaEngine:
         )
         self._legs[leg.generation] = leg
         return leg
+
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None:
+        """Give a leg that is not open yet a row of another rate: the answer told the codec.
+
+        Raises:
+            EngineError: If no row of this rate is left, or the media process died since the reservation; the
+                leg is as it was.
+        """
+        if leg.rate_hz == rate_hz:
+            return
+        life = self._living()
+        if not leg.is_carried_by(life):
+            raise EngineError("the media process died after this leg was reserved")
+        row = self._take(life, rate_hz)
+        try:
+            row = leg.refit(row)
+        finally:
+            life.free_rows.append(row)
+
+    def _take(self, life: MediaProcess, rate_hz: int) -> int:
+        row = life.free_rows.take(rate_hz)
+        if row is None:
+            name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
+            raise EngineError(
+                f"all {getattr(self._settings, name)} rows of the media engine carry calls; "
+                f"raise media.{name} or take fewer calls"
+            )
+        return row
 
     async def close(self) -> None:
         """Close every leg, end the media process and wait for its end; safe twice."""
@@ -177,7 +206,7 @@ class MediaEngine:
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
         if self._judge is not None:
-            self._judge.watch(self._life.memory.columns)
+            self._judge.watch(self._life.memory.banks)
 
     def _hear(self, message: Message) -> None:
         match message:
@@ -229,7 +258,7 @@ class MediaEngine:
             leg.status.freeze()
         self._last_gauges = life.memory.gauges()
         if self._judge is not None:
-            self._judge.watch(None)
+            self._judge.watch(())
         life.abandon()
         self._life = None
         self._burials = [burial for burial in self._burials if not burial.done()]

@@ -51,6 +51,7 @@ class BargeIn:
         self._playout = playout
         self._settings = settings
         self._events = events
+        self._frame_samples = np.uint64(columns.shape.frame)
         self._quiet_sub_frames = settings.resume_quiet_ms // _SUB_FRAME_MS
         self.echo: EchoGate = EchoGate(columns)
         self.gate: Gate = Gate(columns.capacity, settings, self.echo)
@@ -86,7 +87,7 @@ class BargeIn:
         self._interruptible[row] = bits
 
     def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
-        """Take one packet of sound of each of these distinct rows, and act on it at once."""
+        """Take one packet of sound, at 8 kHz, of each of these distinct rows, and act on it at once."""
         heard = self.gate.hear(rows, pcm, now_ns=now_ns)
         self.meter.hear(rows, self.gate.loudest_db[rows])
         for row in rows[heard.opened].tolist():
@@ -110,7 +111,7 @@ class BargeIn:
             self._events.append(SpeechStarted(row, self._generation(row), now_ns, position=position))
 
     def sound(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
-        """These frames of ours, ``[k, 160]``, are being sent."""
+        """These frames of ours, ``[k, 160]`` at 8 kHz, are being sent."""
         self.echo.sound(rows, now_ns=now_ns)
         self.meter.send(rows, pcm)
 
@@ -134,7 +135,7 @@ class BargeIn:
     def mute(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
         """A silent packet of each of these ducked rows is being built."""
         self._columns.silence_ducked[rows] += np.uint64(1)
-        self._columns.ducked_samples[rows] += np.uint64(160)
+        self._columns.ducked_samples[rows] += self._frame_samples
         unannounced = self.floor.unannounced[rows]
         if somewhere(unannounced):
             self._announce(rows[unannounced].tolist(), now_ns)

@@ -11,6 +11,8 @@ from mmap import mmap
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from bridge.plane.shape import NARROW, Shape
+
 __all__ = [
     "CAPTURE_SAMPLES",
     "COUNTERS",
@@ -21,11 +23,11 @@ __all__ = [
     "nowhere",
 ]
 
-FRAME_SAMPLES = 160
+FRAME_SAMPLES = NARROW.frame
 """Samples of one packet that we send: 20 ms at 8 kHz."""
-PLAY_SAMPLES = 32768
+PLAY_SAMPLES = NARROW.play
 """Room of one playout ring: 4.096 s at 8 kHz; a power of two."""
-CAPTURE_SAMPLES = 16384
+CAPTURE_SAMPLES = NARROW.capture
 """Room of one lane of a capture ring: 2.048 s at 8 kHz; a power of two."""
 
 COUNTERS = (
@@ -97,22 +99,22 @@ _WORDS = (
 )
 
 
-def _layout(capacity: int) -> Iterator[tuple[str, DTypeLike, tuple[int, ...], int, int]]:
+def _layout(capacity: int, shape: Shape) -> Iterator[tuple[str, DTypeLike, tuple[int, ...], int, int]]:
     """Yield name, dtype, shape, offset and end of every column, in the order in which they lie."""
     fields: list[tuple[str, DTypeLike, tuple[int, ...]]] = [(name, np.uint64, (capacity,)) for name in _WORDS]
     fields += [
         ("remote_key", np.int64, (capacity,)),
         ("jitter_ticks", np.float64, (capacity,)),
-        ("play_samples", np.int16, (capacity, PLAY_SAMPLES)),
-        ("capture", np.int16, (capacity, 2, CAPTURE_SAMPLES)),
+        ("play_samples", np.int16, (capacity, shape.play)),
+        ("capture", np.int16, (capacity, 2, shape.capture)),
         ("lost_out", np.int64, (capacity,)),
         ("level_db", np.float64, (capacity, 2)),
     ]
     fields += [(name, np.float64, (capacity,)) for name in QUALITIES]
     offset = 0
-    for name, dtype, shape in fields:
-        end = offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
-        yield name, dtype, shape, offset, end
+    for name, dtype, size in fields:
+        end = offset + int(np.prod(size)) * np.dtype(dtype).itemsize
+        yield name, dtype, size, offset, end
         offset = -(-end // _CACHE_LINE_BYTES) * _CACHE_LINE_BYTES
 
 
@@ -122,6 +124,7 @@ class Columns:
     Args:
         buffer: Writable memory of at least `size_bytes` bytes, zeroed at first use.
         capacity: Number of rows.
+        shape: Audio rate of all of them.
 
     Raises:
         ValueError: If the buffer is too small.
@@ -129,7 +132,7 @@ class Columns:
 
     # Written by control: the playout ring and its header.
     play_samples: NDArray[np.int16]
-    """Samples of the playout ring, ``[n, PLAY_SAMPLES]``."""
+    """Samples of the playout ring, ``[n, shape.play]``."""
     play_stamp: NDArray[np.uint64]
     """``generation << 32 | epoch`` of everything in ``[play_start, play_write)``."""
     play_start: NDArray[np.uint64]
@@ -157,7 +160,7 @@ class Columns:
     jitter_ticks: NDArray[np.float64]
     """Interarrival jitter (RFC 3550 §6.4.1), in ticks of 8 kHz."""
     depth_samples: NDArray[np.uint64]
-    """Samples that wait in the jitter ring."""
+    """Sound that waits in the jitter ring, in ticks of 8 kHz."""
 
     rx_packets: NDArray[np.uint64]
     """Packets from the believed source, whatever became of them."""
@@ -214,7 +217,7 @@ class Columns:
     """SRTCP packets made under the present keys."""
 
     capture: NDArray[np.int16]
-    """``[n, 2, CAPTURE_SAMPLES]``: lane 0 what the caller said, lane 1 what we sent."""
+    """``[n, 2, shape.capture]``: lane 0 what the caller said, lane 1 what we sent."""
     capture_write: NDArray[np.uint64]
     """Absolute index after the last sample of both lanes."""
     question: NDArray[np.uint64]
@@ -256,20 +259,22 @@ class Columns:
     mos_out_lowest: NDArray[np.float64]
     """The lowest that `mos_out` has been."""
 
-    def __init__(self, buffer: memoryview | mmap | bytearray, capacity: int) -> None:
-        if (have := memoryview(buffer).nbytes) < (need := self.size_bytes(capacity)):
+    def __init__(self, buffer: memoryview | mmap | bytearray, capacity: int, shape: Shape = NARROW) -> None:
+        if (have := memoryview(buffer).nbytes) < (need := self.size_bytes(capacity, shape)):
             raise ValueError(f"{capacity} rows need {need} bytes, not {have}")
         self.capacity: int = capacity
+        self.shape: Shape = shape
+        """Lengths of the rings, which go with the rate of the rows."""
         self._all: list[NDArray[np.generic]] = []
-        for name, dtype, shape, offset, _end in _layout(capacity):
-            column = np.frombuffer(buffer, dtype=dtype, count=int(np.prod(shape)), offset=offset)
-            setattr(self, name, column.reshape(shape))
+        for name, dtype, size, offset, _end in _layout(capacity, shape):
+            column = np.frombuffer(buffer, dtype=dtype, count=int(np.prod(size)), offset=offset)
+            setattr(self, name, column.reshape(size))
             self._all.append(getattr(self, name))
 
     @staticmethod
-    def size_bytes(capacity: int) -> int:
-        """Memory that `capacity` rows take."""
-        *_, last = _layout(capacity)
+    def size_bytes(capacity: int, shape: Shape = NARROW) -> int:
+        """Memory that `capacity` rows of this shape take."""
+        *_, last = _layout(capacity, shape)
         return last[-1]
 
     def clear(self, row: int) -> None:

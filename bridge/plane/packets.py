@@ -1,5 +1,7 @@
 """Batches of RTP packets as columns (RFC 3550 §5.1): buffers made once, headers handled all at once."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,6 +55,13 @@ class Arrivals:
         self.headers: NDArray[np.void] = self.packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
         """The fixed headers, in place."""
 
+    def from_row(self, first: int) -> "Arrivals":
+        """The same datagrams as somebody sees them whose row 0 is `first`; nothing is copied but the rows."""
+        seen = object.__new__(Arrivals)
+        vars(seen).update(vars(self))
+        seen.rows = self.rows - first
+        return seen
+
     def add(self, packet: bytes, *, row: int, source: int, is_rtcp: bool = False) -> None:
         """Append one datagram: for callers that receive them one by one.
 
@@ -94,7 +103,7 @@ class Departures:
         destinations: NDArray[np.int64],
     ) -> None:
         self.packets: NDArray[np.uint8] = packets
-        """``[m, 192]``, C-contiguous: `TRAILER_BYTES` more than the longest packet."""
+        """``[m, longest + TRAILER_BYTES]``, C-contiguous: what is encrypted grows in place."""
         self.lengths: NDArray[np.int32] = lengths
         self.rows: NDArray[np.intp] = rows
         """Rows that send; fewer than were asked for when some are held or their peer is unknown.
@@ -106,6 +115,34 @@ class Departures:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @classmethod
+    def of(cls, packets: Sequence[tuple[int, int, bytes]]) -> "Departures":
+        """Row, destination and bytes of each packet, in order; rows may repeat."""
+        lengths = np.array([len(packet) for _, _, packet in packets], np.int32)
+        buffer = np.zeros((len(packets), int(lengths.max(initial=0)) + TRAILER_BYTES), np.uint8)
+        for line, (_, _, packet) in zip(buffer, packets, strict=True):
+            line[: len(packet)] = np.frombuffer(packet, np.uint8)
+        rows = np.array([row for row, _, _ in packets], np.intp)
+        return cls(buffer, lengths, rows, np.array([key for _, key, _ in packets], np.int64))
+
+    @classmethod
+    def join(cls, parts: "Sequence[Departures]") -> "Departures":
+        """All packets of the parts, one part after the other; the only one that has any stays as it is."""
+        some = [part for part in parts if len(part)]
+        if len(some) < 2:
+            return some[0] if some else parts[0]
+        packets = np.zeros((sum(map(len, some)), max(part.packets.shape[1] for part in some)), np.uint8)
+        at = 0
+        for part in some:
+            packets[at : at + len(part), : part.packets.shape[1]] = part.packets
+            at += len(part)
+        return cls(
+            packets,
+            np.concatenate([part.lengths for part in some]),
+            np.concatenate([part.rows for part in some]),
+            np.concatenate([part.destinations for part in some]),
+        )
 
 
 class Headers:
@@ -197,7 +234,8 @@ class PacketBuffer:
         headers["sequence"] = sequences
         headers["timestamp"] = timestamps
         headers["ssrc"] = ssrcs
-        self._packets[:count, HEADER_BYTES:PACKET_BYTES] = payloads
+        if count:
+            self._packets[:count, HEADER_BYTES:PACKET_BYTES] = payloads
         return Departures(self._packets[:count], self._lengths[:count], rows, destinations)
 
     def replace(self, positions: NDArray[np.intp], strokes: Strokes) -> None:

@@ -1,9 +1,11 @@
 """What signalling agreed on for every row, and where our own stream of packets stands (RFC 3550 §5.1)."""
 
+import struct
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import FRAME_SAMPLES, Columns
+from bridge.plane.columns import Columns
 from bridge.plane.g711 import DECODE, ENCODE
 from bridge.plane.masks import somewhere
 from bridge.plane.spec import RowSpec
@@ -13,16 +15,24 @@ __all__ = ["FOREVER_NS", "Rows"]
 FOREVER_NS = int(np.iinfo(np.int64).max)
 """Value of `Rows.due_ns` for rows that are free."""
 
+_HEADER = struct.Struct(">BBHII")
 _MS = 1_000_000
-_FRAME_NS = 20 * _MS
+_FRAME_MS = 20
+_FRAME_NS = _FRAME_MS * _MS
+_SLOTS_PER_S = 50
 _ABANDON_NS = 100 * _MS
 """Slots missed by more than this are skipped: a burst would only overflow the peer's jitter buffer."""
 
 
 class Rows:
-    """One entry per row in each array."""
+    """One entry per row in each array.
 
-    def __init__(self, capacity: int) -> None:
+    Args:
+        capacity: Number of rows.
+        due_ns: Where to tell when rows are due; None makes an array for it.
+    """
+
+    def __init__(self, capacity: int, *, due_ns: NDArray[np.int64] | None = None) -> None:
         self.open: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.sending: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.receiving: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
@@ -36,7 +46,13 @@ class Rows:
         self.sequence: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.marker: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self.due_ns: NDArray[np.int64] = np.full(capacity, FOREVER_NS, np.int64)
+        self.clock_hz: NDArray[np.int64] = np.full(capacity, 8000, np.int64)
+        self.slot_ticks: NDArray[np.int64] = np.full(capacity, 160, np.int64)
+        """20 ms of each row's RTP clock."""
+        self.apart: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        """Rows whose packets are made one by one: their codec is no table, or ptime is not 20 ms."""
+        self.due_ns: NDArray[np.int64] = np.empty(capacity, np.int64) if due_ns is None else due_ns
+        self.due_ns[:] = FOREVER_NS
 
     def second_byte(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Marker and payload type of each row's next packet."""
@@ -66,8 +82,11 @@ class Rows:
         self.dtmf_offered[row] = spec.dtmf_offered
         # Where there are no events, no key is one.
         self.dtmf_events[row] = spec.dtmf_events if spec.dtmf_payload_type >= 0 else 0
-        self.decode_base[row] = spec.codec * DECODE.shape[1]
-        self.encode_base[row] = spec.codec * ENCODE.shape[1]
+        self.clock_hz[row], self.slot_ticks[row] = spec.clock_hz, spec.clock_hz // _SLOTS_PER_S
+        self.apart[row] = not spec.is_by_column or spec.ptime_ms != _FRAME_MS
+        table = spec.codec if spec.is_by_column else 0
+        self.decode_base[row] = table * DECODE.shape[1]
+        self.encode_base[row] = table * ENCODE.shape[1]
 
     def end(self, row: int) -> None:
         """Nothing is due any more."""
@@ -81,13 +100,29 @@ class Rows:
         if somewhere(abandoned):
             rows, slots = rows[abandoned], late_ns[abandoned] // _FRAME_NS
             self.due_ns[rows] += slots * _FRAME_NS
-            self.timestamp[rows] = self.timestamp[rows] + slots * FRAME_SAMPLES & 0xFFFF_FFFF
+            self.timestamp[rows] = self.timestamp[rows] + slots * self.slot_ticks[rows] & 0xFFFF_FFFF
             self.marker[rows] = 0x80
             columns.silence_bridge_late[rows] += slots.astype(np.uint64)
 
+    def packet(self, row: int, timestamp: int, payload: bytes, *, second: int | None = None) -> bytes:
+        """Make the next packet of one row that is apart; its sequence number is used up.
+
+        Args:
+            row: Whose it is.
+            timestamp: Of its first sample, or of the key it tells of.
+            payload: What it carries.
+            second: Marker and payload type; None for sound.
+        """
+        if second is None:
+            second = int(self.payload_type[row]) | int(self.marker[row])
+            self.marker[row] = 0
+        sequence = int(self.sequence[row])
+        self.sequence[row] = sequence + 1 & 0xFFFF
+        return _HEADER.pack(0x80, second, sequence, timestamp, int(self.ssrc[row])) + payload
+
     def advance(self, rows: NDArray[np.intp], sent: NDArray[np.bool_]) -> None:
         """One slot on for all, one packet on for those that sent."""
-        self.timestamp[rows] = self.timestamp[rows] + FRAME_SAMPLES & 0xFFFF_FFFF
+        self.timestamp[rows] = self.timestamp[rows] + self.slot_ticks[rows] & 0xFFFF_FFFF
         self.sequence[rows] = self.sequence[rows] + sent & 0xFFFF
         self.marker[rows[sent]] = 0
         self.due_ns[rows] += _FRAME_NS

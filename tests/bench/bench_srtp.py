@@ -16,7 +16,7 @@ _TICKS = 40
 def measure(legs: int, suite: str, *, secured: int | None = None) -> float:
     """Median CPU time of one packet decrypted and one encrypted, in µs; `secured` of the legs have keys."""
     columns = Columns(bytearray(Columns.size_bytes(legs)), legs)
-    rows, peers = SrtpRows(columns), [Peer(suite) for _ in range(legs if secured is None else secured)]
+    rows, peers = SrtpRows([columns]), [Peer(suite) for _ in range(legs if secured is None else secured)]
     for row in range(len(peers)):
         rows.open(row, keys_of(suite), ssrc=OURS)
     arrivals, taken_ns = Arrivals(legs), []

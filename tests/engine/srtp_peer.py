@@ -61,7 +61,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.columns = Columns(bytearray(Columns.size_bytes(self.capacity)), self.capacity)
-        self.rows = SrtpRows(self.columns)
+        self.rows = SrtpRows([self.columns])
 
     def hear(self, *packets: bytes, row: int = 1, is_rtcp: bool = False) -> list[bytes]:
         """What is left of these, as the plane would see it."""

@@ -56,7 +56,7 @@ class Bench:
             self.plane,
             arrivals,
             sockets=sockets,
-            srtp=SrtpRows(self.memory.columns),
+            srtp=SrtpRows(self.memory.banks),
             link=self._link,
             gauges=self.memory.gauge_columns(),
             clock=SystemClock(),

@@ -85,7 +85,7 @@ class Bench:
             self.plane,
             Arrivals(16),
             sockets=self.sockets,
-            srtp=SrtpRows(self.memory.columns),
+            srtp=SrtpRows(self.memory.banks),
             link=self.link,
             gauges=self.memory.gauge_columns(),
             clock=self.clock,
@@ -98,6 +98,8 @@ class Bench:
     def run_for(self, duration_ms: int) -> None:
         until_ns = self.clock.now_ns() + duration_ms * MS
         while self.clock.now_ns() < until_ns:
+            if self.control.waiting:
+                self.control.flush()  # What the pipe had no room for, as the control plane does.
             self.loop.turn()
 
 
