@@ -96,6 +96,7 @@ def media_settings(config: Config) -> MediaSettings:
         ports=section.ports,
         bind_ip=section.bind_ip,
         capacity=section.capacity,
+        ports_shared=section.ports_shared,
         wide_capacity=section.wide_capacity,
         plain_sockets=section.plain_sockets,
         realtime=section.realtime,

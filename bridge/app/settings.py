@@ -117,6 +117,8 @@ class MediaSection(_Section):
     """Address in our SDP; None is sip.advertised_ip or that of the route to each peer."""
     capacity: int = Field(default=1024, ge=1, le=8192)
     """Calls that fit at a time; each costs about 130 kB of memory."""
+    ports_shared: bool = False
+    """Let calls share a few ports, told apart by where their peers send from; it halves the system's work."""
     wide_capacity: int = Field(default=128, ge=0, le=8192)
     """Calls of each wider sound, 16, 24 and 48 kHz, that fit beside them; each costs 0.3 to 0.8 MB."""
     codecs: Codecs = DEFAULT_CODECS

@@ -17,10 +17,10 @@ from bridge.call.recording import Recorder
 from bridge.call.routes import Route
 from bridge.call.trace import BargeInRecord, CallTrace
 from bridge.call.turns import Speaker
-from bridge.engine.commands import EngineDied
+from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import BridgeError, CallEnded, SynthesisError
-from bridge.plane.events import Digit, PlaneEvent, RowFailed
+from bridge.plane.events import Digit, RowFailed
 from bridge.ports import Clock, Synthesizer
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
@@ -119,10 +119,13 @@ class Session:
         self._ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._live_since_ns = clock.now_ns()
 
-    def deliver(self, event: PlaneEvent | EngineDied) -> None:
+    def deliver(self, event: LegEvent) -> None:
         """Take one report of the media process; called on the loop, in order."""
         if isinstance(event, EngineDied | RowFailed):
             self.end("media failed")
+            return
+        if isinstance(event, EngineReplaced):
+            _log.info("call %s: another media process carries it on", self.trace.id)
             return
         if isinstance(event, Digit):
             self.trace.digits += 1

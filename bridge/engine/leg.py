@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
-from bridge.engine.child import MediaProcess
 from bridge.engine.commands import (
     CloseRow,
     Command,
     EngineDied,
+    EngineReplaced,
     FlushRow,
     GiveVerdict,
     HandKey,
@@ -20,7 +20,10 @@ from bridge.engine.commands import (
     SetInterruptible,
     UpdateRow,
 )
+from bridge.engine.dues import Dues
 from bridge.engine.ports import BoundPorts, peer_address, peer_key
+from bridge.engine.seat import Seat
+from bridge.engine.shared_ports import Spot
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.columns import QUALITIES, Columns, nowhere
 from bridge.plane.events import RowFailed
@@ -119,19 +122,22 @@ class MediaLeg:
     def __init__(
         self,
         *,
-        life: MediaProcess,
+        seat: Seat,
         row: int,
         generation: int,
         ports: BoundPorts,
+        spot: Spot | None = None,
         dice: IdSource,
         on_close: Callable[["MediaLeg"], None],
     ) -> None:
-        self._life: MediaProcess | None = life
+        self._seat: Seat | None = seat
         self._on_close = on_close
         self._deliver: Callable[[LegEvent], None] | None = None
         self._is_over = False
         self._opened = asyncio.Event()
         self.ports: BoundPorts = ports
+        self.spot: Spot | None = spot
+        """Its place on a port that other calls use too; None = the ports are its own."""
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
         self.generation: int = generation
@@ -150,40 +156,49 @@ class MediaLeg:
         self.status: LegStatus
         self.writer: PlayoutWriter
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
-        self._sit(life, row)
+        self._sit(seat, row)
 
     @property
     def is_open(self) -> bool:
-        """Between `open` and `close`, while the media process lives."""
-        return self._deliver is not None and self._life is not None and self._life.is_alive
+        """Between `open` and `close`, unless the media process died and none took over."""
+        return self._deliver is not None and self._seat is not None and self._seat.is_alive
 
-    def refit(self, row: int) -> int:
-        """Move to another row before `open`; return the one that is free now. Called by `MediaEngine.refit`.
+    def refit(self, rate_hz: int) -> bool:
+        """Take a row of another rate before `open`; false if there is none. Called by `MediaEngine.refit`.
 
         Raises:
+            EngineError: If the media process died since the reservation; the leg is as it was.
             LocalProtocolError: If the leg is open or closed already.
         """
-        if self._deliver is not None or self._life is None:
+        if self._deliver is not None or self._seat is None:
             raise LocalProtocolError("a media leg keeps its row once it is open")
-        before = self.row
-        self._sit(self._life, row)
-        return before
+        if not self._seat.is_alive:
+            raise EngineError("the media process died after this leg was reserved")
+        free = self._seat.free_rows
+        if self.rate_hz != rate_hz:
+            if not free.has(rate_hz):
+                return False
+            before = self.row
+            self._sit(self._seat, free.take(rate_hz))
+            free.append(before)
+        return True
 
-    def _sit(self, life: MediaProcess, row: int) -> None:
-        columns, at = life.memory.locate(row)
+    def _sit(self, seat: Seat, row: int) -> None:
+        columns, at = seat.memory.locate(row)
         self.row, self.rate_hz = row, columns.shape.rate_hz
         self.status = LegStatus(columns, at, self.generation)
         self.writer = PlayoutWriter(columns, at, self.generation)
+        self._dues = Dues(row, self.generation)
 
-    def is_carried_by(self, life: MediaProcess) -> bool:
-        """Whether this leg lives and dies with that process."""
-        return self._life is life
+    def is_carried_by(self, seat: Seat) -> bool:
+        """Whether this leg's row is one of that seat."""
+        return self._seat is seat
 
     def capture(self) -> CaptureReader:
         """A reader of both directions' sound; each reader has a position of its own. Empty after `close`."""
-        if self._life is None:
+        if self._seat is None:
             return CaptureReader(nowhere(), 0, self.generation)
-        columns, at = self._life.memory.locate(self.row)
+        columns, at = self._seat.memory.locate(self.row)
         return CaptureReader(columns, at, self.generation)
 
     def open(
@@ -214,9 +229,9 @@ class MediaLeg:
                 reserve another leg.
             LocalProtocolError: If the leg is open or closed already.
         """
-        if self._deliver is not None or self._life is None:
+        if self._deliver is not None or self._seat is None:
             raise LocalProtocolError("a media leg opens once")
-        if not self._life.is_alive:
+        if not self._seat.is_alive:
             raise EngineError("the media process died after this leg was reserved")
         spec = self._spec(
             codec=codec,
@@ -234,11 +249,13 @@ class MediaLeg:
             **coding,
         )
         self.srtp = srtp
-        fds = [sock.fileno() for sock in self.ports.sockets()]
+        fds = self._fds()
+        order = OpenRow(self.row, len(fds), spec, -1 if self.spot is None else self.spot.number, srtp)
         try:
-            self._life.send(OpenRow(self.row, len(fds), spec, srtp), fds)
+            self._seat.send(order, fds)
         except OSError as error:
             raise EngineError(f"cannot hand a media port over: {error.strerror}") from error
+        self._dues.order(order)
         self._deliver = deliver
 
     async def opened(self) -> None:
@@ -326,18 +343,18 @@ class MediaLeg:
 
     def close(self) -> None:
         """Give port and row back; safe twice. No event is delivered afterwards."""
-        if self._life is None:
+        if self._seat is None:
             return
         # Whoever keeps a closed leg must not keep the memory of a dead process mapped with it.
-        life, self._life = self._life, None
+        seat, self._seat = self._seat, None
         was_opened, self._deliver = self._deliver is not None, None
         self.status.freeze()
         self.writer.detach()
         self._opened.set()
         if was_opened:
-            life.send(CloseRow(self.row, self.generation))
-        elif life.is_alive:
-            life.free_rows.append(self.row)  # The media process never heard of this leg.
+            seat.send(CloseRow(self.row, self.generation))
+        elif seat.is_alive:
+            seat.free_rows.append(self.row)  # The media process never heard of this leg.
         self._on_close(self)
 
     def receive(self, event: LegEvent | RowOpened) -> None:
@@ -347,14 +364,37 @@ class MediaLeg:
         if isinstance(event, RowOpened) or self._deliver is None or self._is_over:
             return
         self._is_over = isinstance(event, RowFailed | EngineDied)
+        if not isinstance(event, EngineDied | EngineReplaced):
+            event = self._dues.tell(event)
         self._deliver(event)
 
+    def resume(self, *, now_ns: int) -> list[LegEvent]:
+        """Have the seat's new process carry on, and return what is to be delivered then; by the engine."""
+        if self._seat is None or self._is_over:
+            return []
+        columns, at = self._seat.memory.locate(self.row)
+        settlement = self._dues.settle(columns, at, now_ns=now_ns)
+        if settlement is None:
+            return []
+        try:
+            for order in settlement.orders:
+                self._seat.send_only(order, self._fds() if isinstance(order, OpenRow) else ())
+        except OSError as error:
+            message = f"its sockets cannot be handed over again: {error.strerror}"
+            return [RowFailed(self.row, self.generation, now_ns, message=message)]
+        return [*settlement.events, EngineReplaced(self.row, self.generation, now_ns)]
+
+    def _fds(self) -> list[int]:
+        """What travels with its opening; a shared port was handed over before."""
+        return [] if self.spot is not None else [sock.fileno() for sock in self.ports.sockets()]
+
     def _tell(self, command: Command) -> None:
-        if self._life is None:
+        if self._seat is None:
             return
         if self._deliver is None:
             raise LocalProtocolError("the media leg was not opened")
-        self._life.send(command)
+        self._dues.order(command)
+        self._seat.send(command)
 
     def _spec(
         self,

@@ -24,6 +24,7 @@ from bridge.engine.commands import (
     RowClosed,
     RowOpened,
     SetInterruptible,
+    SharePort,
     Stop,
     UpdateRow,
 )
@@ -33,7 +34,7 @@ from bridge.engine.reports import Reports
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
 from bridge.engine.srtp import SrtpRows
-from bridge.plane.events import PlaneEvent, RowFailed
+from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
 from bridge.ports import Clock
@@ -65,7 +66,7 @@ class RowPlane(Protocol):
     due_ns: NDArray[np.int64]
     report_due_ns: NDArray[np.int64]
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool: ...
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
     def close(self, row: int) -> None: ...
     def set_interruptible(self, row: int, bits: int) -> None: ...
@@ -80,6 +81,7 @@ class RowPlane(Protocol):
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def farewell(self, row: int, *, now_ns: int) -> Departures: ...
+    def destination(self, row: int) -> int: ...
     def drain(self) -> Sequence[PlaneEvent]: ...
 
 
@@ -97,6 +99,7 @@ class MediaLoop:
         link: Commands in, events out.
         gauges: Where the loop's own health is told.
         clock: Monotonic time.
+        orders: Commands that came before there was a loop to read them.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class MediaLoop:
         link: Link,
         gauges: GaugeColumns,
         clock: Clock,
+        orders: Sequence[Message] = (),
     ) -> None:
         self._plane = plane
         self._arrivals = arrivals
@@ -120,7 +124,7 @@ class MediaLoop:
         self._clock = clock
         self._rows = _Rows()
         self._guard = RowGuard()
-        self._commands: deque[Message] = deque()
+        self._commands: deque[Message] = deque(orders)
         self._reports = Reports(link)
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
         sockets.watch(link.sock)
@@ -208,6 +212,8 @@ class MediaLoop:
             self._take_out(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
         for event in plane.drain():
+            if isinstance(event, Latched):
+                sockets.learn(event.row, event.remote_key)
             self._post(event)
         self._note()
 
@@ -218,6 +224,7 @@ class MediaLoop:
             rtcp_packets=self._sockets.rtcp_packets,
             socket_errors=self._sockets.errors,
             events_dropped=self._reports.dropped,
+            strangers=self._sockets.strangers,
         )
 
     def _post(self, report: Report) -> None:
@@ -259,10 +266,17 @@ class MediaLoop:
             case UpdateRow(row=row, spec=spec) if self._rows.holds(row, spec.generation):
                 self._srtp.update(row, command.srtp, ssrc=spec.ssrc)
                 plane.update(row, spec, now_ns=now_ns)
+                self._sockets.expect(row, spec)
+            case SharePort():
+                self._sockets.share(command.port, self._take_fds(command.fds))
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
                 self._rows.remove(row)
                 self._part(row, now_ns)
                 self._take_out(row)
+                self._post(RowClosed(row, generation))
+            case CloseRow(row=row, generation=generation) if self._rows.generation(row) is None:
+                # A process that died had it, and failed it or could not say any more that it was closed.
+                self._plane.close(row)
                 self._post(RowClosed(row, generation))
             case SetInterruptible(row=row, generation=generation, bits=bits) if self._rows.holds(
                 row, generation
@@ -302,22 +316,36 @@ class MediaLoop:
             self._post(event)
 
     def _open(self, command: OpenRow, now_ns: int) -> None:
-        fds = self._link.take_fds() if command.fds else []
         row = command.row
         self._rows.add(row, command.spec.generation)
-        if len(fds) != command.fds:
-            for fd in fds:
-                os.close(fd)
-            raise OSError("its sockets did not arrive; the media process is out of file descriptors")
-        self._sockets.add(row, fds)
+        fds = self._take_fds(command.fds)
+        if command.shared_port >= 0:
+            self._sockets.seat(row, command.shared_port, command.spec)
+        else:
+            self._sockets.add(row, fds)
         # Keys come first: if they are refused, nothing leaves in the clear.
-        self._srtp.open(row, command.srtp, ssrc=command.spec.ssrc, sequence=command.spec.sequence)
-        self._plane.open(row, command.spec, now_ns=now_ns)
-        self._srtp.publish(row)
+        self._srtp.open(row, command.srtp, ssrc=command.spec.ssrc, generation=command.spec.generation)
+        if self._plane.open(row, command.spec, now_ns=now_ns):
+            # Taken over: it keeps its place on the grid, and with it the time of its packets.
+            self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
+            self._sockets.learn(row, self._plane.destination(row))
+            for event in self._plane.drain():
+                self._post(event)
+            self._post(RowOpened(row, command.spec.generation))
+            return
         # Its slot goes on the grid, where fewest other rows are: no tick carries more than its share.
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
+
+    def _take_fds(self, count: int) -> list[int]:
+        """The descriptors that came with a command."""
+        fds = self._link.take_fds() if count else []
+        if len(fds) != count:
+            for fd in fds:
+                os.close(fd)
+            raise OSError("its sockets did not arrive; the media process is out of file descriptors")
+        return fds
 
     def _part(self, row: int, now_ns: int) -> None:
         """Say goodbye to the peer; a row that cannot is closed all the same."""
@@ -365,6 +393,11 @@ class _Rows:
 
     def holds(self, row: int, generation: int) -> bool:
         return self._generations.get(row) == generation
+
+    def place(self, row: int, slot: int) -> None:
+        self._crowd[self._slots[row]] -= 1
+        self._crowd[slot] += 1
+        self._slots[row] = slot
 
     def slot(self, row: int) -> int:
         return self._slots[row]

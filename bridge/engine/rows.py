@@ -23,10 +23,17 @@ class FreeRows:
             self._free[rate_hz] = deque(range(first, first + rows))
             self._rates += [rate_hz] * rows
 
-    def take(self, rate_hz: int) -> int | None:
-        """A row of this rate; None if there is none, or none left."""
-        free = self._free.get(rate_hz)
-        return free.popleft() if free else None
+    def has(self, rate_hz: int) -> bool:
+        """Whether a row of this rate is left."""
+        return bool(self._free.get(rate_hz))
+
+    def take(self, rate_hz: int) -> int:
+        """A row of this rate.
+
+        Raises:
+            LookupError: If there is none, or none left; see `has`.
+        """
+        return self._free[rate_hz].popleft()
 
     def append(self, row: int) -> None:
         """Take a row back."""

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,14 @@ _WORDS = (
     "socket_errors",
     "events_dropped",
     "stalls",
+    "strangers",
 )
+_TICKS, _MAX_LATE = _WORDS.index("ticks"), _WORDS.index("max_late_ns")
 _GAUGE_WORDS = len(_WORDS) + len(LATENESS_BOUNDS_NS) + 1
 
 
 class EngineGauges:
-    """A reading of the media process's own health; counts since that process started."""
+    """A reading of a media process's own health; counts go on when another one takes over from it."""
 
     def __init__(self, words: NDArray[np.uint64]) -> None:
         copy = words.copy()
@@ -50,6 +53,8 @@ class EngineGauges:
         """Events that found the pipe and the waiting list full."""
         self.stalls: int = values["stalls"]
         """Wake-ups more than 20 ms late: the machine gave us no time."""
+        self.strangers: int = values["strangers"]
+        """Packets on shared ports that belong to no call."""
         self.lateness_max_ns: int = values["max_late_ns"]
         self.lateness_counts: tuple[int, ...] = tuple(copy[len(_WORDS) :].tolist())
         """Ticks per bound of `LATENESS_BOUNDS_NS`; the last entry is everything above."""
@@ -58,6 +63,15 @@ class EngineGauges:
     def zero(cls) -> "EngineGauges":
         """The reading of a process that has done nothing."""
         return cls(np.zeros(_GAUGE_WORDS, np.uint64))
+
+    @classmethod
+    def together(cls, readings: Sequence[NDArray[np.uint64]]) -> "EngineGauges":
+        """The reading of several processes as if they were one."""
+        if not readings:
+            return cls.zero()
+        words = np.stack(readings).sum(axis=0, dtype=np.uint64).reshape(-1)
+        words[_MAX_LATE] = max(int(reading[_MAX_LATE]) for reading in readings)
+        return cls(words)
 
     def lateness_ns(self, quantile: float) -> int:
         """Lateness that this share of the ticks did not exceed, to the next bound; 0 without ticks."""
@@ -79,7 +93,9 @@ class GaugeColumns:
 
     def __init__(self, words: NDArray[np.uint64]) -> None:
         self._values = words.data  # ten times as quick as numpy for single words
-        self._max_late_ns = 0
+        # What a process that died has counted counts on.
+        self._max_late_ns: int = self._values[3]
+        self._before: tuple[int, ...] = tuple(self._values[at] for at in (2, 4, 5, 6, 8))
 
     def tick(self, late_ns: int) -> None:
         """Count one timed wake-up."""
@@ -93,12 +109,20 @@ class GaugeColumns:
             values[7] += 1
 
     def note(
-        self, *, rows: int, cpu_ns: int, rtcp_packets: int, socket_errors: int, events_dropped: int
+        self,
+        *,
+        rows: int,
+        cpu_ns: int,
+        rtcp_packets: int,
+        socket_errors: int,
+        events_dropped: int,
+        strangers: int,
     ) -> None:
         """Store the present values."""
-        values = self._values
-        values[1], values[2] = rows, cpu_ns
-        values[4], values[5], values[6] = rtcp_packets, socket_errors, events_dropped
+        values, before = self._values, self._before
+        values[1], values[2] = rows, cpu_ns + before[0]
+        values[4], values[5] = rtcp_packets + before[1], socket_errors + before[2]
+        values[6], values[8] = events_dropped + before[3], strangers + before[4]
 
 
 class SharedMemory:
@@ -114,6 +138,8 @@ class SharedMemory:
     """
 
     def __init__(self, capacity: int, *, wide: int = 0, fd: int | None = None) -> None:
+        self.wide: int = wide
+        """Number of rows of each higher rate."""
         sizes = [(rows, Shape(rate_hz)) for rate_hz, rows in bank_sizes(capacity, wide)]
         begins = [0]
         for rows, shape in sizes:
@@ -121,7 +147,7 @@ class SharedMemory:
             begins.append(begins[-1] + pages * mmap.PAGESIZE)
         size = begins[-1] + _GAUGE_WORDS * 8
         self.fd: int = _unnamed_file(size) if fd is None else fd
-        """To be handed to the other process, then closed by `close_fd`; the mapping stays."""
+        """To be handed to other processes; closed by `close_fd`, after which the mapping stays."""
         try:
             self._map = mmap.mmap(self.fd, size)
         except (OSError, ValueError):
@@ -156,6 +182,15 @@ class SharedMemory:
     def gauges(self) -> EngineGauges:
         """For the process that reads them."""
         return EngineGauges(self._gauges)
+
+    def readings(self) -> NDArray[np.uint64]:
+        """A copy of the gauges as they lie, for `EngineGauges.together`."""
+        return self._gauges.copy()
+
+    @property
+    def ticks(self) -> int:
+        """The first of the gauges: a process that carries calls moves it 50 times a second at least."""
+        return int(self._gauges[_TICKS])
 
     def close_fd(self) -> None:
         """Close the descriptor; the memory lives until the last array over it is gone."""

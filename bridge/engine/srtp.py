@@ -38,6 +38,8 @@ _REPLAYED = (9, 10)
 _FIRST_RTCP, _RTCP_TYPES = np.uint8(192), 32
 """Second bytes 192 to 223 are RTCP on a shared port (RFC 5761 §4)."""
 _TURN, _HALF_TURN = 1 << 16, 1 << 15
+_NOBODY = -1
+"""A generation that no leg has."""
 
 
 @cache
@@ -107,6 +109,15 @@ class _Words:
         for bank, at, mine in self._shares(rows):
             getattr(bank, name)[at] = values[mine]
 
+    def remains(self, row: int, generation: int) -> tuple[int, int, int, int]:
+        """What a process that died has left of this leg's indices; zeros if it carried none."""
+        ((bank, at, _),) = (share for share in self._shares(np.array([row])) if len(share[1]))
+        if int(bank.generation[at[0]]) != generation:
+            return 0, 0, 0, 0
+        words = (bank.srtp_tx_end, bank.srtp_rx_end, bank.srtp_rx_ssrc, bank.srtcp_sent)
+        tx_end, rx_end, rx_ssrc, srtcp_sent = (int(word[at[0]]) for word in words)
+        return tx_end, rx_end, rx_ssrc, srtcp_sent
+
     def count(self, name: str, rows: NDArray[np.intp]) -> None:
         """Add one for every time that a row is named."""
         for bank, at, _ in self._shares(rows):
@@ -144,6 +155,8 @@ class SrtpRows:
         self._tx: dict[int, _Direction] = {}
         self._rx: dict[int, _Direction] = {}
         self._resuming: dict[int, _Resumption] = {}
+        self._unaimed: set[int] = set()
+        """Rows whose session does not know the rollover counter of what we send."""
         self._secured = np.zeros(n, np.bool_)
         # Indices as the columns tell them, and which stream the second one counts.
         self._tx_end = np.zeros(n, np.int64)
@@ -154,38 +167,45 @@ class SrtpRows:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def open(self, row: int, keys: SrtpKeys, *, ssrc: int, sequence: int = 0) -> None:
-        """Encrypt a row that begins; without a suite it is in the clear.
+    def open(self, row: int, keys: SrtpKeys, *, ssrc: int, generation: int) -> None:
+        """Encrypt a leg that begins, or that a process that died had here; without a suite it is clear.
+
+        Call it before the plane opens the row: then nothing leaves in the clear, whatever fails.
 
         Args:
-            row: Which one; what it had before is forgotten.
+            row: Which one; what another leg had there is forgotten.
             keys: The peer's and ours.
             ssrc: Of what we send.
-            sequence: Of the first packet, where its rollover counter is not zero.
+            generation: Whose words the row must hold to be gone on from.
         """
         self.close(row)
         if not keys.suite:
             return
-        self._begin_tx(row, keys, ssrc, keys.tx_rollover)
-        self._burn(row, ssrc, keys.rtcp_sent)
-        self._begin_rx(row, keys, keys.rx_ssrc, keys.rx_end, is_rekeyed=False)
-        self._tx_end[row] = keys.tx_rollover << 16 | sequence
-        self._secure(row, keys)
+        tx_end, rx_end, rx_ssrc, srtcp_sent = self._words.remains(row, generation)
+        self._begin_tx(row, keys, ssrc)
+        self._tx_end[row] = tx_end
+        self._burn(row, ssrc, srtcp_sent)
+        self._begin_rx(row, keys, rx_ssrc, rx_end, is_rekeyed=False)
+        self._keys[row], self._secured[row] = keys, True
 
     def update(self, row: int, keys: SrtpKeys, *, ssrc: int) -> None:
         """Take new keys, or none; a direction whose key stays goes on as if nothing had been said."""
         before = self._keys.get(row)
         if before is None or not keys.suite:
-            self.open(row, keys, ssrc=ssrc)
+            self.open(row, keys, ssrc=ssrc, generation=_NOBODY)
+            for name in ("srtp_tx_end", "srtp_rx_end", "srtp_rx_ssrc", "srtcp_sent"):
+                self._words.write(name, np.array([row]), np.array([0]))
             return
         has_new_suite = keys.suite != before.suite
         if has_new_suite or keys.tx != before.tx:
-            self._begin_tx(row, keys, ssrc, int(self._tx_end[row]) >> 16)
+            # §3.3.1: a new key does not reset the rollover counter.
+            self._begin_tx(row, keys, ssrc)
             self._srtcp_sent[row] = 0
+            self._words.write("srtcp_sent", np.array([row]), np.array([0]))
         if has_new_suite or keys.rx != before.rx:
             end, stream = int(self._rx_end[row]), int(self._rx_ssrc[row])
             self._begin_rx(row, keys, stream, end, is_rekeyed=True)
-        self._secure(row, keys)
+        self._keys[row] = keys
 
     def close(self, row: int) -> None:
         """Forget the keys of a row; harmless when it has none."""
@@ -193,19 +213,10 @@ class SrtpRows:
             return
         self._secured[row] = False
         self._resuming.pop(row, None)
+        self._unaimed.discard(row)
         del self._tx[row], self._rx[row]
         self._tx_end[row] = self._rx_end[row] = self._srtcp_sent[row] = 0
         self._rx_ssrc[row] = -1
-
-    def publish(self, row: int) -> None:
-        """Write where the row's indices stand: the plane clears its columns when it opens a row."""
-        if row not in self._keys:
-            return
-        rows = np.array([row])
-        self._words.write("srtp_tx_end", rows, self._tx_end[rows])
-        self._words.write("srtp_rx_end", rows, self._rx_end[rows])
-        self._words.write("srtp_rx_ssrc", rows, np.maximum(0, self._rx_ssrc[rows]))
-        self._words.write("srtcp_sent", rows, self._srtcp_sent[rows])
 
     def rollover(self, row: int) -> tuple[int, int]:
         """Rollover counters of the next packet that we send, and of the newest one received."""
@@ -222,6 +233,8 @@ class SrtpRows:
             return departures
         packets, lengths = departures.packets, departures.lengths
         is_rtcp = (names[secured] < 0) | (packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
+        if self._unaimed:
+            self._aim(packets, secured, rows, is_rtcp)
         # Told before it leaves: whoever carries the row on must not use an index twice.
         self._note_sent(rows[secured], packets[secured[:, None], [2, 3]], is_rtcp)
         at, stride, length_at = _pointers(packets, lengths)
@@ -232,6 +245,7 @@ class SrtpRows:
                 secured.tolist(), rows[secured].tolist(), is_rtcp.tolist(), fits, strict=True
             )
             if not has_room
+            or (row in self._unaimed and not kind)
             or _PROTECT[kind](self._tx[row].handle, at + position * stride, length_at + position)
         ]
         return self._without(departures, rows, failed) if failed else departures
@@ -264,14 +278,9 @@ class SrtpRows:
             self._words.count("rx_srtp_auth", rows[~is_good & ~is_replay])
             arrivals.remove(secured[~is_good])
 
-    def _secure(self, row: int, keys: SrtpKeys) -> None:
-        self._keys[row] = keys
-        self._secured[row] = True
-        self.publish(row)
-
-    def _begin_tx(self, row: int, keys: SrtpKeys, ssrc: int, rollover: int) -> None:
+    def _begin_tx(self, row: int, keys: SrtpKeys, ssrc: int) -> None:
         self._tx[row] = _Direction(keys.suite, keys.tx, ssrc=ssrc, inbound=False)
-        self._tx[row].set_rollover(ssrc, rollover)
+        self._unaimed.add(row)
 
     def _begin_rx(self, row: int, keys: SrtpKeys, ssrc: int, end: int, *, is_rekeyed: bool) -> None:
         self._resuming.pop(row, None)
@@ -305,6 +314,21 @@ class SrtpRows:
             del self._resuming[row]
             self._rx_end[row] = (resumption.rollover << 16 | sequence) + 1
         return status
+
+    def _aim(
+        self,
+        packets: NDArray[np.uint8],
+        secured: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        is_rtcp: NDArray[np.bool_],
+    ) -> None:
+        """Tell sessions that are new where our stream stands, by its first packet; it goes on, never back."""
+        for position in secured[~is_rtcp].tolist():
+            row, header = int(rows[position]), packets[position, :12].tobytes()
+            index = guess_index(int(self._tx_end[row]) - 1, int.from_bytes(header[2:4]))
+            if row in self._unaimed and index >= self._tx_end[row]:
+                self._tx[row].set_rollover(int.from_bytes(header[8:12]), index >> 16)
+                self._unaimed.remove(row)
 
     def _note_sent(
         self, rows: NDArray[np.intp], sequences: NDArray[np.uint8], is_rtcp: NDArray[np.bool_]

@@ -8,7 +8,7 @@ lock, so that the event loop goes on meanwhile; while nobody asks, the thread sl
 import importlib.util
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -183,14 +183,14 @@ class VerdictThread:
     ) -> None:
         self._deliver = deliver
         self._load = load
-        self._banks: Sequence[Columns] = ()
+        self._banks: tuple[Columns, ...] = ()
         self._wanted = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verdict", daemon=True)
         self._thread.start()
 
-    def watch(self, banks: Sequence[Columns]) -> None:
-        """Judge the rows of this memory from now on; an empty sequence lets go of it."""
+    def watch(self, *banks: Columns) -> None:
+        """Judge the rows of these memories from now on, and let go of all others."""
         self._banks = banks
         self._wanted.set()
 
@@ -211,18 +211,19 @@ class VerdictThread:
             _log.error("voices are judged by their loudness alone, for Silero does not load: %s", error)
             return
         judges: list[Judge] = []
-        watched: Sequence[Columns] = ()
+        watched: tuple[Columns, ...] = ()
         while not self._closing.is_set():
             if self._banks is not watched:
                 # Whoever keeps a dead process's columns keeps its memory mapped.
                 watched = self._banks
                 judges = [Judge(bank, network) for bank in watched]
-            if not any(judge.is_asked for judge in judges):
+            asked = [judge for judge in judges if judge.is_asked]
+            if not asked:
                 self._wanted.wait()
                 self._wanted.clear()
                 continue
             try:
-                verdicts = [verdict for judge in judges for verdict in judge.step()]
+                verdicts = [verdict for judge in asked for verdict in judge.step()]
             except Exception as error:
                 _log.error("a round of verdicts failed: %s", error, exc_info=error)
                 watched, judges = (), []

@@ -60,12 +60,13 @@ class Banks:
         self.report_due_ns: NDArray[np.int64] = due[1]
         """When each row is to be handed to `report`; `FOREVER_NS` while it is free."""
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         bank, at = self._find(row)
-        self._planes[bank].open(at, spec, now_ns=now_ns)
+        is_taken_over = self._planes[bank].open(at, spec, now_ns=now_ns)
         if bank:
             self._wide[bank].add(at)
             self._is_narrow = False
+        return is_taken_over
 
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         bank, at = self._find(row)
@@ -104,6 +105,14 @@ class Banks:
     def release(self, row: int) -> None:
         bank, at = self._find(row)
         self._planes[bank].release(at)
+
+    def peer_ssrc(self, row: int) -> int:
+        bank, at = self._find(row)
+        return self._planes[bank].peer_ssrc(at)
+
+    def destination(self, row: int) -> int:
+        bank, at = self._find(row)
+        return self._planes[bank].destination(at)
 
     def drain(self) -> list[PlaneEvent]:
         """Events since the last call: in order within every bank."""

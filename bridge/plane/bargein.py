@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bridge.plane.columns import Columns
 from bridge.plane.echo import EchoGate
 from bridge.plane.events import (
+    FLUSH_CAUSES,
     Ducked,
     FlushCause,
     Flushed,
@@ -74,6 +75,18 @@ class BargeIn:
         self.gate.restart(row)
         self.floor.restart(row)
         self._inquiry.restart(row)
+
+    def resume(self, row: int, floor_state: int, *, now_ns: int) -> None:
+        """Go on with what a row was saying when its process died; a duck of that time is over.
+
+        Called after `open`.
+        """
+        self._inquiry.resume(row, now_ns=now_ns)
+        self.floor.state[row] = floor_state
+        if not self._playout.resume(row, is_speaking=floor_state == SPEAKING):
+            self.flush(row, FloorEvent.COMMAND, "command", now_ns=now_ns)
+        elif floor_state == DUCKED:
+            self._resume(np.array([row]), now_ns)
 
     def set_sensitivity(self, row: int, sensitivity: int) -> None:
         """Choose how easily this caller takes the floor; below 0 is what all rows are told."""
@@ -164,6 +177,7 @@ class BargeIn:
         self._announce([row] if self.floor.unannounced[row] else [], now_ns)
         self._inquiry.close(np.array([row]))
         # Who speaks wants silence at once; whoever presses a key wants no click in the ear.
+        self._columns.flush_cause[row] = FLUSH_CAUSES.index(cause)
         fades = self._settings.fades and cause != "speech" and self.floor.state[row] == SPEAKING
         self.floor.apply(np.array([row]), event, now_ns=now_ns)
         position = self._playout.flush(row, fades=bool(fades))

@@ -92,6 +92,7 @@ _WORDS = (
     *COUNTERS,
     "question",
     "sensitivity",
+    "flush_cause",
     "srtp_tx_end",
     "srtp_rx_end",
     "srtp_rx_ssrc",
@@ -108,6 +109,12 @@ def _layout(capacity: int, shape: Shape) -> Iterator[tuple[str, DTypeLike, tuple
         ("play_samples", np.int16, (capacity, shape.play)),
         ("capture", np.int16, (capacity, 2, shape.capture)),
         ("lost_out", np.int64, (capacity,)),
+        ("tx_sequence", np.int64, (capacity,)),
+        ("tx_timestamp", np.int64, (capacity,)),
+        ("tx_due_ns", np.int64, (capacity,)),
+        ("tx_octets", np.int64, (capacity,)),
+        ("flush_position", np.int64, (capacity,)),
+        ("signalled_key", np.int64, (capacity,)),
         ("level_db", np.float64, (capacity, 2)),
     ]
     fields += [(name, np.float64, (capacity,)) for name in QUALITIES]
@@ -155,6 +162,8 @@ class Columns:
     """When the last believed packet arrived; 0 = never."""
     remote_key: NDArray[np.int64]
     """Where we send: ``ip << 16 | port``; 0 = unknown."""
+    signalled_key: NDArray[np.int64]
+    """Where signalling last told to send, in the same form."""
     latched: NDArray[np.uint64]
     """1 once the source of the peer's media is known by its packets."""
     jitter_ticks: NDArray[np.float64]
@@ -226,6 +235,20 @@ class Columns:
     """How easily the row is interrupted: 0 low, 1 medium, 2 high."""
     level_db: NDArray[np.float64]
     """``[n, 2]``: loudness of what the caller said and of what we sent, over full scale, falling slowly."""
+
+    tx_sequence: NDArray[np.int64]
+    """Sequence number of our next packet. Raised before the packet that had it is sent: whoever takes over
+    finds none here that was used."""
+    tx_timestamp: NDArray[np.int64]
+    """Timestamp of our next packet."""
+    tx_due_ns: NDArray[np.int64]
+    """When that packet is due."""
+    tx_octets: NDArray[np.int64]
+    """Bytes of payload that were sent."""
+    flush_position: NDArray[np.int64]
+    """Index after the last sample that was sent before the last flush."""
+    flush_cause: NDArray[np.uint64]
+    """What caused it: an index into `bridge.plane.events.FLUSH_CAUSES`."""
 
     rtcp_received: NDArray[np.uint64]
     """Compound RTCP packets from the peer."""

@@ -23,6 +23,7 @@ from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.packets import Arrivals, Departures, Headers, PacketBuffer, parse_headers
 from bridge.plane.playout import Playout, Survey
 from bridge.plane.reception import Reception
+from bridge.plane.remains import Remains
 from bridge.plane.reporting import Reporting
 from bridge.plane.rowcodecs import MakeCodec
 from bridge.plane.rows import FOREVER_NS, Rows
@@ -71,7 +72,7 @@ class Plane:
         self._reception = Reception(columns)
         self._playout = Playout(columns)
         self._bargein = BargeIn(columns, self._playout, settings, self._events)
-        self._rows = Rows(n, due_ns=due[0])
+        self._rows = Rows(columns, due_ns=due[0])
         self._reporting = Reporting(
             columns,
             self._rows,
@@ -94,8 +95,11 @@ class Plane:
         self.report_due_ns: NDArray[np.int64] = self._reporting.due_ns
         """When each row is to be handed to `report`; `FOREVER_NS` while it is free."""
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         """Take a leg into service; whatever the row held before is erased.
+
+        Unless it held this very leg, carried by a process that died: then our stream, our speech and the
+        counters go on, all that was learnt from packets is learnt anew, and true is returned.
 
         Raises:
             ValueError: If the row is in service, or its codec cannot be spoken here.
@@ -104,9 +108,11 @@ class Plane:
             raise ValueError(f"row {row} is in service")
         self._codecs.open(row, spec)
         columns = self._columns
-        columns.clear(row)
-        self._rows.begin(row, spec, now_ns)
-        self._latch.open(row, spec)
+        remains = Remains.of(columns, row, spec, now_ns=now_ns)
+        if remains is None:
+            columns.clear(row)
+        self._rows.begin(row, spec, now_ns, remains)
+        self._latch.open(row, spec, None if remains is None else remains.remote_key)
         self._reception.open(row)
         self._reporting.open(row, spec, now_ns=now_ns)
         self._arrival.restart(row)
@@ -114,8 +120,12 @@ class Plane:
         self._playout.set_gain(row, spec.gain_db)
         self._keys.open(row, spec)
         self._keypad.close(row)
+        if remains is not None:
+            self._bargein.resume(row, remains.floor_state, now_ns=now_ns)
+            return True
         # The generation comes last: from here on the control process may write.
         columns.generation[row] = spec.generation
+        return False
 
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         """Take a re-INVITE: our own stream runs on, and so does what is being said.
@@ -179,6 +189,14 @@ class Plane:
     def release(self, row: int) -> None:
         """Press no more keys; the one that is down comes up."""
         self._keypad.release(row)
+
+    def destination(self, row: int) -> int:
+        """Where a row sends, ``ip << 16 | port``; 0 = nowhere yet."""
+        return int(self._columns.remote_key[row])
+
+    def peer_ssrc(self, row: int) -> int:
+        """The stream that a row listens to; below 0 while it has heard none."""
+        return self._latch.peer_ssrc(row)
 
     def drain(self) -> list[PlaneEvent]:
         """Events since the last call, in order."""

@@ -52,6 +52,7 @@ class Playout:
         self._played = columns.played.view(np.int64)
         self._generation = columns.generation
         self._epoch = columns.epoch
+        self._told = columns.flush_position
         self._samples = columns.play_samples
         self._windows = sliding_window_view(columns.play_samples, self._frame, axis=1)
         self.fades_in: NDArray[np.bool_] = np.zeros(columns.capacity, np.bool_)
@@ -131,10 +132,22 @@ class Playout:
         if fades and self._sounds[row] and seen.available[0] >= len(fade):
             ring = self._samples[row].take(range(position, position + len(fade)), mode="wrap")
             self._tails[row] = np.rint(ring * (fade * self._gain[row])).clip(-32768, 32767).astype(np.int16)
+        self._told[row] = position
         self._played[row] = position
         self._epoch[row] += np.uint64(1)
         self.fades_in[row] = False
         return position
+
+    def resume(self, row: int, *, is_speaking: bool) -> bool:
+        """Go on where a process that died stopped; false if the indices contradict each other.
+
+        Then nothing of the ring is believed but where its writer stands: flush it.
+        """
+        self.fades_in[row] = is_speaking
+        if not self.survey(np.array([row])).broken[0]:
+            return True
+        self._played[row] = self._write[row]
+        return False
 
     def has_pending(self, row: int) -> bool:
         """Whether an utterance is under way, sounding or not yet."""

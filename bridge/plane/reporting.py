@@ -99,15 +99,17 @@ class Reporting:
         self._quality = Quality(columns, reception, self._feedback)
         self._reporters: dict[int, _Reporter] = {}
         self._packets = np.zeros(n, np.int64)
-        self._octets = np.zeros(n, np.int64)
+        self._octets = columns.tx_octets
         self._buffer = np.zeros((_AT_ONCE, _MOST_BYTES + TRAILER_BYTES), np.uint8)
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         """Take part in a session; the first report comes after half an interval (§6.2)."""
         self._feedback.open(row, spec)
         self._quality.open(row)
-        self._packets[row] = self._octets[row] = 0
+        # Both are 0, unless the row is taken over from a process that died: our stream is still the same.
+        self._packets[row] = self._columns.tx_packets[row]
         reporter = _Reporter(spec.ssrc, spec.cname.encode(), dice=spec.ssrc, last_ns=now_ns)
+        reporter.received = int(self._columns.rx_packets[row])
         self._reporters[row] = reporter
         self.due_ns[row] = now_ns + self._draw_ns(reporter)
 

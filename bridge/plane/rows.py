@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bridge.plane.columns import Columns
 from bridge.plane.g711 import DECODE, ENCODE
 from bridge.plane.masks import somewhere
+from bridge.plane.remains import Remains
 from bridge.plane.spec import RowSpec
 
 __all__ = ["FOREVER_NS", "Rows"]
@@ -22,17 +23,24 @@ _FRAME_NS = _FRAME_MS * _MS
 _SLOTS_PER_S = 50
 _ABANDON_NS = 100 * _MS
 """Slots missed by more than this are skipped: a burst would only overflow the peer's jitter buffer."""
+_LEAST_SKIP = 2
+"""Sequence numbers left out at least when a row is taken over: more than can be under way in one turn."""
+_MOST_SKIP = 2000
+"""… and at most: beyond 3000 a receiver does not believe the number (RFC 3550 §A.1)."""
 
 
 class Rows:
     """One entry per row in each array.
 
+    Where our stream stands lies in the shared columns, so that it outlives this process.
+
     Args:
-        capacity: Number of rows.
+        columns: Shared columns.
         due_ns: Where to tell when rows are due; None makes an array for it.
     """
 
-    def __init__(self, capacity: int, *, due_ns: NDArray[np.int64] | None = None) -> None:
+    def __init__(self, columns: Columns, *, due_ns: NDArray[np.int64] | None = None) -> None:
+        capacity = columns.capacity
         self.open: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.sending: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.receiving: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
@@ -43,8 +51,8 @@ class Rows:
         self.decode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
         self.encode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
         self.ssrc: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self.sequence: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self.timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.sequence: NDArray[np.int64] = columns.tx_sequence
+        self.timestamp: NDArray[np.int64] = columns.tx_timestamp
         self.marker: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.clock_hz: NDArray[np.int64] = np.full(capacity, 8000, np.int64)
         self.slot_ticks: NDArray[np.int64] = np.full(capacity, 160, np.int64)
@@ -53,6 +61,7 @@ class Rows:
         """Rows whose packets are made one by one: their codec is no table, or ptime is not 20 ms."""
         self.due_ns: NDArray[np.int64] = np.empty(capacity, np.int64) if due_ns is None else due_ns
         self.due_ns[:] = FOREVER_NS
+        self._told_due_ns = columns.tx_due_ns
 
     def second_byte(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Marker and payload type of each row's next packet."""
@@ -64,13 +73,26 @@ class Rows:
         late: NDArray[np.bool_] = now_ns - self.due_ns[rows] > _FRAME_NS
         return late
 
-    def begin(self, row: int, spec: RowSpec, now_ns: int) -> None:
-        """Start our stream where signalling says; the first packet is due now."""
+    def begin(self, row: int, spec: RowSpec, now_ns: int, remains: Remains | None = None) -> None:
+        """Start our stream where signalling says, the first packet due now; or go on with what remains of it.
+
+        Then the slots that passed count as lost, and no sequence number is used twice even if some of
+        the dead process's packets left after it had told where it stood.
+        """
         self.open[row] = True
         self.sending[row] = False
         self.agree(row, spec)
-        self.ssrc[row], self.sequence[row], self.timestamp[row] = spec.ssrc, spec.sequence, spec.timestamp
-        self.due_ns[row] = now_ns
+        self.ssrc[row] = spec.ssrc
+        if remains is None:
+            self.sequence[row], self.timestamp[row] = spec.sequence, spec.timestamp
+            self.due_ns[row] = self._told_due_ns[row] = now_ns
+            return
+        slots = max(0, (now_ns - remains.due_ns) // _FRAME_NS)
+        # One store each, never back: this process may die here as well.
+        self.sequence[row] = remains.sequence + min(max(slots, _LEAST_SKIP), _MOST_SKIP) & 0xFFFF
+        self.timestamp[row] = remains.timestamp + slots * int(self.slot_ticks[row]) & 0xFFFF_FFFF
+        self.due_ns[row] = self._told_due_ns[row] = remains.due_ns + slots * _FRAME_NS
+        self.marker[row] = 0x80
 
     def agree(self, row: int, spec: RowSpec) -> None:
         """Take what was negotiated, now or anew; the stream itself runs on."""
@@ -126,3 +148,5 @@ class Rows:
         self.sequence[rows] = self.sequence[rows] + sent & 0xFFFF
         self.marker[rows[sent]] = 0
         self.due_ns[rows] += _FRAME_NS
+        # All rows at once is cheaper than these rows only.
+        self._told_due_ns[:] = self.due_ns

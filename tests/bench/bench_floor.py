@@ -147,7 +147,7 @@ async def of_thread(rows: int, *, seconds: float, asks_a_second: float) -> dict[
 
     thread = VerdictThread(take)
     await asyncio.sleep(1)
-    thread.watch((columns,))
+    thread.watch(columns)
     late_ms, dice, begin_s = [], np.random.default_rng(1), time.monotonic()
     cpu_s = time.process_time()
     for beat in range(int(seconds * 100)):

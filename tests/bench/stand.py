@@ -19,7 +19,7 @@ from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.plane.g711 import encode_ulaw
 
-__all__ = ["Run", "baseline_run", "engine_run"]
+__all__ = ["Run", "baseline_run", "engine_run", "helper"]
 
 _WARM_UP_S = 2.0
 _LEAD_NS = 500_000_000
@@ -140,7 +140,7 @@ async def engine_run(legs: int, seconds: float, *, plain_sockets: bool = False) 
 
 
 async def _measure_engine(engine: MediaEngine, rows: Sequence[MediaLeg], seconds: float) -> Run:
-    async with _helper("generator") as generator, _helper("probe") as probe:
+    async with helper("generator") as generator, helper("probe") as probe:
         timing = _timing(seconds)
         generator.tell(legs=len(rows), watch_ssrc=rows[0].ssrc, **timing)
         await _open(rows, port=(await generator.hear())["port"])
@@ -188,7 +188,7 @@ async def _open(rows: Sequence[MediaLeg], *, port: int) -> None:
 
 async def baseline_run(legs: int, seconds: float, *, realtime: bool) -> Run:
     """Measure a task, a socket and a codec call per packet for each call, on asyncio."""
-    async with _helper("baseline") as baseline, _helper("generator") as generator, _helper("probe") as probe:
+    async with helper("baseline") as baseline, helper("generator") as generator, helper("probe") as probe:
         baseline.tell(legs=legs)
         ports = (await baseline.hear())["ports"]
         timing = _timing(seconds)
@@ -210,7 +210,8 @@ async def baseline_run(legs: int, seconds: float, *, realtime: bool) -> Run:
 
 
 @asynccontextmanager
-async def _helper(name: str) -> AsyncIterator[_Helper]:
+async def helper(name: str) -> AsyncIterator[_Helper]:
+    """A module of this folder as a process of its own, spoken to in lines of JSON."""
     async with await _Helper.start(f"tests.bench.{name}") as helper:
         yield helper
 

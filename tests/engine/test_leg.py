@@ -7,7 +7,6 @@ from typing import cast
 import numpy as np
 import pytest
 
-from bridge.engine.child import MediaProcess
 from bridge.engine.commands import (
     CloseRow,
     Command,
@@ -25,6 +24,7 @@ from bridge.engine.commands import (
 )
 from bridge.engine.leg import MediaLeg
 from bridge.engine.ports import BoundPorts, PortRange, peer_key
+from bridge.engine.seat import Seat
 from bridge.engine.shared import SharedMemory
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.events import Digit, RowFailed
@@ -35,7 +35,7 @@ PEER = ("192.0.2.9", 4000)
 
 
 class QuietLife:
-    """A media process that does nothing with what it is told."""
+    """A seat whose process does nothing with what it is told."""
 
     def __init__(self) -> None:
         self.memory = SharedMemory(4)
@@ -50,6 +50,8 @@ class QuietLife:
             raise self.shortage
         self.told.append(command)
 
+    send_only = send
+
 
 class Bench:
     def __init__(self) -> None:
@@ -58,7 +60,7 @@ class Bench:
         self.events: list[LegEvent] = []
         self.ports: BoundPorts = PortRange(41_000, 41_999, bind_ip="127.0.0.1").bind()
         self.leg = MediaLeg(
-            life=cast("MediaProcess", self.life),
+            seat=cast("Seat", self.life),
             row=2,
             generation=77,
             ports=self.ports,

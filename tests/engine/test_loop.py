@@ -22,6 +22,7 @@ from bridge.engine.commands import (
     Stop,
     UpdateRow,
 )
+from bridge.engine.demux import Demux
 from bridge.engine.link import Link
 from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
 from bridge.engine.mmsg import BatchSockets, is_supported
@@ -45,7 +46,12 @@ class Bench:
 
     def __init__(self, *, plain: bool) -> None:
         arrivals = Arrivals(256)
-        sockets: LegSockets = PlainSockets(arrivals) if plain else BatchSockets(arrivals, capacity=CAPACITY)
+        demux = Demux(lambda row: -1)
+        sockets: LegSockets = (
+            PlainSockets(arrivals, demux=demux)
+            if plain
+            else BatchSockets(arrivals, capacity=CAPACITY, demux=demux)
+        )
         ours, theirs = socket.socketpair()
         self.control = Link(ours)
         self._link = Link(theirs, limit=100)

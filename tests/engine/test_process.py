@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import pytest
 
-from bridge.engine.commands import Message, Ready, Stop
+from bridge.engine.commands import Carry, Message, Ready, Stop
 from bridge.engine.link import Link
 from bridge.engine.shared import SharedMemory
 from bridge.plane.spec import PlaneSettings
@@ -24,18 +24,21 @@ class Child:
 
     def __init__(self, *, settings: str | None = None) -> None:
         ours, theirs = socket.socketpair()
-        memory = SharedMemory(2)
         options = json.dumps({"plane": asdict(PlaneSettings()), "plain_sockets": False, "realtime": False})
-        arguments = [str(theirs.fileno()), str(memory.fd), "2", settings or options]
+        arguments = [str(theirs.fileno()), settings or options]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bridge.engine.process", *arguments],
-            pass_fds=[theirs.fileno(), memory.fd],
+            pass_fds=[theirs.fileno()],
             stderr=subprocess.PIPE,
             text=True,
         )
         theirs.close()
-        memory.close_fd()
         self.link = Link(ours)
+
+    def carry(self) -> None:
+        memory = SharedMemory(2)
+        self.link.send(Carry(2, 0, 0), [memory.fd])
+        memory.close_fd()
 
     def first_message(self) -> Message:
         self.link.sock.settimeout(10)

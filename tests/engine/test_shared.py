@@ -12,7 +12,9 @@ def test_what_one_process_writes_the_other_reads() -> None:
 
     ours.columns.play_samples[2, 5] = 1234
     theirs.columns.generation[1] = 9
-    theirs.gauge_columns().note(rows=2, cpu_ns=3, rtcp_packets=4, socket_errors=5, events_dropped=6)
+    theirs.gauge_columns().note(
+        rows=2, cpu_ns=3, rtcp_packets=4, socket_errors=5, events_dropped=6, strangers=7
+    )
 
     assert theirs.columns.play_samples[2, 5] == 1234
     assert ours.columns.generation[1] == 9

@@ -28,7 +28,9 @@ from tests.fakes import SeededIds
 
 pytestmark = pytest.mark.e2e
 
-SETTINGS = MediaSettings(ports=(40_000, 40_199), bind_ip="127.0.0.1", capacity=8, realtime=False)
+SETTINGS = MediaSettings(
+    ports=(40_000, 40_199), bind_ip="127.0.0.1", capacity=8, realtime=False, standby=False
+)
 
 
 @pytest_asyncio.fixture
@@ -276,7 +278,9 @@ async def test_a_leg_opens_once(engine: MediaEngine, phone: Phone) -> None:
 
 
 async def test_an_exhausted_port_range_is_refused_in_a_sentence() -> None:
-    settings = MediaSettings(ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=8, realtime=False)
+    settings = MediaSettings(
+        ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=8, realtime=False, standby=False
+    )
     engine = await MediaEngine.start(settings, clock=SystemClock(), dice=SeededIds())
     legs = [engine.reserve(), engine.reserve()]
 

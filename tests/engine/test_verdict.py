@@ -165,7 +165,7 @@ def until(claim: Callable[[], bool]) -> None:
 def test_the_thread_answers_whoever_wakes_it() -> None:
     memory, told = columns(), list[Verdict]()
     thread = VerdictThread(told.extend, load=lambda: echoing)
-    thread.watch((memory,))
+    thread.watch(memory)
     memory.question[7] = 1
     thread.wake()
 
@@ -192,7 +192,7 @@ def test_a_round_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) ->
         return echoing(sound, state)
 
     thread = VerdictThread(told.extend, load=lambda: fragile)
-    thread.watch((memory,))
+    thread.watch(memory)
     memory.question[7] = 1
 
     def answered() -> bool:
@@ -202,7 +202,7 @@ def test_a_round_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) ->
 
     until(answered)
     memory.question[7] = 0
-    thread.watch(())
+    thread.watch()
     thread.close()
 
     assert "a round of verdicts failed: out of memory" in caplog.text
@@ -215,7 +215,7 @@ def test_a_network_that_does_not_load_leaves_the_verdict_to_the_gate(
         raise OSError("no such file")
 
     thread = VerdictThread(lambda verdicts: None, load=broken)
-    thread.watch((columns(),))
+    thread.watch(columns())
     thread.close()
 
     assert "voices are judged by their loudness alone" in caplog.text
