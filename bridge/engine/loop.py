@@ -82,6 +82,7 @@ class RowPlane(Protocol):
     def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def farewell(self, row: int, *, now_ns: int) -> Departures: ...
     def destination(self, row: int) -> int: ...
+    def next_sequence(self, row: int) -> int: ...
     def drain(self) -> Sequence[PlaneEvent]: ...
 
 
@@ -323,10 +324,10 @@ class MediaLoop:
             self._sockets.seat(row, command.shared_port, command.spec)
         else:
             self._sockets.add(row, fds)
-        # Keys come first: if they are refused, nothing leaves in the clear.
-        self._srtp.open(row, command.srtp, ssrc=command.spec.ssrc, generation=command.spec.generation)
-        if self._plane.open(row, command.spec, now_ns=now_ns):
-            # Taken over: it keeps its place on the grid, and with it the time of its packets.
+        is_taken_over = self._plane.open(row, command.spec, now_ns=now_ns)
+        self._lock(row, command, is_taken_over=is_taken_over)
+        if is_taken_over:
+            # It keeps its place on the grid, and with it the time of its packets.
             self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
             self._sockets.learn(row, self._plane.destination(row))
             for event in self._plane.drain():
@@ -337,6 +338,18 @@ class MediaLoop:
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
+
+    def _lock(self, row: int, command: OpenRow, *, is_taken_over: bool) -> None:
+        """Encrypt a row that has just been opened; where that fails nothing of it may leave in the clear."""
+        keys, ssrc = command.srtp, command.spec.ssrc
+        try:
+            if is_taken_over:
+                self._srtp.resume(row, keys, ssrc=ssrc, sequence=self._plane.next_sequence(row))
+            else:
+                self._srtp.open(row, keys, ssrc=ssrc, sequence=command.spec.sequence)
+        except Exception:
+            self._plane.close(row)
+            raise
 
     def _take_fds(self, count: int) -> list[int]:
         """The descriptors that came with a command."""

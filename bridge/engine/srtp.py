@@ -4,7 +4,7 @@ libsrtp does the cryptography. The binding's functions get pointers into the pac
 packet is copied; a row without keys never gets here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -33,13 +33,12 @@ _PROFILES = {
     "AEAD_AES_128_GCM": pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     "AEAD_AES_256_GCM": pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
-_REPLAYED = (9, 10)
+_REPLAYED = frozenset({9, 10})
 """srtp_err_status_replay_fail, srtp_err_status_replay_old."""
 _FIRST_RTCP, _RTCP_TYPES = np.uint8(192), 32
 """Second bytes 192 to 223 are RTCP on a shared port (RFC 5761 §4)."""
 _TURN, _HALF_TURN = 1 << 16, 1 << 15
-_NOBODY = -1
-"""A generation that no leg has."""
+_ONE = np.uint64(1)
 
 
 @cache
@@ -99,64 +98,25 @@ class _Resumption:
         return self.is_rekeyed or index > self.index
 
 
-class _Words:
-    """Words of rows that are numbered through several banks; the first is reached as if it were alone."""
-
-    def __init__(self, banks: Sequence[Columns]) -> None:
-        self._banks = tuple(banks)
-
-    def write(self, name: str, rows: NDArray[np.intp], values: NDArray[np.int64]) -> None:
-        for bank, at, mine in self._shares(rows):
-            getattr(bank, name)[at] = values[mine]
-
-    def remains(self, row: int, generation: int) -> tuple[int, int, int, int]:
-        """What a process that died has left of this leg's indices; zeros if it carried none."""
-        ((bank, at, _),) = (share for share in self._shares(np.array([row])) if len(share[1]))
-        if int(bank.generation[at[0]]) != generation:
-            return 0, 0, 0, 0
-        words = (bank.srtp_tx_end, bank.srtp_rx_end, bank.srtp_rx_ssrc, bank.srtcp_sent)
-        tx_end, rx_end, rx_ssrc, srtcp_sent = (int(word[at[0]]) for word in words)
-        return tx_end, rx_end, rx_ssrc, srtcp_sent
-
-    def count(self, name: str, rows: NDArray[np.intp]) -> None:
-        """Add one for every time that a row is named."""
-        for bank, at, _ in self._shares(rows):
-            np.add.at(getattr(bank, name), at, np.uint64(1))
-
-    def _shares(
-        self, rows: NDArray[np.intp]
-    ) -> Iterator[tuple[Columns, NDArray[np.intp], NDArray[np.bool_] | slice]]:
-        first = 0
-        for bank in self._banks:
-            end = first + bank.capacity
-            if first == 0 and int(rows.max(initial=0)) < end:
-                yield bank, rows, slice(None)
-                return
-            mine = (rows >= first) & (rows < end)
-            yield bank, rows[mine] - first, mine
-            first = end
-
-
 class SrtpRows:
     """The keys of all rows; those without are in the clear and cost nothing.
 
     Args:
-        banks: Where counters and packet indices are told: columns whose rows are numbered through.
+        banks: Where counters and packet indices are told; rows are numbered through.
 
     Raises:
         EngineError: If libsrtp's functions cannot be reached.
     """
 
     def __init__(self, banks: Sequence[Columns]) -> None:
-        n = sum(bank.capacity for bank in banks)
-        self._words = _Words(banks)
+        firsts = np.cumsum([0, *(bank.capacity for bank in banks)]).tolist()
+        n = firsts[-1]
+        self._banks = tuple(zip(firsts, banks, strict=False))
         _set_rollover()
         self._keys: dict[int, SrtpKeys] = {}
         self._tx: dict[int, _Direction] = {}
         self._rx: dict[int, _Direction] = {}
         self._resuming: dict[int, _Resumption] = {}
-        self._unaimed: set[int] = set()
-        """Rows whose session does not know the rollover counter of what we send."""
         self._secured = np.zeros(n, np.bool_)
         # Indices as the columns tell them, and which stream the second one counts.
         self._tx_end = np.zeros(n, np.int64)
@@ -167,45 +127,38 @@ class SrtpRows:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def open(self, row: int, keys: SrtpKeys, *, ssrc: int, generation: int) -> None:
-        """Encrypt a leg that begins, or that a process that died had here; without a suite it is clear.
-
-        Call it before the plane opens the row: then nothing leaves in the clear, whatever fails.
+    def open(self, row: int, keys: SrtpKeys, *, ssrc: int, sequence: int = 0) -> None:
+        """Encrypt a row that begins; without a suite it is in the clear.
 
         Args:
-            row: Which one; what another leg had there is forgotten.
+            row: Which one; what it had before is forgotten.
             keys: The peer's and ours.
             ssrc: Of what we send.
-            generation: Whose words the row must hold to be gone on from.
+            sequence: Of the first packet, where its rollover counter is not zero.
         """
         self.close(row)
         if not keys.suite:
             return
-        tx_end, rx_end, rx_ssrc, srtcp_sent = self._words.remains(row, generation)
-        self._begin_tx(row, keys, ssrc)
-        self._tx_end[row] = tx_end
-        self._burn(row, ssrc, srtcp_sent)
-        self._begin_rx(row, keys, rx_ssrc, rx_end, is_rekeyed=False)
-        self._keys[row], self._secured[row] = keys, True
+        self._begin_tx(row, keys, ssrc, keys.tx_rollover)
+        self._burn(row, ssrc, keys.rtcp_sent)
+        self._begin_rx(row, keys, keys.rx_ssrc, keys.rx_end, is_rekeyed=False)
+        self._tx_end[row] = keys.tx_rollover << 16 | sequence
+        self._secure(row, keys)
 
     def update(self, row: int, keys: SrtpKeys, *, ssrc: int) -> None:
         """Take new keys, or none; a direction whose key stays goes on as if nothing had been said."""
         before = self._keys.get(row)
         if before is None or not keys.suite:
-            self.open(row, keys, ssrc=ssrc, generation=_NOBODY)
-            for name in ("srtp_tx_end", "srtp_rx_end", "srtp_rx_ssrc", "srtcp_sent"):
-                self._words.write(name, np.array([row]), np.array([0]))
+            self.open(row, keys, ssrc=ssrc)
             return
         has_new_suite = keys.suite != before.suite
         if has_new_suite or keys.tx != before.tx:
-            # §3.3.1: a new key does not reset the rollover counter.
-            self._begin_tx(row, keys, ssrc)
+            self._begin_tx(row, keys, ssrc, int(self._tx_end[row]) >> 16)
             self._srtcp_sent[row] = 0
-            self._words.write("srtcp_sent", np.array([row]), np.array([0]))
         if has_new_suite or keys.rx != before.rx:
             end, stream = int(self._rx_end[row]), int(self._rx_ssrc[row])
             self._begin_rx(row, keys, stream, end, is_rekeyed=True)
-        self._keys[row] = keys
+        self._secure(row, keys)
 
     def close(self, row: int) -> None:
         """Forget the keys of a row; harmless when it has none."""
@@ -213,10 +166,35 @@ class SrtpRows:
             return
         self._secured[row] = False
         self._resuming.pop(row, None)
-        self._unaimed.discard(row)
         del self._tx[row], self._rx[row]
         self._tx_end[row] = self._rx_end[row] = self._srtcp_sent[row] = 0
         self._rx_ssrc[row] = -1
+
+    def resume(self, row: int, keys: SrtpKeys, *, ssrc: int, sequence: int) -> None:
+        """Carry on a row of a process that died, from the indices that it told; as `open` otherwise.
+
+        Raises:
+            LocalProtocolError: If the sequence number was sent before.
+        """
+        if keys.suite:
+            columns, at = self._locate(row)
+            keys = keys.resumed(
+                tx_end=int(columns.srtp_tx_end[at]),
+                sequence=sequence,
+                rx_end=int(columns.srtp_rx_end[at]),
+                rx_ssrc=int(columns.srtp_rx_ssrc[at]),
+                rtcp_sent=int(columns.srtcp_sent[at]),
+            )
+        self.open(row, keys, ssrc=ssrc, sequence=sequence)
+
+    def publish(self, row: int) -> None:
+        """Write where the row's indices stand: the plane clears its columns when it opens a row."""
+        if row not in self._keys:
+            return
+        columns, at = self._locate(row)
+        columns.srtp_tx_end[at], columns.srtp_rx_end[at] = self._tx_end[row], self._rx_end[row]
+        columns.srtp_rx_ssrc[at] = max(0, int(self._rx_ssrc[row]))
+        columns.srtcp_sent[at] = self._srtcp_sent[row]
 
     def rollover(self, row: int) -> tuple[int, int]:
         """Rollover counters of the next packet that we send, and of the newest one received."""
@@ -233,8 +211,6 @@ class SrtpRows:
             return departures
         packets, lengths = departures.packets, departures.lengths
         is_rtcp = (names[secured] < 0) | (packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
-        if self._unaimed:
-            self._aim(packets, secured, rows, is_rtcp)
         # Told before it leaves: whoever carries the row on must not use an index twice.
         self._note_sent(rows[secured], packets[secured[:, None], [2, 3]], is_rtcp)
         at, stride, length_at = _pointers(packets, lengths)
@@ -245,7 +221,6 @@ class SrtpRows:
                 secured.tolist(), rows[secured].tolist(), is_rtcp.tolist(), fits, strict=True
             )
             if not has_room
-            or (row in self._unaimed and not kind)
             or _PROTECT[kind](self._tx[row].handle, at + position * stride, length_at + position)
         ]
         return self._without(departures, rows, failed) if failed else departures
@@ -260,27 +235,46 @@ class SrtpRows:
         rows = arrivals.rows[secured]
         is_rtcp = arrivals.is_rtcp[secured] | (arrivals.packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
         at, stride, length_at = _pointers(arrivals.packets, arrivals.lengths)
-        resuming, statuses = self._resuming, list[int]()
-        for position, row, kind in zip(secured.tolist(), rows.tolist(), is_rtcp.tolist(), strict=True):
+        resuming, is_good = self._resuming, np.ones(len(secured), np.bool_)
+        for order, (position, row, kind) in enumerate(
+            zip(secured.tolist(), rows.tolist(), is_rtcp.tolist(), strict=True)
+        ):
             if resuming and not kind and row in resuming:
                 status = self._resume(row, arrivals, position)
             else:
                 status = _UNPROTECT[kind](self._rx[row].handle, at + position * stride, length_at + position)
-            statuses.append(status)
-        is_good = np.array(statuses) == 0
+            if status:
+                is_good[order] = False
+                columns, at_row = self._locate(row)
+                counter = columns.rx_srtp_replay if status in _REPLAYED else columns.rx_srtp_auth
+                counter[at_row] += _ONE
         heard = secured[is_good & ~is_rtcp]
         if len(heard):
             headers = arrivals.headers[heard]
             self._note_received(arrivals.rows[heard], headers["ssrc"], headers["sequence"])
         if not is_good.all():
-            is_replay = np.isin(statuses, _REPLAYED)
-            self._words.count("rx_srtp_replay", rows[is_replay])
-            self._words.count("rx_srtp_auth", rows[~is_good & ~is_replay])
             arrivals.remove(secured[~is_good])
 
-    def _begin_tx(self, row: int, keys: SrtpKeys, ssrc: int) -> None:
+    def _locate(self, row: int) -> tuple[Columns, int]:
+        """The bank of a row, and its number there."""
+        first, columns = next(pair for pair in reversed(self._banks) if pair[0] <= row)
+        return columns, row - first
+
+    def _tell(self, name: str, rows: NDArray[np.intp], values: NDArray[np.int64]) -> None:
+        """Write what these rows' `values` are into the column of that name."""
+        for first, columns in self._banks:
+            mine = rows[(rows >= first) & (rows < first + columns.capacity)]
+            if mine.size:
+                getattr(columns, name)[mine - first] = values[mine]
+
+    def _secure(self, row: int, keys: SrtpKeys) -> None:
+        self._keys[row] = keys
+        self._secured[row] = True
+        self.publish(row)
+
+    def _begin_tx(self, row: int, keys: SrtpKeys, ssrc: int, rollover: int) -> None:
         self._tx[row] = _Direction(keys.suite, keys.tx, ssrc=ssrc, inbound=False)
-        self._unaimed.add(row)
+        self._tx[row].set_rollover(ssrc, rollover)
 
     def _begin_rx(self, row: int, keys: SrtpKeys, ssrc: int, end: int, *, is_rekeyed: bool) -> None:
         self._resuming.pop(row, None)
@@ -306,7 +300,7 @@ class SrtpRows:
         is_same = ssrc == resumption.ssrc and length >= arrivals.headers.itemsize
         if is_same:
             if not resumption.aim(sequence):
-                return _REPLAYED[0]
+                return min(_REPLAYED)
             session.set_rollover(ssrc, resumption.rollover)
         at, stride, length_at = _pointers(arrivals.packets, arrivals.lengths)
         status = int(_lib.srtp_unprotect(session.handle, at + position * stride, length_at + position))
@@ -315,32 +309,17 @@ class SrtpRows:
             self._rx_end[row] = (resumption.rollover << 16 | sequence) + 1
         return status
 
-    def _aim(
-        self,
-        packets: NDArray[np.uint8],
-        secured: NDArray[np.intp],
-        rows: NDArray[np.intp],
-        is_rtcp: NDArray[np.bool_],
-    ) -> None:
-        """Tell sessions that are new where our stream stands, by its first packet; it goes on, never back."""
-        for position in secured[~is_rtcp].tolist():
-            row, header = int(rows[position]), packets[position, :12].tobytes()
-            index = guess_index(int(self._tx_end[row]) - 1, int.from_bytes(header[2:4]))
-            if row in self._unaimed and index >= self._tx_end[row]:
-                self._tx[row].set_rollover(int.from_bytes(header[8:12]), index >> 16)
-                self._unaimed.remove(row)
-
     def _note_sent(
         self, rows: NDArray[np.intp], sequences: NDArray[np.uint8], is_rtcp: NDArray[np.bool_]
     ) -> None:
         if (reporting := rows[is_rtcp]).size:
             np.add.at(self._srtcp_sent, reporting, 1)
-            self._words.write("srtcp_sent", reporting, self._srtcp_sent[reporting])
+            self._tell("srtcp_sent", reporting, self._srtcp_sent)
         rtp = rows[~is_rtcp]
         pairs = sequences[~is_rtcp].astype(np.int64)
         numbers = pairs[:, 0] << 8 | pairs[:, 1]
         np.maximum.at(self._tx_end, rtp, _guess(self._tx_end[rtp] - 1, numbers) + 1)
-        self._words.write("srtp_tx_end", rtp, self._tx_end[rtp])
+        self._tell("srtp_tx_end", rtp, self._tx_end)
 
     def _note_received(
         self, rows: NDArray[np.intp], ssrcs: NDArray[np.uint32], sequences: NDArray[np.uint16]
@@ -352,14 +331,16 @@ class SrtpRows:
                     self._rx_ssrc[row], self._rx_end[row] = ssrc, 0
                 index = guess_index(int(self._rx_end[row]) - 1, sequence)
                 self._rx_end[row] = max(int(self._rx_end[row]), index + 1)
-            self._words.write("srtp_rx_ssrc", rows, self._rx_ssrc[rows])
+            self._tell("srtp_rx_ssrc", rows, self._rx_ssrc)
         else:
             np.maximum.at(self._rx_end, rows, _guess(self._rx_end[rows] - 1, sequences.astype(np.int64)) + 1)
-        self._words.write("srtp_rx_end", rows, self._rx_end[rows])
+        self._tell("srtp_rx_end", rows, self._rx_end)
 
     def _without(self, departures: Departures, rows: NDArray[np.intp], failed: list[int]) -> Departures:
         """The same without packets that nobody may read in the clear."""
-        self._words.count("tx_srtp_failed", rows[failed])
+        for row in rows[failed].tolist():
+            columns, at = self._locate(row)
+            columns.tx_srtp_failed[at] += _ONE
         keep = np.delete(np.arange(len(departures)), failed)
         return Departures(
             departures.packets[keep],

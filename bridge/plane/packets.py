@@ -77,15 +77,6 @@ class Arrivals:
         self.is_rtcp[at] = is_rtcp
         self.count = at + 1
 
-    def drop(self, positions: Sequence[int]) -> None:
-        """Forget the datagrams at these positions, in rising order; the last ones take their places."""
-        for at in reversed(positions):
-            self.count -= 1
-            last = self.count
-            if at != last:
-                for column in (self.packets, self.lengths, self.rows, self.sources, self.is_rtcp):
-                    column[at] = column[last]
-
     def remove(self, dropped: NDArray[np.intp]) -> None:
         """Take out datagrams at these indices; the others stay in order."""
         keep = np.delete(np.arange(self.count), dropped)
@@ -112,7 +103,7 @@ class Departures:
         destinations: NDArray[np.int64],
     ) -> None:
         self.packets: NDArray[np.uint8] = packets
-        """``[m, longest + TRAILER_BYTES]``, C-contiguous: what is encrypted grows in place."""
+        """``[m, longest]``, C-contiguous: `TRAILER_BYTES` more than the longest packet."""
         self.lengths: NDArray[np.int32] = lengths
         self.rows: NDArray[np.intp] = rows
         """Rows that send; fewer than were asked for when some are held or their peer is unknown.

@@ -1,6 +1,8 @@
 """What both ends of a call must have to encrypt it: a suite, keys, packet indices (RFC 3711, 4568, 7714)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from bridge.errors import LocalProtocolError
 
 __all__ = ["CLEAR", "SUITES", "SrtpKeys", "SrtpSuite", "guess_index"]
 
@@ -36,12 +38,12 @@ SUITES: dict[str, SrtpSuite] = {
 
 @dataclass(frozen=True, slots=True)
 class SrtpKeys:
-    """One leg's keys; without a suite it is in the clear.
+    """One leg's keys, and where its packet indices stand; without a suite it is in the clear.
 
     The secrets are no part of its representation: it may be printed.
 
     Raises:
-        ValueError: If suite and secrets do not fit together.
+        ValueError: If suite, secrets and indices do not fit together.
     """
 
     suite: str = ""
@@ -50,6 +52,14 @@ class SrtpKeys:
     """Master key and salt of what we send, in hexadecimal."""
     rx: str = field(default="", repr=False)
     """Master key and salt of what the peer sends, in hexadecimal."""
+    tx_rollover: int = 0
+    """Rollover counter of the next packet that we send (RFC 3711 §3.3.1)."""
+    rx_end: int = 0
+    """Packet index after the highest one received under these keys; 0 = none yet."""
+    rx_ssrc: int = 0
+    """SSRC of the stream that `rx_end` counts."""
+    rtcp_sent: int = 0
+    """SRTCP packets sent under these keys: their index must not begin anew (§3.4)."""
 
     def __post_init__(self) -> None:
         if not self.suite:
@@ -61,6 +71,32 @@ class SrtpKeys:
         need = SUITES[self.suite].secret_bytes
         if not (_is_secret(self.tx, need) and _is_secret(self.rx, need)):
             raise ValueError(f"an SRTP secret of {self.suite} is {need} bytes in hexadecimal")
+        for value, bits in (
+            (self.tx_rollover, 32),
+            (self.rx_end, 48),
+            (self.rx_ssrc, 32),
+            (self.rtcp_sent, 31),
+        ):
+            if not 0 <= value < 1 << bits:
+                raise ValueError(f"an SRTP index of {bits} bits cannot be {value}")
+
+    def resumed(self, *, tx_end: int, sequence: int, rx_end: int, rx_ssrc: int, rtcp_sent: int) -> "SrtpKeys":
+        """The same keys for whoever carries the leg on; no index is used twice under one key.
+
+        Args:
+            tx_end: Index after that of the last packet sent: the column `srtp_tx_end`.
+            sequence: Sequence number of the next one, less than 2**15 past that.
+            rx_end: Index after the highest received: the column `srtp_rx_end`.
+            rx_ssrc: Of which stream: the column `srtp_rx_ssrc`.
+            rtcp_sent: SRTCP packets sent: the column `srtcp_sent`.
+
+        Raises:
+            LocalProtocolError: If the sequence number was sent before.
+        """
+        index = guess_index(tx_end - 1, sequence)
+        if index < tx_end:
+            raise LocalProtocolError(f"sequence number {sequence} was sent already")
+        return replace(self, tx_rollover=index >> 16, rx_end=rx_end, rx_ssrc=rx_ssrc, rtcp_sent=rtcp_sent)
 
 
 CLEAR = SrtpKeys()

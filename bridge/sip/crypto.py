@@ -96,11 +96,6 @@ class MediaCrypto:
         self._offered: tuple[CryptoLine, ...] = ()
         self._agreed = ""
 
-    @property
-    def profiles(self) -> str:
-        """What we take, for people."""
-        return {"off": PLAIN, "preferred": f"{SECURE} or {PLAIN}", "required": SECURE}[self._policy]
-
     def takes(self, media: Media) -> bool:
         """Whether a stream that the peer offers is secured in a way that we take."""
         if media.protocol == PLAIN:

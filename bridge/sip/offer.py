@@ -1,4 +1,4 @@
-"""Offer and answer for one stream of speech, its security and RTCP (RFC 3264, 3605, 4568, 4733, 5761)."""
+"""Offer and answer for one stream of speech: codec, security, keys (RFC 3264, 3605, 4568, 4733, 5761)."""
 
 import ipaddress
 import re
@@ -114,7 +114,8 @@ def answer(
         RemoteProtocolError: If the offer is not SDP.
         NegotiationError: If it has nothing for us: answer 488.
     """
-    description, chosen = _answer(SessionDescription.parse(offer), local, wanted(codecs), None, MediaCrypto())
+    theirs = SessionDescription.parse(offer)
+    description, chosen = _answer(theirs, local, wanted(codecs), None, MediaCrypto())
     return bytes(description), chosen
 
 
@@ -127,7 +128,12 @@ def make_offer(
 
 
 def accept(
-    answered: bytes, *, direction: str = "sendrecv", index: int = 0, codecs: Iterable[str] = DEFAULT_CODECS
+    answered: bytes,
+    *,
+    direction: str = "sendrecv",
+    index: int = 0,
+    codecs: Iterable[str] = DEFAULT_CODECS,
+    crypto: MediaCrypto | None = None,
 ) -> Negotiated:
     """Read the peer's answer to an offer of ours.
 
@@ -136,12 +142,14 @@ def accept(
         direction: What our offer said.
         index: Which of its streams was the audio.
         codecs: What it offered.
+        crypto: What the offer's keys were made with, if it had any.
 
     Raises:
         RemoteProtocolError: If it is not SDP.
         NegotiationError: If the peer refused the stream or chose what we did not offer.
     """
-    return _accept(answered, wanted(codecs), None, MediaCrypto(), direction=direction, index=index)
+    crypto = crypto or MediaCrypto()
+    return _accept(answered, wanted(codecs), None, crypto, direction=direction, index=index)
 
 
 def is_behind_nat(sdp: bytes, *, source_ip: str) -> bool:
@@ -263,7 +271,7 @@ def _answer(
     usable = {index: agreed for index, agreed in found.items() if agreed is not None}
     if not usable:
         names = " or ".join(codec.name for codec in codecs)
-        raise NegotiationError(f"the offer has no {crypto.profiles} audio with {names} to one IPv4 address")
+        raise NegotiationError(f"the offer has no audio with {names} and our security to one IPv4 address")
     # Some offer the same twice: first the secure profile, or last.
     best = min(usable, key=lambda index: (theirs.media[index].protocol != SECURE, index))
     keys, lines = crypto.answer(theirs.media[best])
@@ -284,13 +292,13 @@ def _accept(
     index: int,
 ) -> Negotiated:
     theirs = SessionDescription.parse(answered)
-    media = theirs.media[index] if index < len(theirs.media) else None
-    chosen = _choose(theirs, media, codecs, now, crypto) if media is not None else None
-    if media is None or chosen is None:
+    has_audio = index < len(theirs.media)
+    chosen = _choose(theirs, theirs.media[index], codecs, now, crypto) if has_audio else None
+    if chosen is None:
         raise NegotiationError("the answer refuses the audio that we offered")
     return replace(
         chosen,
-        srtp=crypto.accept(media),
+        srtp=crypto.accept(theirs.media[index]),
         sending=chosen.sending and direction in ("sendrecv", "sendonly"),
         receiving=chosen.receiving and direction in ("sendrecv", "recvonly"),
     )

@@ -18,7 +18,7 @@ def measure(legs: int, suite: str, *, secured: int | None = None) -> float:
     columns = Columns(bytearray(Columns.size_bytes(legs)), legs)
     rows, peers = SrtpRows([columns]), [Peer(suite) for _ in range(legs if secured is None else secured)]
     for row in range(len(peers)):
-        rows.open(row, keys_of(suite), ssrc=OURS, generation=1)
+        rows.open(row, keys_of(suite), ssrc=OURS)
     arrivals, taken_ns = Arrivals(legs), []
     for tick in range(_TICKS):
         arrivals.count = 0

@@ -30,6 +30,10 @@ KEYS = st.builds(
     suite=st.just("AEAD_AES_128_GCM"),
     tx=st.binary(min_size=28, max_size=28).map(bytes.hex),
     rx=st.binary(min_size=28, max_size=28).map(bytes.hex),
+    tx_rollover=st.integers(0, 2**32 - 1),
+    rx_end=st.integers(0, 2**48 - 1),
+    rx_ssrc=st.integers(0, 2**32 - 1),
+    rtcp_sent=st.integers(0, 2**31 - 1),
 )
 MESSAGES = st.one_of(
     st.builds(OpenRow, row=I64, fds=st.integers(0, 2), spec=st.builds(spec, st.integers(1, 2**32 - 1))),

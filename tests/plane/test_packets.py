@@ -49,25 +49,6 @@ def test_only_some_of_a_batch_can_be_kept() -> None:
     assert kept.ends.tolist() == [13, 13]
 
 
-@given(st.lists(st.binary(min_size=1, max_size=20), max_size=12), st.data())
-def test_dropped_datagrams_leave_the_others(datagrams: list[bytes], data: st.DataObject) -> None:
-    arrivals = arrived(*datagrams)
-    dropped = data.draw(st.sets(st.integers(0, len(datagrams) - 1)) if datagrams else st.just(set()))
-
-    arrivals.drop(sorted(dropped))
-
-    kept = {(row, datagram, row) for row, datagram in enumerate(datagrams) if row not in dropped}
-    assert arrivals.count == len(kept)
-    assert kept == {
-        (
-            int(arrivals.rows[at]),
-            arrivals.packets[at, : arrivals.lengths[at]].tobytes(),
-            int(arrivals.sources[at]),
-        )
-        for at in range(arrivals.count)
-    }
-
-
 def test_a_datagram_longer_than_its_buffer_is_cut() -> None:
     arrivals = arrived(b"\x80" * 2000)
 

@@ -441,7 +441,7 @@ def test_of_the_same_offered_twice_the_secured_one_is_taken() -> None:
 
 
 def test_who_requires_security_refuses_an_offer_without() -> None:
-    with pytest.raises(NegotiationError, match="no RTP/SAVP audio with"):
+    with pytest.raises(NegotiationError):
         secured("required").answer(offered("m=audio 4000 RTP/AVP 0", SAVP[1]))
     with pytest.raises(NegotiationError):
         Negotiator(ip="192.0.2.9", port=16384, session_id=7).answer(offered(*SAVP))
