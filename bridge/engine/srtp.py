@@ -262,6 +262,10 @@ class SrtpRows:
 
     def _tell(self, name: str, rows: NDArray[np.intp], values: NDArray[np.int64]) -> None:
         """Write what these rows' `values` are into the column of that name."""
+        narrow = self._banks[0][1]
+        if int(rows.max(initial=0)) < narrow.capacity:
+            getattr(narrow, name)[rows] = values[rows]
+            return
         for first, columns in self._banks:
             mine = rows[(rows >= first) & (rows < first + columns.capacity)]
             if mine.size:
