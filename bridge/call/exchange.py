@@ -16,7 +16,7 @@ from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.rtp.srtp import SrtpKeys
-from bridge.sip.codecs import CODECS
+from bridge.sip.codecs import CODECS, NAMES
 from bridge.sip.crypto import MediaCrypto
 from bridge.sip.offer import Negotiated, Negotiator, is_behind_nat
 
@@ -311,6 +311,8 @@ class Exchange:
             direction=direction,
             started_ns=self._clock.now_ns(),
             keeps_text=self._settings.keeps_text,
+            codec=NAMES[line.agreed.codec],
+            rate_hz=line.leg.rate_hz,
         )
         return Session(
             trace=trace,

@@ -11,6 +11,7 @@ from bridge.sip.codecs import (
     ALL_KEYS,
     CODECS,
     DEFAULT_CODECS,
+    NAMES,
     Codec,
     attributes_of,
     codec_of,
@@ -41,7 +42,6 @@ _RTCP = re.compile(r"([0-9]{1,5})(?: IN IP4 ([^ ]+))?")
 """Value of ``a=rtcp`` (RFC 3605 §2.1)."""
 _RTCP_TYPES = range(64, 96)
 """Payload types that cannot be told from RTCP on a shared port (RFC 5761 §4)."""
-_BY_NUMBER = {codec.number: codec for codec in CODECS.values()}
 _TAKING_TURNS = (0, 1)
 """PCMU and PCMA: the media row can change between them at any packet."""
 _EXPECTED_LOSS_PERCENT = 10
@@ -222,7 +222,7 @@ class Negotiator:
             direction=self._direction,
             index=self._index,
         )
-        offered = self._offered_events.get(_BY_NUMBER[agreed.codec].rtp.clock_rate, -1)
+        offered = self._offered_events.get(CODECS[NAMES[agreed.codec]].rtp.clock_rate, -1)
         has_two = agreed.dtmf_payload_type not in (-1, offered)
         self.negotiated = replace(agreed, dtmf_offered=offered) if has_two else agreed
         self._learn(SessionDescription.parse(answered))
@@ -246,7 +246,7 @@ class Negotiator:
             return self._codecs
         if now.codec in _TAKING_TURNS:
             return tuple(codec for codec in self._codecs if codec.number in _TAKING_TURNS)
-        return (_BY_NUMBER[now.codec],)
+        return (CODECS[NAMES[now.codec]],)
 
     def _learn(self, theirs: SessionDescription) -> None:
         self._known |= theirs.media[self._index].rtp_maps()
@@ -399,7 +399,7 @@ def _in_use(agreed: Negotiated | None) -> dict[int, RtpMap]:
     """The payload types of what was agreed."""
     if agreed is None:
         return {}
-    speech = _BY_NUMBER[agreed.codec].rtp
+    speech = CODECS[NAMES[agreed.codec]].rtp
     numbers = {agreed.payload_type: speech}
     if agreed.dtmf_payload_type >= 0:
         numbers[agreed.dtmf_payload_type] = events_of(speech.clock_rate)
