@@ -61,20 +61,6 @@ class MediaEngine:
         self._loop = asyncio.get_running_loop()
         self._standby: Standby | None = Standby(settings, self._tasks) if settings.standby else None
         self._stations: list[Station] = []
-        count = _process_count(settings)
-        for place in range(count):
-            self._stations.append(
-                Station(
-                    settings,
-                    -(-settings.capacity // count),
-                    place=place,
-                    owner=self,
-                    standby=self._standby,
-                    tasks=self._tasks,
-                    clock=clock,
-                )
-            )
-        self.seated()
 
     @classmethod
     async def start(
@@ -93,6 +79,7 @@ class MediaEngine:
         raise_file_limit()
         engine = cls(settings, clock=clock, dice=dice, on_death=on_death)
         try:
+            engine._begin()
             async with asyncio.timeout(_START_S):
                 await asyncio.gather(*(station.ready for station in engine._stations))
         except TimeoutError:
@@ -239,6 +226,21 @@ class MediaEngine:
         if self._judge is not None:
             seats = (station.seat for station in self._stations)
             self._judge.watch(*(seat.memory.columns for seat in seats if seat is not None))
+
+    def _begin(self) -> None:
+        count = _process_count(self._settings)
+        for place in range(count):
+            station = Station(
+                self._settings,
+                -(-self._settings.capacity // count),
+                place=place,
+                owner=self,
+                standby=self._standby,
+                tasks=self._tasks,
+                clock=self._clock,
+            )
+            self._stations.append(station)
+        self.seated()
 
     def _seats(self) -> list[Seat]:
         if self._is_closed:
