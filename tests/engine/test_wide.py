@@ -238,6 +238,30 @@ async def test_a_leg_that_is_open_keeps_its_row(engine: MediaEngine) -> None:
     party.phone.sock.close()
 
 
+async def test_opus_that_the_voice_made_arrives_as_it_was_made(engine: MediaEngine) -> None:
+    party = Party(engine, OPUS, 48000)
+    await party.leg.opened()
+    voice, ear = make_codec(party.spec)[1], make_codec(party.spec)[0]
+    packets = [voice.encode(frame) for frame in melody(48000).reshape(-1, 960)]
+    writer = party.leg.writer
+
+    writer.open_utterance(writer.epoch)
+    for number, packet in enumerate(packets):
+        (_, shadow), *_ = ear.receive(number, number * 960, packet)
+        assert writer.write_packet(packet, shadow, epoch=writer.epoch) == 960
+    writer.close_utterance(writer.epoch)
+    await party.idle()
+    await asyncio.sleep(0.1)
+    party.listen()
+
+    heard = [packet[12:] for packet in party.heard]
+    begin = heard.index(packets[0])
+    assert heard[begin : begin + len(packets)] == packets
+    assert party.leg.status.snapshot()["tx_passed"] == len(packets)
+    party.leg.close()
+    party.phone.sock.close()
+
+
 async def test_every_rate_has_rows_of_its_own(engine: MediaEngine) -> None:
     legs = [engine.reserve(24000) for _ in range(3)]
 
