@@ -273,6 +273,9 @@ def _health_of(engine: MediaEngine) -> dict[str, float]:
         "socket_errors": gauges.socket_errors,
         "events_dropped": gauges.events_dropped,
         "restarts": engine.restarts,
+        "takeovers": engine.takeovers,
+        "processes": len(engine.pids),
+        "standby": engine.has_standby,
     }
 
 
@@ -289,7 +292,9 @@ async def _announce(bridge: Bridge) -> None:
     _say(f"cosybridge {version('cosybridge')}")
     _say(f"  page   {bridge.page_url}")
     _say(f"  voice  {config.tts_kind}: {bridge.voice_url}")
-    if config.start.self_call and bridge.self_user is not None:
+    if config.start.self_call and config.media.srtp == "required":
+        _say("  self-call  left out: it would be in the clear, and media.srtp is required")
+    elif config.start.self_call and bridge.self_user is not None:
         await _self_call(bridge, bridge.self_user)
     _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone (UDP, G.711), and interrupt")
     _say("ready")

@@ -28,6 +28,7 @@ from bridge.app.values import (
 )
 from bridge.cosyvoice.endpoints import endpoint, fill_workspace
 from bridge.sip.codecs import DEFAULT_CODECS
+from bridge.sip.crypto import SrtpPolicy
 
 __all__ = [
     "CLOUD_URL",
@@ -126,10 +127,16 @@ class MediaSection(_Section):
     """A call that sends no RTP for so long is hung up; held calls excepted."""
     realtime: bool = True
     """Ask the kernel for SCHED_FIFO; without the permission one line says how to grant it."""
+    standby: bool = True
+    """Keep a spare media process that carries the calls on when one dies; without it such calls end."""
+    processes: int = Field(default=0, ge=0, le=64)
+    """Media processes; 0 is one less than there are cores, and one at least."""
     plain_sockets: bool = False
     """Do without recvmmsg and sendmmsg, as platforms other than Linux must."""
     inband_digits: Literal["auto", "always", "never"] = "auto"
     """Listen for keys in the sound; auto: only where a phone takes no telephone events (RFC 4733)."""
+    srtp: SrtpPolicy = "off"
+    """Encrypt calls by keys in the SDP: ``preferred`` where the caller offers it; ``required``: no others."""
 
 
 class TtsSection(_Section):

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,7 @@ from bridge.engine.ports import raise_file_limit
 from bridge.engine.rehearsal import rehearse
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import LegSockets, PlainSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
 from bridge.plane.banks import Banks
 from bridge.plane.packets import Arrivals
@@ -58,6 +60,7 @@ def main(arguments: list[str]) -> int:
     rehearse(PlaneSettings(**options["plane"]))
     if is_urgent:
         _take_priority()
+    _take_name("cosy-standby")
     gc.collect()
     gc.freeze()  # What is loaded stays; the collector never walks it again.
     link.send(Ready(pid=os.getpid(), is_realtime=is_urgent, is_batched=_is_batched(options)))
@@ -94,6 +97,7 @@ def _carry(
         raise OSError("its memory did not arrive; the media process is out of file descriptors")
     memory = SharedMemory(task.capacity, wide=task.wide, fd=fds[0])
     memory.close_fd()
+    _take_name("cosy-media")
     if is_urgent:
         _take_core(task.place)
     arrivals = Arrivals(ARRIVALS)
@@ -113,6 +117,7 @@ def _carry(
         plane,
         arrivals,
         sockets=sockets,
+        srtp=SrtpRows(memory.banks),
         link=link,
         gauges=memory.gauge_columns(),
         clock=SystemClock(),
@@ -155,6 +160,12 @@ def _take_core(place: int) -> None:
         if len(cores) > 1:
             # The last ones: interrupts and most other things gather on the first.
             os.sched_setaffinity(0, {cores[-1 - place % len(cores)]})
+
+
+def _take_name(name: str) -> None:
+    """Let ``ps`` and ``top`` tell who carries the calls and who waits."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)
 
 
 def _say(line: str) -> None:

@@ -2,7 +2,7 @@
 
 The control process writes sound into the playout ring as always, and beside it the packets, each under the
 place of its first sample. Where a frame about to be sent is just what a packet decodes to, untouched by gain,
-fade, bed or key, the packet is sent; otherwise the frame is encoded. So a packet is heard whole or not at all.
+fade, bed or key, the packet is sent; else the frame is encoded. So a packet is heard whole or not at all.
 """
 
 import numpy as np

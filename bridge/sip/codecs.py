@@ -11,6 +11,7 @@ __all__ = [
     "CODECS",
     "DEFAULT_CODECS",
     "EVENT_NUMBERS",
+    "NAMES",
     "Codec",
     "OpusWishes",
     "attributes_of",
@@ -66,6 +67,8 @@ CODECS: Mapping[str, Codec] = {
     )
 }
 """By name."""
+NAMES = {codec.number: codec.name for codec in CODECS.values()}
+"""By the number that the media row knows."""
 DEFAULT_CODECS = ("opus", "G722", "PCMU", "PCMA")
 """What is offered, best first, and taken, where nothing else is configured."""
 EVENT_NUMBERS = {8000: 101, 16000: 102, 48000: 110}

@@ -225,13 +225,16 @@ async def test_a_callee_is_hung_up_on_when_our_media_fails() -> None:
 
 async def test_a_wide_call_gets_a_wide_row_and_a_voice_of_its_rate() -> None:
     media, voice = Media(), ScriptedVoice(ManualClock())
-    async with endpoint(exchange(media, voice=voice).answer) as callee, phone(callee) as caller:
+    served = exchange(media, voice=voice)
+    async with endpoint(served.answer) as callee, phone(callee) as caller:
         caller.say(caller.invite(body=G722_TOO))
         answer = await heard(caller, b"SIP/2.0 200")
 
         assert b" RTP/AVP 9 101\r\n" in answer
         assert (media.legs[0].rate_hz, media.legs[0].terms[0]["codec"]) == (16_000, 2)
         assert voice.rates_hz == [16_000]
+        (summary,) = served.calls()
+        assert (summary["codec"], summary["rate_hz"]) == ("G722", 16_000)
 
 
 async def test_without_a_wide_row_a_call_is_narrow() -> None:

@@ -6,6 +6,7 @@ from bridge.plane import codec as rows
 from bridge.sip.codecs import (
     CODECS,
     DEFAULT_CODECS,
+    NAMES,
     OpusWishes,
     attributes_of,
     codec_of,
@@ -32,6 +33,7 @@ def test_the_media_row_means_the_same_by_its_numbers() -> None:
         assert (codec.rtp.encoding, codec.rtp.clock_rate) == (row.encoding, row.clock_hz)
         assert codec.rate_hz == (row.rate_hz or 24000)
         assert codec.rate_hz in rows.ROW_RATES_HZ
+        assert NAMES[codec.number] == codec.name
 
 
 def test_every_default_is_one_that_we_have() -> None:
