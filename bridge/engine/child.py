@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import bridge
+from bridge.engine.budget import Costs
 from bridge.engine.commands import Carry, Command, Message, Ready, Stop
 from bridge.engine.link import Link
 from bridge.engine.shared import SharedMemory
@@ -51,6 +52,8 @@ class MediaSettings:
     """Keep a process ready that carries the calls on when a media process dies."""
     processes: int = 0
     """Media processes; 0 is one less than there are cores, and one at least."""
+    costs: Costs | None = None
+    """What ticks take, which decides how many calls fit; None = measure it at the start, in 0.2 s."""
     verdicts: bool = False
     """Let Silero judge voices (`bridge.engine.verdict`), where onnxruntime is installed."""
 
@@ -218,7 +221,8 @@ def _spawn(settings: MediaSettings, link_fd: int) -> subprocess.Popen[bytes]:
             "plane": dataclasses.asdict(settings.plane),
             "plain_sockets": settings.plain_sockets,
             "realtime": settings.realtime,
-            "wide_capacity": settings.wide_capacity,
+            "ports_shared": settings.ports_shared,
+            "calibrates": settings.costs is None,
         }
     )
     home = str(Path(bridge.__file__).parent.parent)

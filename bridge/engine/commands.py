@@ -171,6 +171,10 @@ class Ready:
     """SCHED_FIFO was granted."""
     is_batched: bool
     """recvmmsg and its kin are in use, not plain sockets."""
+    tick_ns: int = 0
+    """What a tick takes (`bridge.engine.budget.Costs`); 0 = not measured."""
+    pair_ns: int = 0
+    """… and each packet received and sent in it."""
 
 
 @dataclass(frozen=True, slots=True)

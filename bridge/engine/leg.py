@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
+from bridge.engine.budget import weight_of
 from bridge.engine.commands import (
     CloseRow,
     Command,
@@ -150,6 +151,8 @@ class MediaLeg:
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
+        self.weight: float = 0.0
+        """What it is planned to cost, in G.711 legs."""
         self.row: int
         self.rate_hz: int
         """Audio rate of everything that is written to it and read from it."""
@@ -183,12 +186,21 @@ class MediaLeg:
             free.append(before)
         return True
 
+    def can_afford(self, rate_hz: int) -> bool:
+        """Whether its process has time for a row of this rate."""
+        return self._seat is None or self._seat.budget.fits(weight_of(rate_hz) - self.weight)
+
+    def _weigh(self, seat: Seat, weight: float) -> None:
+        seat.budget.take(weight - self.weight)
+        self.weight = weight
+
     def _sit(self, seat: Seat, row: int) -> None:
         columns, at = seat.memory.locate(row)
         self.row, self.rate_hz = row, columns.shape.rate_hz
         self.status = LegStatus(columns, at, self.generation)
         self.writer = PlayoutWriter(columns, at, self.generation)
         self._dues = Dues(row, self.generation)
+        self._weigh(seat, weight_of(self.rate_hz))
 
     def is_carried_by(self, seat: Seat) -> bool:
         """Whether this leg's row is one of that seat."""
@@ -256,6 +268,7 @@ class MediaLeg:
         except OSError as error:
             raise EngineError(f"cannot hand a media port over: {error.strerror}") from error
         self._dues.order(order)
+        self._weigh(self._seat, weight_of(self.rate_hz, codec, is_encrypted=bool(srtp.suite)))
         self._deliver = deliver
 
     async def opened(self) -> None:

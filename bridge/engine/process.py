@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any
 
 from bridge.clock import SystemClock, unix_offset_ns
+from bridge.engine.budget import Costs
+from bridge.engine.calibrate import calibrate
 from bridge.engine.codecs import make_codec
 from bridge.engine.commands import Carry, Message, Ready
 from bridge.engine.demux import Demux
@@ -58,12 +60,15 @@ def main(arguments: list[str]) -> int:
     if is_urgent:
         os.nice(_LOADING_NICE)  # Calls are being carried: loading must not disturb them.
     rehearse(PlaneSettings(**options["plane"]))
+    costs = _calibrate(options) if options["calibrates"] else Costs(0, 0)
     if is_urgent:
         _take_priority()
     _take_name("cosy-standby")
     gc.collect()
     gc.freeze()  # What is loaded stays; the collector never walks it again.
-    link.send(Ready(pid=os.getpid(), is_realtime=is_urgent, is_batched=_is_batched(options)))
+    link.send(
+        Ready(os.getpid(), is_urgent, _is_batched(options), tick_ns=costs.tick_ns, pair_ns=costs.pair_ns)
+    )
     try:
         orders = _await_orders(link)
         if orders and isinstance(orders[0], Carry):
@@ -127,6 +132,14 @@ def _carry(
         loop.run()
     finally:
         sockets.close()
+
+
+def _calibrate(options: dict[str, Any]) -> Costs:
+    return calibrate(
+        PlaneSettings(**options["plane"]),
+        ports_shared=options["ports_shared"],
+        plain_sockets=not _is_batched(options),
+    )
 
 
 def _is_batched(options: dict[str, Any]) -> bool:

@@ -7,12 +7,14 @@ time to give away.
 import numpy as np
 
 from bridge.engine.sockets import FOREVER_NS
+from bridge.engine.srtp import SrtpRows
 from bridge.plane.columns import Columns
 from bridge.plane.g711 import encode_ulaw
-from bridge.plane.packets import Arrivals
+from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.plane import Plane
 from bridge.plane.ring import PlayoutWriter
 from bridge.plane.spec import PlaneSettings, RowSpec
+from bridge.rtp.srtp import SUITES, SrtpKeys
 
 __all__ = ["rehearse"]
 
@@ -42,9 +44,26 @@ def rehearse(settings: PlaneSettings) -> None:
     plane.flush(0, now_ns=now_ns)
     plane.report_due_ns[:] = 0
     plane.report(rows, now_ns=FOREVER_NS // 4)
+    _encrypt(columns)
     for row in range(_ROWS):
         plane.farewell(row, now_ns=now_ns)
         plane.close(row)
+
+
+def _encrypt(columns: Columns) -> None:
+    """A packet there and one back, under keys that guard nothing: library and ciphers have been used once."""
+    rows = SrtpRows([columns])
+    arrivals = Arrivals(_ROWS)
+    for suite in SUITES.values():
+        secret = "00" * suite.secret_bytes
+        rows.open(0, SrtpKeys(suite.name, secret, secret), ssrc=7)
+        _speak(arrivals, 0)
+        packets = [(0, _PEER, arrivals.packets[0, :172].tobytes())]
+        sent = rows.protect(Departures.of(packets))
+        arrivals.packets[0, : sent.lengths[0]] = sent.packets[0, : sent.lengths[0]]
+        arrivals.lengths[0], arrivals.count = sent.lengths[0], 1
+        rows.unprotect(arrivals)
+    rows.close(0)
 
 
 def _speak(arrivals: Arrivals, frame: int) -> None:

@@ -6,6 +6,7 @@ A seat outlives its process: when that dies, another one takes it, and what lies
 from collections import deque
 from collections.abc import Sequence
 
+from bridge.engine.budget import Budget
 from bridge.engine.child import MediaProcess
 from bridge.engine.commands import CloseRow, Command, HandKey, Message, OpenRow, RowClosed, SharePort
 from bridge.engine.ports import BoundPorts
@@ -28,14 +29,22 @@ class Seat:
         wide: Number of rows of each higher rate.
         place: Which of the engine's seats this is.
         shared: Ports that its legs may share; None = every leg has its own.
+        budget: What its legs may cost; None = whatever they like.
 
     Raises:
         OSError: If the system refuses the memory.
     """
 
     def __init__(
-        self, capacity: int, *, wide: int = 0, place: int = 0, shared: SharedPorts | None = None
+        self,
+        capacity: int,
+        *,
+        wide: int = 0,
+        place: int = 0,
+        shared: SharedPorts | None = None,
+        budget: Budget | None = None,
     ) -> None:
+        self.budget: Budget = budget or Budget()
         self.place: int = place
         self.shared: SharedPorts | None = shared
         if shared is not None:

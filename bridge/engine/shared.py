@@ -175,6 +175,11 @@ class SharedMemory:
             row -= bank.capacity
         raise IndexError(f"{row} rows too far")
 
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time that the processes which carried these rows have had."""
+        return int(self._gauges[_WORDS.index("cpu_ns")])
+
     def gauge_columns(self) -> GaugeColumns:
         """For the process that writes them."""
         return GaugeColumns(self._gauges)

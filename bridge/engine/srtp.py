@@ -117,6 +117,8 @@ class SrtpRows:
         self._tx: dict[int, _Direction] = {}
         self._rx: dict[int, _Direction] = {}
         self._resuming: dict[int, _Resumption] = {}
+        self._unburnt: dict[int, int] = {}
+        """SRTCP indices that were used before, of rows whose session does not know it yet."""
         self._secured = np.zeros(n, np.bool_)
         # Indices as the columns tell them, and which stream the second one counts.
         self._tx_end = np.zeros(n, np.int64)
@@ -140,7 +142,9 @@ class SrtpRows:
         if not keys.suite:
             return
         self._begin_tx(row, keys, ssrc, keys.tx_rollover)
-        self._burn(row, ssrc, keys.rtcp_sent)
+        self._srtcp_sent[row] = keys.rtcp_sent
+        if keys.rtcp_sent:
+            self._unburnt[row] = keys.rtcp_sent
         self._begin_rx(row, keys, keys.rx_ssrc, keys.rx_end, is_rekeyed=False)
         self._tx_end[row] = keys.tx_rollover << 16 | sequence
         self._secure(row, keys)
@@ -155,6 +159,7 @@ class SrtpRows:
         if has_new_suite or keys.tx != before.tx:
             self._begin_tx(row, keys, ssrc, int(self._tx_end[row]) >> 16)
             self._srtcp_sent[row] = 0
+            self._unburnt.pop(row, None)
         if has_new_suite or keys.rx != before.rx:
             end, stream = int(self._rx_end[row]), int(self._rx_ssrc[row])
             self._begin_rx(row, keys, stream, end, is_rekeyed=True)
@@ -166,6 +171,7 @@ class SrtpRows:
             return
         self._secured[row] = False
         self._resuming.pop(row, None)
+        self._unburnt.pop(row, None)
         del self._tx[row], self._rx[row]
         self._tx_end[row] = self._rx_end[row] = self._srtcp_sent[row] = 0
         self._rx_ssrc[row] = -1
@@ -211,6 +217,9 @@ class SrtpRows:
             return departures
         packets, lengths = departures.packets, departures.lengths
         is_rtcp = (names[secured] < 0) | (packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
+        if self._unburnt:
+            for position in secured[is_rtcp].tolist():
+                self._burn(int(rows[position]), packets[position, 4:8].tobytes())
         # Told before it leaves: whoever carries the row on must not use an index twice.
         self._note_sent(rows[secured], packets[secured[:, None], [2, 3]], is_rtcp)
         at, stride, length_at = _pointers(packets, lengths)
@@ -262,6 +271,10 @@ class SrtpRows:
 
     def _tell(self, name: str, rows: NDArray[np.intp], values: NDArray[np.int64]) -> None:
         """Write what these rows' `values` are into the column of that name."""
+        narrow = self._banks[0][1]
+        if int(rows.max(initial=0)) < narrow.capacity:
+            getattr(narrow, name)[rows] = values[rows]
+            return
         for first, columns in self._banks:
             mine = rows[(rows >= first) & (rows < first + columns.capacity)]
             if mine.size:
@@ -283,14 +296,16 @@ class SrtpRows:
             self._resuming[row] = _Resumption(ssrc, end - 1, is_rekeyed=is_rekeyed)
             self._rx_end[row], self._rx_ssrc[row] = end, ssrc
 
-    def _burn(self, row: int, ssrc: int, count: int) -> None:
-        """Use up the SRTCP indices of packets sent before; libsrtp has no way to set the counter."""
+    def _burn(self, row: int, ssrc: bytes) -> None:
+        """Use up the SRTCP indices of packets sent before; libsrtp has no way to set the counter.
+
+        It takes 2 ms for an hour of reports, so it waits for the first report: those of many rows come apart.
+        """
         packet, length = _ffi.new("char[]", 8 + TRAILER_BYTES), _ffi.new("int *")
-        for _ in range(count):
-            packet[0:8] = b"\x80\xc9\x00\x01" + ssrc.to_bytes(4)
+        for _ in range(self._unburnt.pop(row, 0)):
+            packet[0:8] = b"\x80\xc9\x00\x01" + ssrc
             length[0] = 8
             _lib.srtp_protect_rtcp(self._tx[row].handle, packet, length)
-        self._srtcp_sent[row] = count
 
     def _resume(self, row: int, arrivals: Arrivals, position: int) -> int:
         """Decrypt a packet of a stream that began elsewhere; the first success settles its counter."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from bridge.aio.tasks import Tasks
+from bridge.engine.budget import Costs
 from bridge.engine.child import MediaProcess, MediaSettings, StartProcess
 from bridge.engine.commands import Message, Ready
 
@@ -27,7 +29,8 @@ class Standby:
     """
 
     def __init__(self, settings: MediaSettings, tasks: Tasks, *, start: StartProcess = MediaProcess) -> None:
-        self._settings = settings
+        # What the first process has measured holds for its heirs.
+        self._settings = replace(settings, costs=Costs(0, 0))
         self._start = start
         self._tasks = tasks
         self._loading: MediaProcess | None = None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.aio.tasks import Tasks
+from bridge.engine.budget import Budget, Costs
 from bridge.engine.child import MediaProcess, MediaSettings, StartProcess
 from bridge.engine.commands import Message, Ready
 from bridge.engine.leg import MediaLeg
@@ -117,6 +118,8 @@ class Station:
         self.seat: Seat | None = None
         """None between the loss of one and the next."""
         self.ready: asyncio.Future[Ready] = self._loop.create_future()
+        self.budget: Budget = Budget(settings.costs)
+        """How many calls it may carry."""
         self.restarts: int = 0
         """How often a new process began with fresh memory."""
         self.takeovers: int = 0
@@ -159,7 +162,11 @@ class Station:
         self._retry = None
         try:
             seat = Seat(
-                self._capacity, wide=self._settings.wide_capacity, place=self._place, shared=self._shared
+                self._capacity,
+                wide=self._settings.wide_capacity,
+                place=self._place,
+                shared=self._shared,
+                budget=self.budget,
             )
             seat.sit(self._start(self._settings, on_message=self._hear, on_end=self._mourn))
         except OSError as error:
@@ -171,6 +178,8 @@ class Station:
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Ready):
+            if message.pair_ns:
+                self.budget.begin(Costs(message.tick_ns, message.pair_ns))
             if not self.ready.done():
                 self.ready.set_result(message)
         elif self.seat is not None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import cast
 
 from bridge.aio.tasks import Tasks
+from bridge.engine.budget import LIMIT, Budget, weight_of
 from bridge.engine.child import MediaSettings
 from bridge.engine.commands import EngineDied, LegEvent, Message, RowClosed, RowOpened
 from bridge.engine.leg import LegStatus, MediaLeg
@@ -190,8 +191,14 @@ class MediaEngine:
         roomy = [seat for seat in self._seats() if seat.free_rows.has(rate_hz)]
         if not roomy:
             raise self._full(rate_hz)
+        weight = weight_of(rate_hz)
+        for seat in roomy:
+            seat.budget.observe(seat.memory.cpu_ns, now_ns=self._clock.now_ns())
+        roomy = [seat for seat in roomy if seat.budget.fits(weight)]
+        if not roomy:
+            raise self._busy()
         # One that is being replaced will carry the call in a moment; another one does now.
-        seat = min(roomy, key=lambda seat: (seat.process is None, seat.load))
+        seat = min(roomy, key=lambda seat: (seat.process is None, seat.budget.planned, seat.load))
         spot, ports = self._place(seat.shared, remote, latch_ip)
         leg = MediaLeg(
             seat=seat,
@@ -200,7 +207,7 @@ class MediaEngine:
             ports=ports,
             spot=spot,
             dice=self._dice,
-            on_close=partial(self._forget, seat.shared),
+            on_close=partial(self._forget, seat.shared, seat.budget),
         )
         self._legs[leg.generation] = leg
         return leg
@@ -209,11 +216,25 @@ class MediaEngine:
         """Give a leg that is not open yet a row of another rate: the answer told the codec.
 
         Raises:
-            EngineError: If no row of this rate is left, or the media process died since the reservation; the
-                leg is as it was.
+            EngineError: If no row of this rate is left, or no time for its codec, or the media process died
+                since the reservation; the leg is as it was.
         """
+        if not leg.can_afford(rate_hz):
+            raise self._busy()
         if not leg.refit(rate_hz):
             raise self._full(rate_hz)
+
+    @property
+    def calls(self) -> int:
+        """How many G.711 calls fit at a time, as far as is known."""
+        fit = sum(station.budget.calls for station in self._stations)
+        return min(fit, self._settings.capacity) if fit else self._settings.capacity
+
+    def _busy(self) -> EngineError:
+        return EngineError(
+            f"the media processes are as busy as they may be: {self.calls} G.711 calls, or fewer of dearer "
+            f"codecs, fit into {LIMIT:.0%} of their cores; see media.processes and media.ports_shared"
+        )
 
     def _full(self, rate_hz: int) -> EngineError:
         name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
@@ -318,8 +339,9 @@ class MediaEngine:
                 now_ns = self._clock.now_ns()
                 self._deliver(leg, RowFailed(leg.row, leg.generation, now_ns, message=message))
 
-    def _forget(self, shared: SharedPorts | None, leg: MediaLeg) -> None:
+    def _forget(self, shared: SharedPorts | None, budget: Budget, leg: MediaLeg) -> None:
         self._legs.pop(leg.generation, None)
+        budget.give_back(leg.weight)
         if leg.spot is None:
             self._ports.release(leg.ports)
         elif shared is not None:

@@ -79,8 +79,8 @@ class CryptoLine:
 class MediaCrypto:
     """Our end's keys over a call, and what is answered to the peer's.
 
-    One key for each suite, kept for the whole call: a later offer or answer that agrees on the same changes
-    nothing, and no rollover counter has to be agreed on anew (§7.1.4).
+    Our key is kept for as long as its suite is agreed on: a later offer or answer that agrees on the same
+    changes nothing, and no rollover counter has to be agreed on anew (§7.1.4).
 
     Args:
         policy: What is offered and taken.
@@ -107,10 +107,10 @@ class MediaCrypto:
         """Keys for a stream that is taken, and the lines of its answer: same tag, our own key (§5.1.2)."""
         line = _first(media) if media.protocol == SECURE else None
         if line is None:
-            self._agreed = ""
+            self._agree("")
             return CLEAR, ()
-        self._agreed = line.suite
         ours = CryptoLine(line.tag, line.suite, self._secret(line.suite))
+        self._agree(line.suite)
         return _keys(ours, line), (ours,)
 
     def offer(self) -> tuple[CryptoLine, ...]:
@@ -138,6 +138,7 @@ class MediaCrypto:
                 f"the answer has the profile {media.protocol[:20]}, which we did not offer"
             )
         if not self._offered:
+            self._agree("")
             return CLEAR
         values = [value for name, value in media.attributes if name == "crypto"]
         if len(values) != 1:
@@ -148,8 +149,13 @@ class MediaCrypto:
             raise NegotiationError(f"crypto {line.tag} {line.suite} of the answer is none that we offered")
         if ours.secret == line.secret:
             raise NegotiationError("the answer returns our own key as the peer's")
-        self._agreed = line.suite
+        self._agree(line.suite)
         return _keys(ours, line)
+
+    def _agree(self, suite: str) -> None:
+        # A key that is left is never come back to: nobody would know which of its indices were used.
+        self._agreed = suite
+        self._secrets = {name: secret for name, secret in self._secrets.items() if name == suite}
 
     def _secret(self, suite: str) -> bytes:
         if suite not in self._secrets and self._ids is not None:

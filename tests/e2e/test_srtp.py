@@ -1,8 +1,11 @@
 """Encrypted calls on a whole bridge, with a phone that has libsrtp to itself."""
 
 import asyncio
+import os
+import signal
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +100,48 @@ def test_policy_decides_who_is_refused() -> None:
         assert not any("inline:" in line or "A" * 40 in line for line in bridge.output)
     with RunningBridge(AGENTS) as bridge, BarePhone(("127.0.0.1", bridge.sip_port)) as phone:
         phone.invite("holding", key, profile="RTP/SAVP", status=488)
+
+
+async def test_encrypted_calls_outlive_the_death_of_the_media_process(bridge: RunningBridge) -> None:
+    (codes,) = (await rendered(bridge, [agents.READING], voice="tone")).values()
+    before = media_pids(bridge)
+
+    calls = [asyncio.create_task(listen_on(bridge, suite, codes.tobytes())) for suite in SECRETS]
+    await asyncio.sleep(4)
+    # The standby has no call's socket; whoever has most descriptors carries them.
+    os.kill(max(before, key=lambda pid: len(os.listdir(f"/proc/{pid}/fd"))), signal.SIGKILL)
+
+    await asyncio.gather(*calls)
+    assert any("took 4 calls over" in text for text in bridge.output)
+    assert not any("Traceback" in text for text in bridge.output)
+
+
+def media_pids(bridge: RunningBridge) -> list[int]:
+    children = Path(f"/proc/{bridge.process.pid}/task/{bridge.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"engine.process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def listen_on(bridge: RunningBridge, suite: str, codes: bytes) -> None:
+    with BarePhone(("127.0.0.1", bridge.sip_port)) as bare:
+        # Its counter has turned over by the time that another process takes the call.
+        phone = SecurePhone(bare, suite, first=65_420)
+        await asyncio.to_thread(phone.call, "reader")
+        await asyncio.to_thread(phone.talk, 3.5)
+        phone.report()
+        await asyncio.to_thread(phone.talk, 3.5)
+        phone.report()
+        await asyncio.to_thread(phone.talk, len(codes) / 8000 - 4)
+        told = await ended(bridge, bare.call_id)
+
+    media = told["media"]
+    print(suite, {name: value for name, value in media.items() if "srt" in name})
+    heard = b"".join(phone.heard[number] for number in sorted(phone.heard))
+    # A gap in time, and no sample of the speech is lost or heard in another's call.
+    assert codes[:8000] in heard
+    assert codes[-8000:] in heard
+    assert told["reason"] == "agent finished"
+    # No number came twice: a replay could not have been decrypted.
+    assert phone.undecryptable == 0
+    assert media["rx_srtp_auth"] == media["rx_srtp_replay"] == media["tx_srtp_failed"] == 0
+    assert media["srtp_rx_end"] > 65_420 + 300
+    assert media["rtcp_received"] == 2

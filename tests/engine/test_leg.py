@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from bridge.engine.budget import Budget
 from bridge.engine.commands import (
     CloseRow,
     Command,
@@ -42,6 +43,7 @@ class QuietLife:
         self.memory.close_fd()
         self.free_rows: deque[int] = deque()
         self.is_alive = True
+        self.budget = Budget()
         self.told: list[Command] = []
         self.shortage: OSError | None = None
 

@@ -24,7 +24,15 @@ class Child:
 
     def __init__(self, *, settings: str | None = None) -> None:
         ours, theirs = socket.socketpair()
-        options = json.dumps({"plane": asdict(PlaneSettings()), "plain_sockets": False, "realtime": False})
+        options = json.dumps(
+            {
+                "plane": asdict(PlaneSettings()),
+                "plain_sockets": False,
+                "ports_shared": False,
+                "calibrates": False,
+                "realtime": False,
+            }
+        )
         arguments = [str(theirs.fileno()), settings or options]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bridge.engine.process", *arguments],
@@ -105,7 +113,15 @@ def test_garbage_from_the_control_plane_ends_it_with_one_line(child: Child) -> N
 
 def test_a_fault_of_its_own_is_one_line_too() -> None:
     child = Child(
-        settings=json.dumps({"plane": {"no_such_threshold": 1}, "plain_sockets": True, "realtime": False})
+        settings=json.dumps(
+            {
+                "plane": {"no_such_threshold": 1},
+                "plain_sockets": True,
+                "ports_shared": False,
+                "calibrates": False,
+                "realtime": False,
+            }
+        )
     )
 
     status, lines = child.end()

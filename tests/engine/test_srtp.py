@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.engine.srtp import WINDOW_PACKETS
-from bridge.plane.packets import Departures
+from bridge.engine.srtp import WINDOW_PACKETS, SrtpRows
+from bridge.errors import LocalProtocolError
+from bridge.plane.columns import Columns
+from bridge.plane.packets import Arrivals, Departures
+from bridge.plane.shape import Shape
 from bridge.rtp.srtp import CLEAR, SUITES, SrtpKeys
 from tests.engine.srtp_peer import OURS, THEIRS, Bench, Peer, departures, keys_of, report, rtp, secret
 
@@ -334,3 +337,47 @@ def test_a_header_extension_is_no_obstacle() -> None:
     extended = struct.pack("!BBHIIHHI", 0x90, 0, 1, 160, THEIRS, 0xBEDE, 1, 0x10FF_0000) + b"sound" * 32
 
     assert bench.hear(peer.sender.protect(extended)) == [extended]
+
+
+def test_rows_of_every_bank_are_encrypted_told_of_where_they_belong_and_carried_on() -> None:
+    wide = Columns(bytearray(Columns.size_bytes(2, Shape(16_000))), 2, Shape(16_000))
+    bench, peers = Bench(), {row: Peer(CM) for row in (1, 5)}
+    bench.rows = SrtpRows([bench.columns, wide])
+    for row in peers:
+        bench.rows.open(row, keys_of(CM), ssrc=OURS)
+    arrivals = Arrivals(4)
+    for row, peer in peers.items():
+        arrivals.add(peer.sender.protect(rtp(row)), row=row, source=1)
+        arrivals.add(rtp(row + 1), row=row, source=1)
+
+    bench.rows.unprotect(arrivals)
+    sent = bench.rows.protect(Departures.of([(row, 9, rtp(row + 7, ssrc=OURS)) for row in (5, 1)]))
+
+    assert arrivals.rows[: arrivals.count].tolist() == [1, 5]
+    for at, row in enumerate((5, 1)):
+        packet = sent.packets[at, : sent.lengths[at]].tobytes()
+        assert peers[row].receiver.unprotect(packet) == rtp(row + 7, ssrc=OURS)
+    for columns, at, number in ((bench.columns, 1, 1), (wide, 1, 5)):
+        assert columns.counters(at)["rx_srtp_auth"] == 1
+        assert (columns.srtp_rx_end[at], columns.srtp_tx_end[at]) == (number + 1, number + 8)
+    assert not bench.columns.srtp_rx_end[[0, 2, 3]].any()
+    # Another process reads there what it must not use again.
+    bench.rows = SrtpRows([bench.columns, wide])
+    with pytest.raises(LocalProtocolError, match="sent already"):
+        bench.rows.resume(5, keys_of(CM), ssrc=OURS, sequence=12)
+    bench.rows.resume(5, keys_of(CM), ssrc=OURS, sequence=13)
+    bench.rows.resume(1, CLEAR, ssrc=OURS, sequence=1)
+    assert peers[5].receiver.unprotect(*bench.send(rtp(13, ssrc=OURS), row=5)) == rtp(13, ssrc=OURS)
+    heard = bench.hear(peers[5].sender.protect(rtp(6)), row=5)
+    assert heard == [rtp(6)]
+    assert bench.hear(b"clear", row=1) == [b"clear"]
+
+
+def test_packets_of_both_banks_joined_keep_their_room() -> None:
+    bench, peer = opened(GCM)
+    long = rtp(1, bytes(480), ssrc=OURS)
+
+    joined = Departures.join([departures((2, rtp(1))), departures((1, long))])
+    sent = bench.rows.protect(joined)
+
+    assert peer.receiver.unprotect(sent.packets[1, : sent.lengths[1]].tobytes()) == long

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import os
 import resource
@@ -17,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from bridge.clock import SystemClock
+from bridge.engine.budget import Costs
 from bridge.engine.commands import EngineDied, LegEvent
 from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.errors import EngineError, LocalProtocolError
@@ -434,3 +436,21 @@ def _is_running(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+async def test_calls_that_do_not_fit_are_refused_until_others_have_ended(engine: MediaEngine) -> None:
+    assert 0 < engine.calls <= SETTINGS.capacity  # This machine was measured.
+    slow = dataclasses.replace(SETTINGS, costs=Costs(tick_ns=3_000_000, pair_ns=1_000_000))
+    limited = await MediaEngine.start(slow, clock=SystemClock(), dice=SeededIds())
+    try:
+        legs = [limited.reserve(24_000) for _ in range(2)]
+
+        with pytest.raises(EngineError, match="as busy as they may be"):
+            limited.reserve(24_000)
+        narrow = limited.reserve()
+        with pytest.raises(EngineError, match="as busy as they may be"):
+            limited.refit(narrow, 24_000)
+        legs[0].close()
+        limited.refit(narrow, 24_000)
+    finally:
+        await limited.close()
