@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from bridge.plane.columns import Columns
 from bridge.plane.keypad import EventPacket, Strokes
 from bridge.plane.packets import HEADER_BYTES, Arrivals, Departures, Headers
+from bridge.plane.passing import Passing
 from bridge.plane.reporting import Reporting
 from bridge.plane.rowcodecs import MakeCodec, Piece, RowCodecs
 from bridge.plane.rows import Rows
+from bridge.plane.spec import RowSpec
 
 __all__ = ["Apart", "Decoded"]
 
@@ -38,10 +40,24 @@ class Apart:
         self._reporting = reporting
         self._broken: list[tuple[int, str]] = []
         self.codecs: RowCodecs = RowCodecs(columns, make_codec)
+        self._passing = Passing(columns)
 
     def among(self, rows: NDArray[np.intp]) -> NDArray[np.bool_] | None:
         """Which of these rows' packets are made here; None as long as nobody's are."""
         return self._rows.apart[rows] if len(self.codecs) else None
+
+    def open(self, row: int, spec: RowSpec) -> None:
+        """Take a row into service, or what was negotiated anew for it.
+
+        Raises:
+            ValueError: If its codec cannot be spoken here.
+        """
+        self.codecs.open(row, spec)
+
+    def close(self, row: int) -> None:
+        """Forget a row; harmless when there is nothing to forget."""
+        self.codecs.close(row)
+        self._passing.restart(row)
 
     def drain(self) -> list[tuple[int, str]]:
         """Rows whose codec failed since the last call, and how; to be ended once their slot is over."""
@@ -119,7 +135,11 @@ class Apart:
             second, timestamp, payload = event
             waiting = [mine.packet(row, *sound) for sound in self.codecs.flush(row)]
             return [*waiting, mine.packet(row, timestamp, payload, second=second)]
-        sounds = self.codecs.encode(row, pcm, int(mine.timestamp[row]))
+        timestamp = int(mine.timestamp[row])
+        if self.codecs.passes(row) and (passed := self._passing.payload(row, pcm)) is not None:
+            self._columns.tx_passed[row] += _ONE
+            return [mine.packet(row, timestamp, passed)]
+        sounds = self.codecs.encode(row, pcm, timestamp)
         if sounds is None:
             # RFC 3551 §4.1: the first packet after a silence in which none were sent.
             mine.marker[row] = 0x80

@@ -17,6 +17,7 @@ __all__ = [
     "CAPTURE_SAMPLES",
     "COUNTERS",
     "FRAME_SAMPLES",
+    "PACKET_BYTES",
     "PLAY_SAMPLES",
     "QUALITIES",
     "Columns",
@@ -29,6 +30,8 @@ PLAY_SAMPLES = NARROW.play
 """Room of one playout ring: 4.096 s at 8 kHz; a power of two."""
 CAPTURE_SAMPLES = NARROW.capture
 """Room of one lane of a capture ring: 2.048 s at 8 kHz; a power of two."""
+PACKET_BYTES = 320
+"""Longest Opus packet of 20 ms that is passed on: 128 kbit/s."""
 
 COUNTERS = (
     "rx_packets",
@@ -56,6 +59,7 @@ COUNTERS = (
     "rx_keys_ignored",
     "tx_keys",
     "silence_keys",
+    "tx_passed",
     "rx_srtp_auth",
     "rx_srtp_replay",
     "tx_srtp_failed",
@@ -116,6 +120,10 @@ def _layout(capacity: int, shape: Shape) -> Iterator[tuple[str, DTypeLike, tuple
         ("flush_position", np.int64, (capacity,)),
         ("signalled_key", np.int64, (capacity,)),
         ("level_db", np.float64, (capacity, 2)),
+        ("packet_stamp", np.uint64, (capacity, shape.packets)),
+        ("packet_begin", np.int64, (capacity, shape.packets)),
+        ("packet_length", np.int64, (capacity, shape.packets)),
+        ("packet_bytes", np.uint8, (capacity, shape.packets, PACKET_BYTES)),
     ]
     fields += [(name, np.float64, (capacity,)) for name in QUALITIES]
     offset = 0
@@ -148,6 +156,15 @@ class Columns:
     """Absolute index after the last sample written."""
     play_open: NDArray[np.uint64]
     """1 while the utterance being written has more to come."""
+
+    packet_begin: NDArray[np.int64]
+    """``[n, shape.packets]``: index in the playout ring of the first sample of each Opus packet."""
+    packet_stamp: NDArray[np.uint64]
+    """``generation << 32 | epoch`` of each."""
+    packet_length: NDArray[np.int64]
+    """Bytes of each; 0 = none."""
+    packet_bytes: NDArray[np.uint8]
+    """``[n, shape.packets, PACKET_BYTES]``."""
 
     # Written by the plane: the status line.
     generation: NDArray[np.uint64]
@@ -224,6 +241,9 @@ class Columns:
     """Stream that `srtp_rx_end` counts."""
     srtcp_sent: NDArray[np.uint64]
     """SRTCP packets made under the present keys."""
+
+    tx_passed: NDArray[np.uint64]
+    """Opus packets that left as the voice made them."""
 
     capture: NDArray[np.int16]
     """``[n, 2, shape.capture]``: lane 0 what the caller said, lane 1 what we sent."""

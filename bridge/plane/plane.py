@@ -106,7 +106,7 @@ class Plane:
         """
         if self._rows.open[row]:
             raise ValueError(f"row {row} is in service")
-        self._codecs.open(row, spec)
+        self._apart.open(row, spec)
         columns = self._columns
         remains = Remains.of(columns, row, spec, now_ns=now_ns)
         if remains is None:
@@ -135,7 +135,7 @@ class Plane:
         """
         if not self._rows.open[row] or int(self._columns.generation[row]) != spec.generation:
             raise ValueError(f"row {row} does not carry generation {spec.generation}")
-        self._codecs.open(row, spec)
+        self._apart.open(row, spec)
         self._rows.agree(row, spec)
         self._latch.update(row, spec)
         self._reporting.update(row, spec)
@@ -150,7 +150,7 @@ class Plane:
         self._reporting.close(row)
         self._keys.close(row)
         self._keypad.close(row)
-        self._codecs.close(row)
+        self._apart.close(row)
         self._columns.generation[row] = 0
         self._columns.clear(row)
         self._arrival.restart(row)

@@ -7,7 +7,8 @@ checks the row's generation before and after it copies. x86 and the interpreter 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import Columns, nowhere
+from bridge.plane.columns import PACKET_BYTES, Columns, nowhere
+from bridge.plane.passing import is_passable
 
 __all__ = ["CaptureReader", "PlayoutWriter", "stamp_of"]
 
@@ -125,6 +126,39 @@ class PlayoutWriter:
         ring[: count - first] = pcm[first:count]
         columns.play_write[row] = write + count
         return count
+
+    def write_packet(self, payload: bytes, pcm: NDArray[np.int16], *, epoch: int, skip: int = 0) -> int:
+        """Append an Opus packet and the sound it decodes to: all of it, or nothing if there is no room.
+
+        A packet of one mono frame of 20 ms that begins where frames of the row begin is sent as it is, unless
+        something is done to its sound; of others, and of those with `skip`, the sound is.
+
+        Args:
+            payload: The packet.
+            pcm: What it decodes to, at the row's rate.
+            epoch: As for `write`.
+            skip: Samples at its begin that are not to be heard (pre-skip of Ogg Opus, RFC 7845 §4.2): they
+                become silence, so that the packets after it keep their places.
+
+        Returns:
+            Samples taken: those of `pcm` or none.
+        """
+        if not self.begin(epoch) or self.free() < len(pcm):
+            return 0
+        columns, row = self._columns, self._row
+        frame = columns.shape.frame
+        if skip:
+            pcm = np.concatenate((np.zeros(min(skip, len(pcm)), np.int16), pcm[skip:]))
+        elif len(pcm) == frame and len(payload) <= PACKET_BYTES and is_passable(payload):
+            write = int(columns.play_write[row])
+            slot = write // frame % columns.shape.packets
+            # The plane looks for it once the samples are there: they come after it.
+            columns.packet_length[row, slot] = 0
+            columns.packet_bytes[row, slot, : len(payload)] = np.frombuffer(payload, np.uint8)
+            columns.packet_stamp[row, slot] = stamp_of(self._generation, epoch)
+            columns.packet_begin[row, slot] = write
+            columns.packet_length[row, slot] = len(payload)
+        return self.write(pcm, epoch=epoch)
 
 
 class CaptureReader:

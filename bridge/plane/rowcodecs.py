@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.codec import RowDecoder, RowEncoder
+from bridge.plane.codec import OPUS, RowDecoder, RowEncoder
 from bridge.plane.columns import Columns
 from bridge.plane.g711 import ENCODE
 from bridge.plane.packetise import Packetiser
@@ -129,6 +129,10 @@ class RowCodecs:
             else:
                 beside.append(piece)
         return own, beside
+
+    def passes(self, row: int) -> bool:
+        """Whether packets that the voice made may be sent as they are."""
+        return self._specs[row].codec == OPUS
 
     def encode(self, row: int, pcm: NDArray[np.int16], timestamp: int) -> list[tuple[int, bytes]] | None:
         """Encode the frame of one slot; return timestamp and payload of every packet that leaves with it.

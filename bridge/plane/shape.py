@@ -55,6 +55,11 @@ class Shape:
         return _power_of_two(_PLAY_TICKS * self.per_tick)
 
     @cached_property
+    def packets(self) -> int:
+        """Opus packets beside one playout ring: more than it has frames; 1 where none are passed on."""
+        return 1 if self.per_tick == 1 else _power_of_two(self.play // self.frame)
+
+    @cached_property
     def capture(self) -> int:
         """Room of one lane of a capture ring: 2 to 2.7 s; a power of two."""
         return _power_of_two(_CAPTURE_TICKS * self.per_tick)

@@ -148,6 +148,7 @@ def test_commands_reach_the_row_they_name(hall: Hall) -> None:
     told = [event for event in hall.banks.drain() if isinstance(event, KeysSent)]
     assert [(event.row, event.ticket, event.count) for event in told] == [(HIGH, 4, 0)]
     assert hall.banks.peer_ssrc(HIGH) == -1
+    assert hall.banks.destination(HIGH) == PEER
 
 
 def test_reports_leave_from_the_sockets_of_the_row(hall: Hall) -> None:
