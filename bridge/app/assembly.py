@@ -62,6 +62,7 @@ def call_settings(config: Config) -> CallSettings:
         inactivity_s=config.media.inactivity_s,
         max_duration_s=config.call.max_duration_s,
         advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
+        srtp=config.media.srtp,
         recordings=Path(config.recording.folder) if config.recording.enabled else None,
         keeps_text=config.recording.transcripts,
         prompts=Path(config.prompts.folder),

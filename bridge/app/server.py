@@ -289,7 +289,9 @@ async def _announce(bridge: Bridge) -> None:
     _say(f"cosybridge {version('cosybridge')}")
     _say(f"  page   {bridge.page_url}")
     _say(f"  voice  {config.tts_kind}: {bridge.voice_url}")
-    if config.start.self_call and bridge.self_user is not None:
+    if config.start.self_call and config.media.srtp == "required":
+        _say("  self-call  left out: it would be in the clear, and media.srtp is required")
+    elif config.start.self_call and bridge.self_user is not None:
         await _self_call(bridge, bridge.self_user)
     _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone (UDP, G.711), and interrupt")
     _say("ready")

@@ -28,6 +28,7 @@ from bridge.app.values import (
 )
 from bridge.cosyvoice.endpoints import endpoint, fill_workspace
 from bridge.sip.codecs import DEFAULT_CODECS
+from bridge.sip.crypto import SrtpPolicy
 
 __all__ = [
     "CLOUD_URL",
@@ -130,6 +131,8 @@ class MediaSection(_Section):
     """Do without recvmmsg and sendmmsg, as platforms other than Linux must."""
     inband_digits: Literal["auto", "always", "never"] = "auto"
     """Listen for keys in the sound; auto: only where a phone takes no telephone events (RFC 4733)."""
+    srtp: SrtpPolicy = "off"
+    """Encrypt calls by keys in the SDP: ``preferred`` where the caller offers it; ``required``: no others."""
 
 
 class TtsSection(_Section):

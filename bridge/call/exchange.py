@@ -15,7 +15,9 @@ from bridge.call.trace import CallTrace
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError
 from bridge.ports import Clock, IdSource, Synthesizer
+from bridge.rtp.srtp import SrtpKeys
 from bridge.sip.codecs import CODECS, NAMES
+from bridge.sip.crypto import MediaCrypto
 from bridge.sip.offer import Negotiated, Negotiator, is_behind_nat
 
 __all__ = ["Exchange", "Media"]
@@ -52,6 +54,7 @@ class _Terms(TypedDict):
     opus_dtx: bool
     opus_max_rate_hz: int
     opus_loss_percent: int
+    srtp: SrtpKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class _Line:
             opus_dtx=agreed.opus_dtx,
             opus_max_rate_hz=agreed.opus_max_rate_hz,
             opus_loss_percent=agreed.opus_loss_percent,
+            srtp=agreed.srtp,
         )
 
 
@@ -294,6 +298,7 @@ class Exchange:
             port=leg.local_port,
             session_id=self._dice.number(62),
             codecs=self._settings.codecs if codecs is None else codecs,
+            crypto=MediaCrypto(self._settings.srtp, self._dice),
         )
         return _Line(leg, negotiator, latch_ip)
 

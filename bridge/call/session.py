@@ -23,6 +23,7 @@ from bridge.errors import BridgeError, CallEnded, SynthesisError
 from bridge.plane.events import Digit, RowFailed
 from bridge.ports import Clock, Synthesizer
 from bridge.sip.codecs import DEFAULT_CODECS
+from bridge.sip.crypto import SrtpPolicy
 from bridge.speech.budget import Budget
 
 __all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
@@ -47,6 +48,8 @@ class CallSettings:
     codecs: tuple[str, ...] = DEFAULT_CODECS
     """Names of what we speak, best first (`bridge.sip.codecs`)."""
     budget: Budget = field(default_factory=Budget)
+    srtp: SrtpPolicy = "off"
+    """Whether calls are encrypted."""
 
 
 class CallObserver(Protocol):

@@ -15,6 +15,7 @@ from bridge.errors import RemoteProtocolError
 from bridge.plane import events
 from bridge.plane.events import PlaneEvent
 from bridge.plane.spec import RowSpec
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 
 __all__ = [
     "Carry",
@@ -70,6 +71,8 @@ class OpenRow:
     spec: RowSpec
     shared_port: int = -1
     """Number of the shared port that carries it; -1 = it has one of its own."""
+    srtp: SrtpKeys = CLEAR
+    """Encrypt it from its first packet on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class UpdateRow:
 
     row: int
     spec: RowSpec
+    srtp: SrtpKeys = CLEAR
+    """Keys from now on; a direction whose key stays goes on under it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,8 @@ class Dues:
         match command:
             case OpenRow():
                 self._open = command
-            case UpdateRow(spec=spec) if self._open is not None:
-                self._open = dataclasses.replace(self._open, spec=spec)
+            case UpdateRow(spec=spec, srtp=srtp) if self._open is not None:
+                self._open = dataclasses.replace(self._open, spec=spec, srtp=srtp)
             case SetInterruptible(bits=bits) if self._open is not None:
                 spec = dataclasses.replace(self._open.spec, interruptible=bits)
                 self._open = dataclasses.replace(self._open, spec=spec)

@@ -30,6 +30,7 @@ from bridge.plane.events import RowFailed
 from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
 from bridge.ports import IdSource
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 
 __all__ = ["Coding", "LegStatus", "MediaLeg"]
 
@@ -100,6 +101,8 @@ class LegStatus:
         ):
             values[name] = int(getattr(columns, name)[row])
         values["lost_out"] = int(columns.lost_out[row])
+        for name in ("srtp_tx_end", "srtp_rx_end", "srtp_rx_ssrc", "srtcp_sent"):
+            values[name] = int(getattr(columns, name)[row])
         for name in ("jitter_ticks", *QUALITIES):
             values[name] = float(getattr(columns, name)[row])
         return values if self.is_live else dict(self._last)
@@ -139,6 +142,8 @@ class MediaLeg:
         """Even UDP port for the SDP."""
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
+        self.srtp: SrtpKeys = CLEAR
+        """Keys that the media process was told last; the status holds where their indices stand."""
         self.ssrc: int = dice.number(32)
         # The lower half only, so that SRTP cannot misjudge its rollover counter early (RFC 3711 §3.3.1).
         self._sequence = dice.number(15)
@@ -211,6 +216,7 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        srtp: SrtpKeys = CLEAR,
         deliver: Callable[[LegEvent], None],
         **coding: Unpack[Coding],
     ) -> None:
@@ -242,8 +248,9 @@ class MediaLeg:
             dtmf_events=dtmf_events,
             **coding,
         )
+        self.srtp = srtp
         fds = self._fds()
-        order = OpenRow(self.row, len(fds), spec, -1 if self.spot is None else self.spot.number)
+        order = OpenRow(self.row, len(fds), spec, -1 if self.spot is None else self.spot.number, srtp)
         try:
             self._seat.send(order, fds)
         except OSError as error:
@@ -276,6 +283,7 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        srtp: SrtpKeys = CLEAR,
         **coding: Unpack[Coding],
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
@@ -298,7 +306,8 @@ class MediaLeg:
             dtmf_events=dtmf_events,
             **coding,
         )
-        self._tell(UpdateRow(self.row, spec))
+        self.srtp = srtp
+        self._tell(UpdateRow(self.row, spec, srtp))
 
     def set_interruptible(self, bits: int) -> None:
         """Choose what takes the floor from us: 1 speech, 2 digits, 3 any, 0 nothing."""

@@ -33,6 +33,7 @@ from bridge.engine.link import Link
 from bridge.engine.reports import Reports
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
@@ -81,6 +82,7 @@ class RowPlane(Protocol):
     def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def farewell(self, row: int, *, now_ns: int) -> Departures: ...
     def destination(self, row: int) -> int: ...
+    def next_sequence(self, row: int) -> int: ...
     def drain(self) -> Sequence[PlaneEvent]: ...
 
 
@@ -94,6 +96,7 @@ class MediaLoop:
         plane: The columns' arithmetic.
         arrivals: The buffer that `sockets` fills.
         sockets: The network.
+        srtp: Encrypts the rows that have keys.
         link: Commands in, events out.
         gauges: Where the loop's own health is told.
         clock: Monotonic time.
@@ -106,6 +109,7 @@ class MediaLoop:
         arrivals: Arrivals,
         *,
         sockets: LegSockets,
+        srtp: SrtpRows,
         link: Link,
         gauges: GaugeColumns,
         clock: Clock,
@@ -115,6 +119,7 @@ class MediaLoop:
         self._arrivals = arrivals
         self._full = arrivals.capacity // 4
         self._sockets = sockets
+        self._srtp = srtp
         self._link = link
         self._gauges = gauges
         self._clock = clock
@@ -186,10 +191,11 @@ class MediaLoop:
 
     def _carry(self, now_ns: int) -> None:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
-        plane, sockets = self._plane, self._sockets
+        plane, sockets, srtp = self._plane, self._sockets, self._srtp
         for _ in range(_ROUNDS):
             count = sockets.receive()
             if count:
+                srtp.unprotect(self._arrivals)
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
             if count < self._full:
                 break
@@ -197,12 +203,12 @@ class MediaLoop:
         if len(due):
             build = partial(plane.build, now_ns=self._clock.now_ns())
             for departures in self._guard.build(build, due, plane.due_ns):
-                sockets.send(departures)
+                sockets.send(srtp.protect(departures))
         due = np.flatnonzero(plane.report_due_ns <= now_ns)
         if len(due):
             report = partial(plane.report, now_ns=self._clock.now_ns())
             for departures in self._guard.build(report, due, plane.report_due_ns):
-                sockets.send(departures)
+                sockets.send(srtp.protect(departures))
         for row, error in self._guard.drain().items():
             self._take_out(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
@@ -231,6 +237,7 @@ class MediaLoop:
         """Serve it no more; it is free again when the control plane closes it."""
         self._sockets.remove(row)
         self._plane.close(row)
+        self._srtp.close(row)
 
     def _obey(self) -> bool:
         now_ns = self._clock.now_ns()
@@ -258,6 +265,7 @@ class MediaLoop:
             case OpenRow():
                 self._open(command, now_ns)
             case UpdateRow(row=row, spec=spec) if self._rows.holds(row, spec.generation):
+                self._srtp.update(row, command.srtp, ssrc=spec.ssrc)
                 plane.update(row, spec, now_ns=now_ns)
                 self._sockets.expect(row, spec)
             case SharePort():
@@ -316,8 +324,10 @@ class MediaLoop:
             self._sockets.seat(row, command.shared_port, command.spec)
         else:
             self._sockets.add(row, fds)
-        if self._plane.open(row, command.spec, now_ns=now_ns):
-            # Taken over: it keeps its place on the grid, and with it the time of its packets.
+        is_taken_over = self._plane.open(row, command.spec, now_ns=now_ns)
+        self._lock(row, command, is_taken_over=is_taken_over)
+        if is_taken_over:
+            # It keeps its place on the grid, and with it the time of its packets.
             self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
             self._sockets.learn(row, self._plane.destination(row))
             for event in self._plane.drain():
@@ -328,6 +338,18 @@ class MediaLoop:
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
+
+    def _lock(self, row: int, command: OpenRow, *, is_taken_over: bool) -> None:
+        """Encrypt a row that has just been opened; where that fails nothing of it may leave in the clear."""
+        keys, ssrc = command.srtp, command.spec.ssrc
+        try:
+            if is_taken_over:
+                self._srtp.resume(row, keys, ssrc=ssrc, sequence=self._plane.next_sequence(row))
+            else:
+                self._srtp.open(row, keys, ssrc=ssrc, sequence=command.spec.sequence)
+        except Exception:
+            self._plane.close(row)
+            raise
 
     def _take_fds(self, count: int) -> list[int]:
         """The descriptors that came with a command."""
@@ -341,7 +363,7 @@ class MediaLoop:
     def _part(self, row: int, now_ns: int) -> None:
         """Say goodbye to the peer; a row that cannot is closed all the same."""
         try:
-            self._sockets.send(self._plane.farewell(row, now_ns=now_ns))
+            self._sockets.send(self._srtp.protect(self._plane.farewell(row, now_ns=now_ns)))
         except Exception as error:
             _say(row, f"closed without goodbye: {type(error).__name__}: {error}")
 

@@ -28,6 +28,7 @@ from bridge.engine.ports import raise_file_limit
 from bridge.engine.rehearsal import rehearse
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import LegSockets, PlainSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
 from bridge.plane.banks import Banks
 from bridge.plane.packets import Arrivals
@@ -113,6 +114,7 @@ def _carry(
         plane,
         arrivals,
         sockets=sockets,
+        srtp=SrtpRows(memory.banks),
         link=link,
         gauges=memory.gauge_columns(),
         clock=SystemClock(),

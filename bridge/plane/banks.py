@@ -110,6 +110,10 @@ class Banks:
         bank, at = self._find(row)
         return self._planes[bank].peer_ssrc(at)
 
+    def next_sequence(self, row: int) -> int:
+        bank, at = self._find(row)
+        return self._planes[bank].next_sequence(at)
+
     def destination(self, row: int) -> int:
         bank, at = self._find(row)
         return self._planes[bank].destination(at)

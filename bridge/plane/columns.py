@@ -56,6 +56,9 @@ COUNTERS = (
     "rx_keys_ignored",
     "tx_keys",
     "silence_keys",
+    "rx_srtp_auth",
+    "rx_srtp_replay",
+    "tx_srtp_failed",
 )
 """Names of the counters of a row; each is a column of unsigned 64-bit words."""
 
@@ -90,6 +93,10 @@ _WORDS = (
     "question",
     "sensitivity",
     "flush_cause",
+    "srtp_tx_end",
+    "srtp_rx_end",
+    "srtp_rx_ssrc",
+    "srtcp_sent",
 )
 
 
@@ -202,6 +209,21 @@ class Columns:
     """Keys that we have pressed."""
     silence_keys: NDArray[np.uint64]
     """Packets without speech because we were pressing keys: theirs, and those of the pauses after them."""
+    rx_srtp_auth: NDArray[np.uint64]
+    """Datagrams on an encrypted leg that were not made with its keys, cleartext among them."""
+    rx_srtp_replay: NDArray[np.uint64]
+    """Encrypted packets that came again, or too late to tell."""
+    tx_srtp_failed: NDArray[np.uint64]
+    """Packets that could not be encrypted, and so were not sent."""
+
+    srtp_tx_end: NDArray[np.uint64]
+    """SRTP index after that of the last packet sent: ``rollover counter << 16 | sequence number``."""
+    srtp_rx_end: NDArray[np.uint64]
+    """SRTP index after the highest one received; 0 = none."""
+    srtp_rx_ssrc: NDArray[np.uint64]
+    """Stream that `srtp_rx_end` counts."""
+    srtcp_sent: NDArray[np.uint64]
+    """SRTCP packets made under the present keys."""
 
     capture: NDArray[np.int16]
     """``[n, 2, shape.capture]``: lane 0 what the caller said, lane 1 what we sent."""

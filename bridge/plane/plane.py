@@ -190,6 +190,10 @@ class Plane:
         """Press no more keys; the one that is down comes up."""
         self._keypad.release(row)
 
+    def next_sequence(self, row: int) -> int:
+        """Sequence number of the next packet that a row sends."""
+        return int(self._rows.sequence[row])
+
     def destination(self, row: int) -> int:
         """Where a row sends, ``ip << 16 | port``; 0 = nowhere yet."""
         return int(self._columns.remote_key[row])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bridge.plane.columns import Columns
 from bridge.plane.feedback import Feedback
 from bridge.plane.latch import Latch
-from bridge.plane.packets import HEADER_BYTES, Arrivals, Departures
+from bridge.plane.packets import HEADER_BYTES, TRAILER_BYTES, Arrivals, Departures
 from bridge.plane.quality import Quality
 from bridge.plane.reception import Reception
 from bridge.plane.rows import FOREVER_NS, Rows
@@ -100,7 +100,7 @@ class Reporting:
         self._reporters: dict[int, _Reporter] = {}
         self._packets = np.zeros(n, np.int64)
         self._octets = columns.tx_octets
-        self._buffer = np.zeros((_AT_ONCE, _MOST_BYTES), np.uint8)
+        self._buffer = np.zeros((_AT_ONCE, _MOST_BYTES + TRAILER_BYTES), np.uint8)
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         """Take part in a session; the first report comes after half an interval (§6.2)."""

@@ -1,4 +1,4 @@
-"""Offer and answer for one stream of speech, its keys and RTCP (RFC 3264, 3605, 4733 §2.4, 5761)."""
+"""Offer and answer for one stream of speech: codec, security, keys (RFC 3264, 3605, 4568, 4733, 5761)."""
 
 import ipaddress
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.errors import NegotiationError, RemoteProtocolError
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 from bridge.sip.codecs import (
     ALL_KEYS,
     CODECS,
@@ -25,6 +26,7 @@ from bridge.sip.codecs import (
     usual_ms,
     wanted,
 )
+from bridge.sip.crypto import PLAIN, SECURE, CryptoLine, MediaCrypto
 from bridge.sip.sdp import Media, Origin, RtpMap, SessionDescription
 
 __all__ = ["LocalMedia", "Negotiated", "Negotiator", "accept", "answer", "is_behind_nat", "make_offer"]
@@ -97,6 +99,8 @@ class Negotiated:
     """Highest sampling frequency that the peer plays; 0 = any."""
     opus_loss_percent: int = 0
     """Loss that in-band FEC is to prepare for."""
+    srtp: SrtpKeys = CLEAR
+    """How it is encrypted, if it is."""
 
 
 def answer(
@@ -110,7 +114,8 @@ def answer(
         RemoteProtocolError: If the offer is not SDP.
         NegotiationError: If it has nothing for us: answer 488.
     """
-    description, chosen = _answer(SessionDescription.parse(offer), local, wanted(codecs), None)
+    theirs = SessionDescription.parse(offer)
+    description, chosen = _answer(theirs, local, wanted(codecs), None, MediaCrypto())
     return bytes(description), chosen
 
 
@@ -123,7 +128,12 @@ def make_offer(
 
 
 def accept(
-    answered: bytes, *, direction: str = "sendrecv", index: int = 0, codecs: Iterable[str] = DEFAULT_CODECS
+    answered: bytes,
+    *,
+    direction: str = "sendrecv",
+    index: int = 0,
+    codecs: Iterable[str] = DEFAULT_CODECS,
+    crypto: MediaCrypto | None = None,
 ) -> Negotiated:
     """Read the peer's answer to an offer of ours.
 
@@ -132,12 +142,14 @@ def accept(
         direction: What our offer said.
         index: Which of its streams was the audio.
         codecs: What it offered.
+        crypto: What the offer's keys were made with, if it had any.
 
     Raises:
         RemoteProtocolError: If it is not SDP.
         NegotiationError: If the peer refused the stream or chose what we did not offer.
     """
-    return _accept(answered, direction, index, wanted(codecs), None)
+    crypto = crypto or MediaCrypto()
+    return _accept(answered, wanted(codecs), None, crypto, direction=direction, index=index)
 
 
 def is_behind_nat(sdp: bytes, *, source_ip: str) -> bool:
@@ -161,11 +173,19 @@ class Negotiator:
         port: RTP port.
         session_id: Random; at most 63 bits.
         codecs: Names of what we speak, best first.
+        crypto: Who makes and takes keys; None encrypts nothing.
     """
 
     def __init__(
-        self, *, ip: str, port: int, session_id: int, codecs: Sequence[str] = DEFAULT_CODECS
+        self,
+        *,
+        ip: str,
+        port: int,
+        session_id: int,
+        codecs: Sequence[str] = DEFAULT_CODECS,
+        crypto: MediaCrypto | None = None,
     ) -> None:
+        self._crypto = crypto or MediaCrypto()
         self._local = LocalMedia(ip, port, session_id, version=0)
         self._codecs = wanted(codecs)
         self._last = b""
@@ -187,13 +207,21 @@ class Negotiator:
         self._offered_events = {
             found.clock_rate: number for number, found in numbers.items() if _is_events(found)
         }
-        audio = _offered(self._local, numbers, direction=direction, agreed=self.negotiated)
+        lines = self._crypto.offer()
+        audio = _offered(self._local, numbers, direction=direction, agreed=self.negotiated, lines=lines)
         streams = (*self._streams[: self._index], audio, *self._streams[self._index + 1 :])
         return self._say(_describe(self._local, streams))
 
     def accept(self, answered: bytes) -> Negotiated:
         """Take the answer to the last `offer`; raises as the function `accept` does."""
-        agreed = _accept(answered, self._direction, self._index, self._carried(), self.negotiated)
+        agreed = _accept(
+            answered,
+            self._carried(),
+            self.negotiated,
+            self._crypto,
+            direction=self._direction,
+            index=self._index,
+        )
         offered = self._offered_events.get(CODECS[NAMES[agreed.codec]].rtp.clock_rate, -1)
         has_two = agreed.dtmf_payload_type not in (-1, offered)
         self.negotiated = replace(agreed, dtmf_offered=offered) if has_two else agreed
@@ -203,7 +231,9 @@ class Negotiator:
     def answer(self, offer: bytes) -> bytes:
         """Answer the first or a later offer; raises as the function `answer` does, nothing changed."""
         theirs = SessionDescription.parse(offer)
-        description, self.negotiated = _answer(theirs, self._local, self._carried(), self.negotiated)
+        description, self.negotiated = _answer(
+            theirs, self._local, self._carried(), self.negotiated, self._crypto
+        )
         self._streams = description.media
         self._index = next(index for index, media in enumerate(self._streams) if media.port)
         self._learn(theirs)
@@ -231,43 +261,58 @@ class Negotiator:
 
 
 def _answer(
-    theirs: SessionDescription, local: LocalMedia, codecs: tuple[Codec, ...], now: Negotiated | None
+    theirs: SessionDescription,
+    local: LocalMedia,
+    codecs: tuple[Codec, ...],
+    now: Negotiated | None,
+    crypto: MediaCrypto,
 ) -> tuple[SessionDescription, Negotiated]:
-    chosen: Negotiated | None = None
-    ours: list[Media] = []
-    for media in theirs.media:
-        found = _choose(theirs, media, codecs, now) if chosen is None else None
-        if found is None:
-            # A refused stream keeps its place and its format list (RFC 3264 §6).
-            ours.append(Media(media.kind, 0, media.protocol, media.formats))
-        else:
-            chosen = found
-            ours.append(_answered(media, chosen, local))
-    if chosen is None:
+    found = {index: _choose(theirs, media, codecs, now, crypto) for index, media in enumerate(theirs.media)}
+    usable = {index: agreed for index, agreed in found.items() if agreed is not None}
+    if not usable:
         names = " or ".join(codec.name for codec in codecs)
-        raise NegotiationError(f"the offer has no RTP/AVP audio with {names} to one IPv4 address")
+        raise NegotiationError(f"the offer has no audio with {names} and our security to one IPv4 address")
+    # Some offer the same twice: first the secure profile, or last.
+    best = min(usable, key=lambda index: (theirs.media[index].protocol != SECURE, index))
+    keys, lines = crypto.answer(theirs.media[best])
+    chosen = replace(usable[best], srtp=keys)
+    # A refused stream keeps its place and its format list (RFC 3264 §6).
+    ours = [Media(media.kind, 0, media.protocol, media.formats) for media in theirs.media]
+    ours[best] = _answered(theirs.media[best], chosen, local, lines)
     return _describe(local, tuple(ours), timing=theirs.timing), chosen
 
 
 def _accept(
-    answered: bytes, direction: str, index: int, codecs: tuple[Codec, ...], now: Negotiated | None
+    answered: bytes,
+    codecs: tuple[Codec, ...],
+    now: Negotiated | None,
+    crypto: MediaCrypto,
+    *,
+    direction: str,
+    index: int,
 ) -> Negotiated:
     theirs = SessionDescription.parse(answered)
-    chosen = _choose(theirs, theirs.media[index], codecs, now) if index < len(theirs.media) else None
+    has_audio = index < len(theirs.media)
+    chosen = _choose(theirs, theirs.media[index], codecs, now, crypto) if has_audio else None
     if chosen is None:
         raise NegotiationError("the answer refuses the audio that we offered")
     return replace(
         chosen,
+        srtp=crypto.accept(theirs.media[index]),
         sending=chosen.sending and direction in ("sendrecv", "sendonly"),
         receiving=chosen.receiving and direction in ("sendrecv", "recvonly"),
     )
 
 
 def _choose(
-    theirs: SessionDescription, media: Media, codecs: tuple[Codec, ...], now: Negotiated | None
+    theirs: SessionDescription,
+    media: Media,
+    codecs: tuple[Codec, ...],
+    now: Negotiated | None,
+    crypto: MediaCrypto,
 ) -> Negotiated | None:
     """What this stream of the peer offers us, if anything."""
-    if media.kind != "audio" or media.port == 0 or media.protocol != "RTP/AVP":
+    if media.kind != "audio" or media.port == 0 or not crypto.takes(media):
         return None
     known = explained(media)
     speech = [(number, codec) for number, found in known if (codec := codec_of(found, codecs)) is not None]
@@ -341,13 +386,13 @@ def _is_reachable(address: str) -> bool:
     return address == "0.0.0.0" or not (place.is_multicast or place.is_reserved or place.packed[0] == 0)
 
 
-def _answered(media: Media, chosen: Negotiated, local: LocalMedia) -> Media:
+def _answered(media: Media, chosen: Negotiated, local: LocalMedia, lines: tuple[CryptoLine, ...]) -> Media:
     """Our half of the stream: the offerer's numbers, in the offerer's order (RFC 3264 §6.1)."""
     in_use = _in_use(chosen)
     formats = dict.fromkeys(int(text) for text in media.formats if text.isdigit() and int(text) in in_use)
     numbers = {number: in_use[number] for number in formats}
     direction = _DIRECTIONS[chosen.sending, chosen.receiving]
-    return _offered(local, numbers, direction=direction, rtcp_mux=chosen.rtcp_mux, agreed=chosen)
+    return _offered(local, numbers, direction=direction, rtcp_mux=chosen.rtcp_mux, agreed=chosen, lines=lines)
 
 
 def _in_use(agreed: Negotiated | None) -> dict[int, RtpMap]:
@@ -368,6 +413,7 @@ def _offered(
     direction: str,
     rtcp_mux: bool = True,
     agreed: Negotiated | None = None,
+    lines: tuple[CryptoLine, ...] = (),
 ) -> Media:
     rate_hz = CODECS["opus"].rate_hz if agreed is None else agreed.rate_hz
     attributes = list(attributes_of(numbers, opus_hz=rate_hz))
@@ -375,8 +421,9 @@ def _offered(
     attributes += [("ptime", str(ptime_ms)), (direction, None)]
     if rtcp_mux:
         attributes.append(("rtcp-mux", None))
+    attributes += [("crypto", line.value) for line in lines]
     formats = tuple(str(number) for number in numbers)
-    return Media("audio", local.port, "RTP/AVP", formats, None, tuple(attributes))
+    return Media("audio", local.port, SECURE if lines else PLAIN, formats, None, tuple(attributes))
 
 
 def _describe(local: LocalMedia, media: tuple[Media, ...], *, timing: str = "0 0") -> SessionDescription:

@@ -119,6 +119,9 @@ class FakePlane:
         keys = np.array([self.specs[row].remote_key for row in rows.tolist()], np.int64)
         return Departures(packets, np.full(len(rows), len(text), np.int32), rows, keys)
 
+    def next_sequence(self, row: int) -> int:
+        return self.specs[row].sequence
+
     def destination(self, row: int) -> int:
         return self.specs[row].remote_key
 

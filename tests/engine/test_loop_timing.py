@@ -11,6 +11,7 @@ from bridge.engine.link import Link
 from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS
+from bridge.engine.srtp import SrtpRows
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
 from tests.engine.fake_plane import SLOT_NS, FakePlane, spec
@@ -93,6 +94,7 @@ class Bench:
             self.plane,
             Arrivals(16),
             sockets=self.sockets,
+            srtp=SrtpRows(self.memory.banks),
             link=self.link,
             gauges=self.memory.gauge_columns(),
             clock=self.clock,

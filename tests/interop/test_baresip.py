@@ -37,6 +37,7 @@ module_path {modules}
 module g711.so
 module g722.so
 module opus.so
+module srtp.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -96,6 +97,27 @@ def recorded(folder: Path) -> tuple[NDArray[np.int16], int]:
     return read(next(folder.glob("dump-*-dec.wav")))
 
 
+def baresip(
+    peer: str,
+    network: str,
+    folder: Path,
+    *,
+    account: str,
+    at_most_s: int,
+    codec: str = "PCMU/8000/1",
+    tones_hz: tuple[int, ...] = (),
+) -> list[str]:
+    """A phone ready to be started; `account` holds further parameters of its address."""
+    _, rate_hz, channels = codec.split("/")
+    write_room(folder / "room.wav", int(rate_hz), int(channels), tones_hz)
+    (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
+    (folder / "accounts").write_text(
+        f"<sip:caller@{THEIRS}>;regint=0;audio_codecs={codec};answermode=auto{account}\n"
+    )
+    (folder / "contacts").write_text("")
+    return ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
+
+
 def call_by_baresip(
     peer: str,
     network: str,
@@ -103,16 +125,14 @@ def call_by_baresip(
     user: str,
     *,
     at_most_s: int,
+    account: str = "",
     codec: str = "PCMU/8000/1",
     tones_hz: tuple[int, ...] = (),
 ) -> str:
     """Let baresip call `user` until the bridge hangs up; returns what it printed."""
-    _, rate_hz, channels = codec.split("/")
-    write_room(folder / "room.wav", int(rate_hz), int(channels), tones_hz)
-    (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
-    (folder / "accounts").write_text(f"<sip:caller@{THEIRS}>;regint=0;audio_codecs={codec};answermode=auto\n")
-    (folder / "contacts").write_text("")
-    command = ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
+    command = baresip(
+        peer, network, folder, account=account, at_most_s=at_most_s, codec=codec, tones_hz=tones_hz
+    )
     command += ["-e", f"/dial sip:{user}@{OURS}:5060"]
     done = subprocess.run(
         command,
@@ -198,3 +218,48 @@ def test_baresip_and_the_bridge_hear_each_other_wide(
     assert loudest == set(tones_hz)
     assert call["media"]["rx_packets"] > 100
     assert call["media"]["lost_out"] == 0
+
+
+def test_baresip_calls_encrypted_and_reports_too(peer: str, network: str, tmp_path: Path) -> None:
+    settings = {"sip.listen": f"{OURS}:5060", "media.bind_ip": OURS, "media.srtp": "required"}
+    with RunningBridge(settings | agents.routes(chapters="tone")) as bridge:
+        printed = call_by_baresip(
+            peer, network, tmp_path, "chapters", at_most_s=24, account=";mediaenc=srtp-mand"
+        )
+        media = last_call(bridge)["media"]
+
+    print({name: value for name, value in media.items() if "srt" in name or name.startswith("rtcp")})
+    assert np.abs(recorded(tmp_path)[0].astype(np.int32)).max() > 3000, printed[-3000:]
+    assert media["rx_packets"] > 100
+    assert media["srtp_rx_end"] > 0
+    # It pings in the clear, to open its NAT, before it encrypts.
+    assert media["rx_srtp_auth"] <= 2
+    assert media["rx_srtp_replay"] == media["tx_srtp_failed"] == 0
+    assert media["rtcp_received"] >= 1
+    assert media["rtcp_malformed"] == media["rtcp_stranger"] == 0
+    # Its view of our stream came encrypted, and made sense.
+    assert 0 < media["round_trip_ms"] < 100
+
+
+def test_baresip_is_called_encrypted(peer: str, network: str, tmp_path: Path) -> None:
+    command = baresip(peer, network, tmp_path, account=";mediaenc=srtp-mand", at_most_s=30)
+    ours = [sys.executable, "-m", "bridge", "call", f"sip:caller@{THEIRS}", "-a", "tests.e2e.agents:chapters"]
+    for setting in (
+        f"sip.listen={OURS}:5061",
+        f"sip.dial_allow={THEIRS}/32",
+        f"media.bind_ip={OURS}",
+        "media.srtp=required",
+        "routes.0.voice=tone",
+    ):
+        ours += ["--set", setting]
+
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as phone:
+        assert phone.stdout is not None
+        called = subprocess.run(ours, capture_output=True, text=True, timeout=60, check=False)
+        phone.terminate()
+        printed = phone.stdout.read()
+
+    print(called.stdout, called.stderr)
+    assert called.returncode == 0, printed[-3000:]
+    assert np.abs(recorded(tmp_path)[0].astype(np.int32)).max() > 3000
+    assert "inline:" not in called.stdout + called.stderr

@@ -3,8 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import NegotiationError, RemoteProtocolError
+from bridge.sip.crypto import MediaCrypto, SrtpPolicy
 from bridge.sip.offer import LocalMedia, Negotiated, Negotiator, accept, answer, is_behind_nat, make_offer
 from bridge.sip.sdp import SessionDescription
+from tests.fakes import SeededIds
 from tests.sip.messages import OFFER
 
 US = LocalMedia("192.0.2.9", 16384, session_id=77, version=3)
@@ -402,3 +404,64 @@ def test_a_peer_may_take_only_some_keys_as_events(events: str, keys: int) -> Non
     _, agreed = answer(offered("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000", events), US)
 
     assert agreed.dtmf_events == keys
+
+
+SAVP = ("m=audio 4002 RTP/SAVP 0", "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40)
+
+
+def secured(policy: SrtpPolicy, seed: int = 1) -> Negotiator:
+    ids = SeededIds(seed)
+    return Negotiator(ip="192.0.2.9", port=16384, session_id=7, crypto=MediaCrypto(policy, ids))
+
+
+def test_a_secured_offer_is_answered_in_kind() -> None:
+    ours = secured("preferred")
+
+    sdp = ours.answer(offered(*SAVP)).decode()
+
+    assert "m=audio 16384 RTP/SAVP 0\r\n" in sdp
+    assert sdp.count("a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:") == 1
+    assert "A" * 40 not in sdp
+    assert ours.negotiated is not None
+    assert ours.negotiated.srtp.rx == "00" * 30
+    assert ours.negotiated.srtp.tx[:8] not in repr(ours.negotiated)
+    # Again: nothing changes, not even the version.
+    assert ours.answer(offered(*SAVP)).decode() == sdp
+
+
+def test_of_the_same_offered_twice_the_secured_one_is_taken() -> None:
+    ours = secured("preferred")
+
+    sdp = ours.answer(offered("m=audio 4000 RTP/AVP 0", *SAVP)).decode()
+
+    assert "m=audio 0 RTP/AVP 0\r\nm=audio 16384 RTP/SAVP 0\r\n" in sdp
+    assert ours.negotiated is not None
+    assert ours.negotiated.remote == ("192.0.2.2", 4002)
+    assert b"m=audio 0 RTP/AVP 0\r\nm=audio 16384 RTP/SAVP 0 8" in ours.offer()
+
+
+def test_who_requires_security_refuses_an_offer_without() -> None:
+    with pytest.raises(NegotiationError):
+        secured("required").answer(offered("m=audio 4000 RTP/AVP 0", SAVP[1]))
+    with pytest.raises(NegotiationError):
+        Negotiator(ip="192.0.2.9", port=16384, session_id=7).answer(offered(*SAVP))
+
+
+def test_who_requires_security_offers_it_and_both_come_to_the_same_keys() -> None:
+    ours, theirs = secured("required", 1), secured("preferred", 2)
+
+    agreed = ours.accept(theirs.answer(ours.offer()))
+
+    assert theirs.negotiated is not None
+    assert agreed.srtp.suite == "AEAD_AES_128_GCM"
+    assert (agreed.srtp.tx, agreed.srtp.rx) == (theirs.negotiated.srtp.rx, theirs.negotiated.srtp.tx)
+
+
+def test_a_clear_answer_to_a_secured_offer_is_no_answer() -> None:
+    ours = secured("required")
+    clear = Negotiator(ip="192.0.2.2", port=4000, session_id=8)
+    clear.answer(offered("m=audio 4000 RTP/AVP 0"))
+    ours.offer()
+
+    with pytest.raises(NegotiationError):
+        ours.accept(clear.offer())
