@@ -105,6 +105,8 @@ def media_settings(config: Config) -> MediaSettings:
             sensitivity=SENSITIVITIES.index(config.bargein.sensitivity),
         ),
         verdicts=config.bargein.neural,
+        standby=section.standby,
+        processes=section.processes,
     )
 
 

@@ -273,6 +273,9 @@ def _health_of(engine: MediaEngine) -> dict[str, float]:
         "socket_errors": gauges.socket_errors,
         "events_dropped": gauges.events_dropped,
         "restarts": engine.restarts,
+        "takeovers": engine.takeovers,
+        "processes": len(engine.pids),
+        "standby": engine.has_standby,
     }
 
 

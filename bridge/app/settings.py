@@ -127,6 +127,10 @@ class MediaSection(_Section):
     """A call that sends no RTP for so long is hung up; held calls excepted."""
     realtime: bool = True
     """Ask the kernel for SCHED_FIFO; without the permission one line says how to grant it."""
+    standby: bool = True
+    """Keep a spare media process that carries the calls on when one dies; without it such calls end."""
+    processes: int = Field(default=0, ge=0, le=64)
+    """Media processes; 0 is one less than there are cores, and one at least."""
     plain_sockets: bool = False
     """Do without recvmmsg and sendmmsg, as platforms other than Linux must."""
     inband_digits: Literal["auto", "always", "never"] = "auto"

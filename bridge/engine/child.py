@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import bridge
 from bridge.engine.commands import Carry, Command, Message, Ready, Stop
@@ -18,7 +19,7 @@ from bridge.engine.shared import SharedMemory
 from bridge.errors import RemoteProtocolError
 from bridge.plane.spec import PlaneSettings
 
-__all__ = ["MediaProcess", "MediaSettings"]
+__all__ = ["MediaProcess", "MediaSettings", "StartProcess"]
 
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _STOP_S = 2.0
@@ -54,6 +55,14 @@ class MediaSettings:
     """Let Silero judge voices (`bridge.engine.verdict`), where onnxruntime is installed."""
 
 
+class StartProcess(Protocol):
+    """How a media process comes to be: `MediaProcess` itself in life."""
+
+    def __call__(
+        self, settings: MediaSettings, *, on_message: Callable[[Message], None], on_end: Callable[[], None]
+    ) -> "MediaProcess": ...
+
+
 class MediaProcess:
     """A running child and its pipe; it loads what it needs and then waits for `carry`.
 
@@ -75,6 +84,7 @@ class MediaProcess:
         self.is_alive: bool = True
         self.greeting: Ready | None = None
         """What it said when it had loaded everything."""
+        self._ran_ns = 0
         self.started_s: float = self._loop.time()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -128,6 +138,19 @@ class MediaProcess:
         self._loop.remove_reader(self._link.sock.fileno())
         self._loop.remove_writer(self._link.sock.fileno())
         self._link.close()
+
+    def has_had_time(self) -> bool:
+        """Whether it could have done something since this was last asked.
+
+        False while it only waits for a core that others keep from it: another process would fare no better.
+        """
+        before_ns = self._ran_ns
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            self._ran_ns = int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0])
+        except (OSError, IndexError):
+            return True  # no such file system: then it cannot be told apart
+        return state != "R" or self._ran_ns != before_ns
 
     def kill(self) -> None:
         """End it by force: it is told nothing, and may be stopped (SIGSTOP) or hang."""

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -59,6 +60,7 @@ def main(arguments: list[str]) -> int:
     rehearse(PlaneSettings(**options["plane"]))
     if is_urgent:
         _take_priority()
+    _take_name("cosy-standby")
     gc.collect()
     gc.freeze()  # What is loaded stays; the collector never walks it again.
     link.send(Ready(pid=os.getpid(), is_realtime=is_urgent, is_batched=_is_batched(options)))
@@ -95,6 +97,7 @@ def _carry(
         raise OSError("its memory did not arrive; the media process is out of file descriptors")
     memory = SharedMemory(task.capacity, wide=task.wide, fd=fds[0])
     memory.close_fd()
+    _take_name("cosy-media")
     if is_urgent:
         _take_core(task.place)
     arrivals = Arrivals(ARRIVALS)
@@ -157,6 +160,12 @@ def _take_core(place: int) -> None:
         if len(cores) > 1:
             # The last ones: interrupts and most other things gather on the first.
             os.sched_setaffinity(0, {cores[-1 - place % len(cores)]})
+
+
+def _take_name(name: str) -> None:
+    """Let ``ps`` and ``top`` tell who carries the calls and who waits."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)
 
 
 def _say(line: str) -> None:

@@ -23,7 +23,7 @@ class Pulse:
 
         Args:
             beats: The count as it is now.
-            is_busy: Whether it should move: the process carries a call.
+            is_busy: Whether it should move: the process carries a call, and has had time for it.
             now_ns: Time of this look.
         """
         elapsed_ns, self._looked_ns = now_ns - self._looked_ns, now_ns

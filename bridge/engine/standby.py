@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from bridge.aio.tasks import Tasks
-from bridge.engine.child import MediaProcess, MediaSettings
+from bridge.engine.child import MediaProcess, MediaSettings, StartProcess
 from bridge.engine.commands import Message, Ready
 
 __all__ = ["Standby"]
@@ -23,10 +23,12 @@ class Standby:
     Args:
         settings: What the spare is told at its start; it can take any seat.
         tasks: Where the dead are waited for.
+        start: Starts a process.
     """
 
-    def __init__(self, settings: MediaSettings, tasks: Tasks) -> None:
+    def __init__(self, settings: MediaSettings, tasks: Tasks, *, start: StartProcess = MediaProcess) -> None:
         self._settings = settings
+        self._start = start
         self._tasks = tasks
         self._loading: MediaProcess | None = None
         self._ready: asyncio.Queue[MediaProcess] = asyncio.Queue()
@@ -51,7 +53,7 @@ class Standby:
         if self._is_closed or self._loading is not None or self.is_ready:
             return
         try:
-            self._loading = MediaProcess(self._settings, on_message=self._hear, on_end=self._mourn)
+            self._loading = self._start(self._settings, on_message=self._hear, on_end=self._mourn)
         except OSError as error:
             _log.error("cannot start a standby of the media process: %s", error.strerror or error)
             self._begin_later()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.aio.tasks import Tasks
-from bridge.engine.child import MediaProcess, MediaSettings
+from bridge.engine.child import MediaProcess, MediaSettings, StartProcess
 from bridge.engine.commands import Message, Ready
 from bridge.engine.leg import MediaLeg
 from bridge.engine.pulse import Pulse
@@ -37,7 +37,7 @@ _POISON_S = 10.0
 _MOST_TAKEOVERS = 2
 """After so many takeovers within that time nobody takes over: something in these calls kills processes."""
 _LOOK_S = 0.1
-_HANG_NS = 500_000_000
+_HANG_NS = 250_000_000
 """A process that does nothing for so long while it carries calls is as good as dead, …"""
 _HANG_ALONE_NS = 5_000_000_000
 """… but where nobody can take over, it may come back."""
@@ -85,6 +85,7 @@ class Station:
         standby: Where replacements come from; None if there are none.
         tasks: Where they and burials run.
         clock: For the watch over processes that hang.
+        start: Starts a process.
 
     Raises:
         EngineError: If the system refuses memory or the process.
@@ -101,7 +102,9 @@ class Station:
         standby: Standby | None,
         tasks: Tasks,
         clock: Clock,
+        start: StartProcess = MediaProcess,
     ) -> None:
+        self._start = start
         self._settings = settings
         self._capacity = capacity
         self._place = place
@@ -125,7 +128,7 @@ class Station:
         self._retry: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._begin()
-        self._watch = self._loop.call_later(_LOOK_S, self._look)
+        self._watch = self._loop.call_later(_LOOK_S, self._look_again)
 
     @property
     def pid(self) -> int:
@@ -158,7 +161,7 @@ class Station:
             seat = Seat(
                 self._capacity, wide=self._settings.wide_capacity, place=self._place, shared=self._shared
             )
-            seat.sit(MediaProcess(self._settings, on_message=self._hear, on_end=self._mourn))
+            seat.sit(self._start(self._settings, on_message=self._hear, on_end=self._mourn))
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
         self.seat = seat
@@ -174,17 +177,21 @@ class Station:
             self.seat.note(message)
             self._owner.hear(message)
 
-    def _look(self) -> None:
-        """Put an end to a process that hangs."""
-        self._watch = self._loop.call_later(_LOOK_S, self._look)
+    def look(self) -> None:
+        """Put an end to a process that hangs; the station does so itself ten times a second."""
         seat = self.seat
         if seat is None or (process := seat.process) is None:
             return
-        still_ns = self._pulse.still_ns(seat.memory.ticks, is_busy=seat.is_busy, now_ns=self._clock.now_ns())
+        has_work = seat.is_busy and process.has_had_time()
+        still_ns = self._pulse.still_ns(seat.memory.ticks, is_busy=has_work, now_ns=self._clock.now_ns())
         has_heir = self._standby is not None and self._standby.is_ready
         if still_ns >= (_HANG_NS if has_heir else _HANG_ALONE_NS):
             _log.error("the media process %d has done nothing for %d ms", process.pid, still_ns // 10**6)
             process.kill()
+
+    def _look_again(self) -> None:
+        self._watch = self._loop.call_later(_LOOK_S, self._look_again)
+        self.look()
 
     def _mourn(self) -> None:
         """The process is gone, or cannot be understood."""
@@ -216,6 +223,10 @@ class Station:
         # A fence: whatever the old process still does must be over before the new one writes or sends.
         status = await asyncio.shield(self._burying(dead, patience_s=0))
         heir = await standby.take(patience_s=_PATIENCE_S)
+        if self._is_closed:
+            if heir is not None:
+                await heir.stop()
+            return
         if heir is None:
             self._lose(seat, dead)
             return
@@ -224,7 +235,8 @@ class Station:
             seat.sit(heir)
         except OSError as error:
             _log.error("the standby cannot be given the calls: %s", error.strerror or error)
-            await heir.stop()
+            self._burying(heir, patience_s=0)
+            heir.abandon()
             self._lose(seat, dead)
             return
         self._since_s = self._loop.time()

@@ -76,14 +76,14 @@ class BargeIn:
         self.floor.restart(row)
         self._inquiry.restart(row)
 
-    def resume(self, row: int, floor_state: int, *, now_ns: int) -> None:
+    def resume(self, row: int, floor_state: int, *, fades_in: bool, now_ns: int) -> None:
         """Go on with what a row was saying when its process died; a duck of that time is over.
 
-        Called after `open`.
+        Called after `open`. With `fades_in` there was a gap: what follows begins softly.
         """
         self._inquiry.resume(row, now_ns=now_ns)
         self.floor.state[row] = floor_state
-        if not self._playout.resume(row, is_speaking=floor_state == SPEAKING):
+        if not self._playout.resume(row, fades_in=fades_in and floor_state == SPEAKING):
             self.flush(row, FloorEvent.COMMAND, "command", now_ns=now_ns)
         elif floor_state == DUCKED:
             self._resume(np.array([row]), now_ns)

@@ -111,7 +111,7 @@ class Plane:
         remains = Remains.of(columns, row, spec, now_ns=now_ns)
         if remains is None:
             columns.clear(row)
-        self._rows.begin(row, spec, now_ns, remains)
+        missed = self._rows.begin(row, spec, now_ns, remains)
         self._latch.open(row, spec, None if remains is None else remains.remote_key)
         self._reception.open(row)
         self._reporting.open(row, spec, now_ns=now_ns)
@@ -121,7 +121,7 @@ class Plane:
         self._keys.open(row, spec)
         self._keypad.close(row)
         if remains is not None:
-            self._bargein.resume(row, remains.floor_state, now_ns=now_ns)
+            self._bargein.resume(row, remains.floor_state, fades_in=missed > 0, now_ns=now_ns)
             return True
         # The generation comes last: from here on the control process may write.
         columns.generation[row] = spec.generation

@@ -138,12 +138,12 @@ class Playout:
         self.fades_in[row] = False
         return position
 
-    def resume(self, row: int, *, is_speaking: bool) -> bool:
+    def resume(self, row: int, *, fades_in: bool) -> bool:
         """Go on where a process that died stopped; false if the indices contradict each other.
 
         Then nothing of the ring is believed but where its writer stands: flush it.
         """
-        self.fades_in[row] = is_speaking
+        self.fades_in[row] = fades_in
         if not self.survey(np.array([row])).broken[0]:
             return True
         self._played[row] = self._write[row]

@@ -73,11 +73,11 @@ class Rows:
         late: NDArray[np.bool_] = now_ns - self.due_ns[rows] > _FRAME_NS
         return late
 
-    def begin(self, row: int, spec: RowSpec, now_ns: int, remains: Remains | None = None) -> None:
+    def begin(self, row: int, spec: RowSpec, now_ns: int, remains: Remains | None = None) -> int:
         """Start our stream where signalling says, the first packet due now; or go on with what remains of it.
 
-        Then the slots that passed count as lost, and no sequence number is used twice even if some of
-        the dead process's packets left after it had told where it stood.
+        Then the slots that passed count as lost, and are returned. No sequence number is used twice, even if
+        some of the dead process's packets left after it had told where it stood.
         """
         self.open[row] = True
         self.sending[row] = False
@@ -86,13 +86,14 @@ class Rows:
         if remains is None:
             self.sequence[row], self.timestamp[row] = spec.sequence, spec.timestamp
             self.due_ns[row] = self._told_due_ns[row] = now_ns
-            return
+            return 0
         slots = max(0, (now_ns - remains.due_ns) // _FRAME_NS)
         # One store each, never back: this process may die here as well.
         self.sequence[row] = remains.sequence + min(max(slots, _LEAST_SKIP), _MOST_SKIP) & 0xFFFF
         self.timestamp[row] = remains.timestamp + slots * int(self.slot_ticks[row]) & 0xFFFF_FFFF
         self.due_ns[row] = self._told_due_ns[row] = remains.due_ns + slots * _FRAME_NS
         self.marker[row] = 0x80
+        return slots
 
     def agree(self, row: int, spec: RowSpec) -> None:
         """Take what was negotiated, now or anew; the stream itself runs on."""

@@ -128,7 +128,7 @@ async def _kill(engine: MediaEngine, kills: int, number: signal.Signals) -> list
     await asyncio.sleep(_WARM_UP_S)
     deaths_ns = []
     for round_ in range(kills):
-        while not engine.has_standby:  # noqa: ASYNC110  what other processes do sets no event of ours
+        while not engine.has_standby:  # noqa: ASYNC110  a process that loads sets no event of ours
             await asyncio.sleep(0.05)
         # Somewhere else in the tick each time.
         await asyncio.sleep(0.0013 * round_)
