@@ -35,9 +35,9 @@ rtp_stats yes
 snd_path {folder}
 module_path {modules}
 module g711.so
+module srtp.so
 module g722.so
 module opus.so
-module srtp.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -102,10 +102,10 @@ def baresip(
     network: str,
     folder: Path,
     *,
-    account: str,
     at_most_s: int,
     codec: str = "PCMU/8000/1",
     tones_hz: tuple[int, ...] = (),
+    account: str = "",
 ) -> list[str]:
     """A phone ready to be started; `account` holds further parameters of its address."""
     _, rate_hz, channels = codec.split("/")
@@ -125,14 +125,10 @@ def call_by_baresip(
     user: str,
     *,
     at_most_s: int,
-    account: str = "",
-    codec: str = "PCMU/8000/1",
-    tones_hz: tuple[int, ...] = (),
+    **phone: Any,  # noqa: ANN401  what `baresip` takes
 ) -> str:
     """Let baresip call `user` until the bridge hangs up; returns what it printed."""
-    command = baresip(
-        peer, network, folder, account=account, at_most_s=at_most_s, codec=codec, tones_hz=tones_hz
-    )
+    command = baresip(peer, network, folder, at_most_s=at_most_s, **phone)
     command += ["-e", f"/dial sip:{user}@{OURS}:5060"]
     done = subprocess.run(
         command,
