@@ -74,10 +74,10 @@ class MediaProcess:
             self._popen = _spawn(settings, theirs.fileno(), self.memory.fd)
         except OSError:
             ours.close()
+            self.memory.close_fd()
             raise
         finally:
             theirs.close()
-            self.memory.close_fd()
         self._link = Link(ours)
         self._loop.add_reader(ours.fileno(), self._read)
 
@@ -115,6 +115,7 @@ class MediaProcess:
         self._loop.remove_writer(self._link.sock.fileno())
         self._link.close()
         self.memory.columns.generation[:] = 0
+        self.memory.close_fd()
 
     async def reap(self) -> int:
         """Wait for the end, force it if need be, and return the exit status; negative is a signal."""

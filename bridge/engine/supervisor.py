@@ -1,7 +1,6 @@
 """The control plane's side of the media engine: ports, rows, and a new process for a dead one."""
 
 import asyncio
-import contextlib
 import dataclasses
 import itertools
 import logging
@@ -14,7 +13,8 @@ from bridge.engine.commands import EngineDied, LegEvent, Message, Ready, RowClos
 from bridge.engine.leg import LegStatus, MediaLeg
 from bridge.engine.ports import PortRange, raise_file_limit
 from bridge.engine.shared import EngineGauges
-from bridge.engine.verdict import Verdict, VerdictThread, is_available
+from bridge.engine.verdict import Verdict, is_available
+from bridge.engine.verdict_child import VerdictProcess
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
 from bridge.plane.events import RowFailed, VoiceQuestioned
@@ -47,9 +47,9 @@ class MediaEngine:
         self, settings: MediaSettings, *, clock: Clock, dice: IdSource, on_death: Callable[[], None] | None
     ) -> None:
         first, last = settings.ports
-        self._judge: VerdictThread | None = None
+        self._judge: VerdictProcess | None = None
         if settings.verdicts and is_available():
-            self._judge = VerdictThread(self._post)
+            self._judge = VerdictProcess(self._give)
             settings = dataclasses.replace(settings, plane=judged(settings.plane))
         self._settings = settings
         self._clock = clock
@@ -69,7 +69,6 @@ class MediaEngine:
         self.restarts: int = 0
         """How often a dead process was replaced."""
         self._last_gauges = EngineGauges.zero()
-        self._loop = asyncio.get_running_loop()
         self._begin()
 
     @classmethod
@@ -157,7 +156,7 @@ class MediaEngine:
         if life is not None:
             await life.stop()
         if self._judge is not None:
-            await asyncio.to_thread(self._judge.close)
+            await self._judge.close()
         await asyncio.gather(*self._burials)
         await self._tasks.close()
         self._ready.cancel()
@@ -177,7 +176,7 @@ class MediaEngine:
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
         if self._judge is not None:
-            self._judge.watch(self._life.memory.columns)
+            self._judge.watch(self._life.memory)
 
     def _hear(self, message: Message) -> None:
         match message:
@@ -195,11 +194,6 @@ class MediaEngine:
                 self._deliver(leg, cast("LegEvent | RowOpened", message))
             case _:
                 pass  # A last word about a leg that was closed meanwhile.
-
-    def _post(self, verdicts: list[Verdict]) -> None:
-        """Hand answers over to the loop; called in the judge's thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is gone, and so are the calls
-            self._loop.call_soon_threadsafe(self._give, verdicts)
 
     def _give(self, verdicts: list[Verdict]) -> None:
         for told in verdicts:

@@ -1,13 +1,11 @@
-"""Says whether a voice is speech: Silero over the capture rings of those rows that ask, in its own thread.
+"""Says whether a voice is speech: Silero over the capture rings of those rows that ask.
 
 The media process asks (`VoiceQuestioned`, `Columns.question`) and does not wait: an answer that comes too
-late, or never, is replaced by the voice gate's own evidence. The network runs without the interpreter's
-lock, so that the event loop goes on meanwhile; while nobody asks, the thread sleeps.
+late, or never, is replaced by the voice gate's own evidence. It runs in a process of its own
+(`bridge.engine.verdict_process`).
 """
 
 import importlib.util
-import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from bridge.plane.columns import CAPTURE_SAMPLES, Columns
 from bridge.plane.floor import DUCKED
 from bridge.speech.silero import WINDOW_SAMPLES, Opinion, Streams, opinion
 
-__all__ = ["MODEL", "Judge", "Network", "Verdict", "VerdictThread", "is_available", "silero"]
+__all__ = ["MODEL", "Judge", "Network", "Verdict", "is_available", "silero"]
 
 MODEL = Path(__file__).with_name("models") / "silero_vad.onnx"
 _RATE = 8000
@@ -30,10 +28,6 @@ _SLOTS = 256
 """Voices judged at a time. More wait for a slot, or for the gate's own evidence."""
 _BATCH = 64
 """Voices in a run of the network at most: more would not be cheaper."""
-_POLL_S = 0.008
-"""A quarter of a window."""
-
-_log = logging.getLogger(__name__)
 
 Network = Callable[
     [NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -142,10 +136,8 @@ class Judge:
     def _listen(self, batch: list[_Voice]) -> None:
         slots = np.array([voice.slot for voice in batch])
         rows = np.array([voice.row for voice in batch])
-        where = (
-            np.array([voice.at for voice in batch])[:, None] + np.arange(WINDOW_SAMPLES)
-        ) % CAPTURE_SAMPLES
-        sound, state = self._streams.inputs(slots, self._columns.capture[rows[:, None], 0, where])
+        begins = np.array([voice.at for voice in batch])
+        sound, state = self._streams.inputs(slots, self._heard(rows, begins))
         likelihoods, after = self._network(sound, state)
         self._streams.keep(slots, after)
         self.windows += len(batch)
@@ -153,6 +145,12 @@ class Judge:
             voice.at += WINDOW_SAMPLES
             if voice.at > voice.counts_from:
                 voice.likelihoods.append(likelihood)
+
+    def _heard(self, rows: NDArray[np.intp], begins: NDArray[np.int64]) -> NDArray[np.int16]:
+        """A window of what was heard in each of these rows, at 8 kHz, ``[k, 256]``."""
+        where = (begins[:, None] + np.arange(WINDOW_SAMPLES)) % CAPTURE_SAMPLES
+        heard: NDArray[np.int16] = self._columns.capture[rows[:, None], 0, where]
+        return heard
 
     def _answer(self, voice: _Voice) -> Verdict | None:
         if voice.is_answered:
@@ -163,65 +161,3 @@ class Judge:
             return None
         voice.is_answered = True
         return Verdict(voice.row, voice.generation, voice.epoch, voice.question, thought is Opinion.SPEECH)
-
-
-class VerdictThread:
-    """Judges beside the event loop.
-
-    Args:
-        deliver: Called in the thread with each round's answers.
-        load: Makes the network, in the thread.
-    """
-
-    def __init__(
-        self, deliver: Callable[[list[Verdict]], None], *, load: Callable[[], Network] = silero
-    ) -> None:
-        self._deliver = deliver
-        self._load = load
-        self._columns: Columns | None = None
-        self._wanted = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="verdict", daemon=True)
-        self._thread.start()
-
-    def watch(self, columns: Columns | None) -> None:
-        """Judge the rows of this memory from now on; None lets go of it."""
-        self._columns = columns
-        self._wanted.set()
-
-    def wake(self) -> None:
-        """Somebody asks."""
-        self._wanted.set()
-
-    def close(self) -> None:
-        """End the thread and wait for it; safe twice."""
-        self._closing.set()
-        self._wanted.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            network = self._load()
-        except Exception as error:
-            _log.error("voices are judged by their loudness alone, for Silero does not load: %s", error)
-            return
-        judge: Judge | None = None
-        watched: Columns | None = None
-        while not self._closing.is_set():
-            if self._columns is not watched:
-                # Whoever keeps a dead process's columns keeps its memory mapped.
-                watched = self._columns
-                judge = None if watched is None else Judge(watched, network)
-            if judge is None or not judge.is_asked:
-                self._wanted.wait()
-                self._wanted.clear()
-                continue
-            try:
-                verdicts = judge.step()
-            except Exception as error:
-                _log.error("a round of verdicts failed: %s", error, exc_info=error)
-                watched = judge = None
-                continue
-            if verdicts:
-                self._deliver(verdicts)
-            self._closing.wait(_POLL_S)
