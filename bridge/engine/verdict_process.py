@@ -1,7 +1,8 @@
 """The judge's process: ``python -m bridge.engine.verdict_process LINK_FD``.
 
 Started by `bridge.engine.verdict_child` only. It maps the shared columns for reading, sleeps until somebody
-asks, and ends with the process that started it. Its own interpreter's lock keeps nobody waiting.
+asks, and ends with the process that started it. Its own interpreter's lock keeps nobody waiting. It is as
+important as the control plane: a verdict that is 15 ms late is often one that does not count any more.
 """
 
 import mmap
@@ -30,8 +31,6 @@ CANNOT_LOAD = 2
 """Exit status of a process that another one would only repeat."""
 _POLL_S = 0.008
 """A quarter of a window."""
-_NICENESS = 5
-"""The calls come first: a late verdict costs a fall-back, a late packet is heard."""
 _READ_BYTES = 4096
 _MOST_FDS = 16
 
@@ -98,7 +97,6 @@ def main(arguments: list[str], *, load: Callable[[], Network] = silero) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(signal.SIGKILL)
     sock = socket.socket(fileno=int(arguments[0]))
-    os.nice(_NICENESS)
     try:
         network = load()
     except Exception as error:

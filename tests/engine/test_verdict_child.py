@@ -161,10 +161,3 @@ async def test_he_ends_with_the_process_that_started_him(memory: SharedMemory) -
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-
-
-async def test_he_is_not_as_important_as_the_calls(court: Court, memory: SharedMemory) -> None:
-    court.judge.watch(memory)
-    await court.ask(memory, 7)
-
-    assert os.getpriority(os.PRIO_PROCESS, court.judge.pid) > os.getpriority(os.PRIO_PROCESS, 0)
