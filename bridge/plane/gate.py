@@ -151,7 +151,8 @@ class Gate:
             # Our own voice does not teach what noise is.
             theirs = ~mine[near]
             self._bands.learn(rows[near[theirs]], logs[theirs])
-        loud |= faintly.any(axis=1)
+        if somewhere(faintly):
+            loud |= faintly.any(axis=1)
         if not everywhere(loud):
             faint = ~loud
             self._pass(rows[faint], levels[faint], learnt[faint])
