@@ -247,7 +247,7 @@ class BargeInSection(_Section):
 
     sensitivity: Literal["low", "medium", "high"] = "medium"
     """How easily the caller takes the floor."""
-    neural: bool = False
+    neural: bool = True
     """Whether Silero judges what is speech; without it, loudness and duration do."""
     budget_ms: BudgetMs = BudgetMs()
 

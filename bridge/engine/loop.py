@@ -296,6 +296,9 @@ class MediaLoop:
                     question=command.question,
                     now_ns=now_ns,
                 )
+                # What it flushes ends a task and binds a connection: neither waits for the next packet.
+                for event in plane.drain():
+                    self._post(event)
             case PressKeys() | ReleaseKeys() | HandKey() if self._rows.holds(command.row, command.generation):
                 self._type(command, now_ns)
             case _:

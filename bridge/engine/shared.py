@@ -14,7 +14,14 @@ from bridge.plane.codec import ROW_RATES_HZ
 from bridge.plane.columns import Columns
 from bridge.plane.shape import Shape
 
-__all__ = ["LATENESS_BOUNDS_NS", "EngineGauges", "GaugeColumns", "SharedMemory", "bank_sizes"]
+__all__ = [
+    "LATENESS_BOUNDS_NS",
+    "EngineGauges",
+    "GaugeColumns",
+    "SharedMemory",
+    "bank_sizes",
+    "lay_banks",
+]
 
 LATENESS_BOUNDS_NS: tuple[int, ...] = tuple(round(1000 * 1.25**step) for step in range(80))
 """Upper bounds of the lateness histogram: 1 µs to 45 s, each a quarter above the last."""
@@ -140,12 +147,8 @@ class SharedMemory:
     def __init__(self, capacity: int, *, wide: int = 0, fd: int | None = None) -> None:
         self.wide: int = wide
         """Number of rows of each higher rate."""
-        sizes = [(rows, Shape(rate_hz)) for rate_hz, rows in bank_sizes(capacity, wide)]
-        begins = [0]
-        for rows, shape in sizes:
-            pages = -(-Columns.size_bytes(rows, shape) // mmap.PAGESIZE)
-            begins.append(begins[-1] + pages * mmap.PAGESIZE)
-        size = begins[-1] + _GAUGE_WORDS * 8
+        end = _bank_begins(capacity, wide)[-1]
+        size = end + _GAUGE_WORDS * 8
         self.fd: int = _unnamed_file(size) if fd is None else fd
         """To be handed to other processes; closed by `close_fd`, after which the mapping stays."""
         try:
@@ -154,14 +157,11 @@ class SharedMemory:
             os.close(self.fd)
             raise
         # Pages of rows that no leg has used are not backed.
-        self.banks: tuple[Columns, ...] = tuple(
-            Columns(memoryview(self._map)[begin:], rows, shape)
-            for begin, (rows, shape) in zip(begins, sizes, strict=False)
-        )
+        self.banks: tuple[Columns, ...] = lay_banks(self._map, capacity, wide)
         """Columns of each rate; rows are numbered through."""
         self.columns: Columns = self.banks[0]
         """Those of 8 kHz."""
-        self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, begins[-1])
+        self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, end)
 
     def locate(self, row: int) -> tuple[Columns, int]:
         """The bank that has this row, and the row's number in it.
@@ -208,6 +208,24 @@ def bank_sizes(capacity: int, wide: int) -> list[tuple[int, int]]:
     """Rate in Hz and number of rows of every bank, in the order in which rows are numbered."""
     narrow, *others = ROW_RATES_HZ
     return [(narrow, capacity), *((rate_hz, wide) for rate_hz in others if wide)]
+
+
+def lay_banks(memory: mmap.mmap, capacity: int, wide: int) -> tuple[Columns, ...]:
+    """Columns of each rate over a memory of this layout; see `SharedMemory.banks`."""
+    begins = _bank_begins(capacity, wide)
+    return tuple(
+        Columns(memoryview(memory)[begin:], rows, Shape(rate_hz))
+        for begin, (rate_hz, rows) in zip(begins, bank_sizes(capacity, wide), strict=False)
+    )
+
+
+def _bank_begins(capacity: int, wide: int) -> list[int]:
+    """Where each bank begins, and where the last one ends: on borders of pages."""
+    begins = [0]
+    for rate_hz, rows in bank_sizes(capacity, wide):
+        pages = -(-Columns.size_bytes(rows, Shape(rate_hz)) // mmap.PAGESIZE)
+        begins.append(begins[-1] + pages * mmap.PAGESIZE)
+    return begins
 
 
 def _unnamed_file(size: int) -> int:

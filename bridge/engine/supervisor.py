@@ -1,7 +1,6 @@
 """The control plane's side of the media engine: ports, legs, and the media processes that carry them."""
 
 import asyncio
-import contextlib
 import dataclasses
 import itertools
 import logging
@@ -21,7 +20,8 @@ from bridge.engine.shared import EngineGauges
 from bridge.engine.shared_ports import SharedPorts, Spot
 from bridge.engine.standby import Standby
 from bridge.engine.station import Station
-from bridge.engine.verdict import Verdict, VerdictThread, is_available
+from bridge.engine.verdict import Verdict, is_available
+from bridge.engine.verdict_child import VerdictProcess
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
 from bridge.plane.events import RowFailed, VoiceQuestioned
@@ -51,9 +51,9 @@ class MediaEngine:
         self, settings: MediaSettings, *, clock: Clock, dice: IdSource, on_death: Callable[[], None] | None
     ) -> None:
         first, last = settings.ports
-        self._judge: VerdictThread | None = None
+        self._judge: VerdictProcess | None = None
         if settings.verdicts and is_available():
-            self._judge = VerdictThread(self._post)
+            self._judge = VerdictProcess(self._give)
             settings = dataclasses.replace(settings, plane=judged(settings.plane))
         self._settings = settings
         self._clock = clock
@@ -65,7 +65,6 @@ class MediaEngine:
         self._legs: dict[int, MediaLeg] = {}
         self._tasks = Tasks("media")
         self._is_closed = False
-        self._loop = asyncio.get_running_loop()
         self._standby: Standby | None = Standby(settings, self._tasks) if settings.standby else None
         self._stations: list[Station] = []
 
@@ -235,7 +234,7 @@ class MediaEngine:
         if self._standby is not None:
             await self._standby.close()
         if self._judge is not None:
-            await asyncio.to_thread(self._judge.close)
+            await self._judge.close()
         for shared in self._shared:
             shared.close()
         await self._tasks.close()
@@ -289,8 +288,8 @@ class MediaEngine:
     def seated(self) -> None:
         """A seat came or went; called by a station."""
         if self._judge is not None:
-            seats = (station.seat for station in self._stations)
-            self._judge.watch(*(bank for seat in seats if seat is not None for bank in seat.memory.banks))
+            for place, station in enumerate(self._stations):
+                self._judge.watch(None if station.seat is None else station.seat.memory, place=place)
 
     def _begin(self) -> None:
         count = _process_count(self._settings)
@@ -318,11 +317,6 @@ class MediaEngine:
         if not seats:
             raise EngineError("the media process is down and will be restarted in a moment")
         return seats
-
-    def _post(self, verdicts: list[Verdict]) -> None:
-        """Hand answers over to the loop; called in the judge's thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is gone, and so are the calls
-            self._loop.call_soon_threadsafe(self._give, verdicts)
 
     def _give(self, verdicts: list[Verdict]) -> None:
         for told in verdicts:

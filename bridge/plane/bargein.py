@@ -93,7 +93,7 @@ class BargeIn:
         level = self._settings.sensitivity if sensitivity < 0 else sensitivity
         self._columns.sensitivity[row] = level
         self._needed[row] = self._settings.speech_evidence + self._settings.evidence_shift[level]
-        self.gate.shift(row, self._settings.threshold_shift_db[level])
+        self.gate.set_sensitivity(row, level)
 
     def set_interruptible(self, row: int, bits: int) -> None:
         """Change what may interrupt from now on; a duck that is under way ends by its own rules."""
@@ -101,7 +101,10 @@ class BargeIn:
 
     def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
         """Take one packet of sound, at 8 kHz, of each of these distinct rows, and act on it at once."""
-        heard = self.gate.hear(rows, pcm, now_ns=now_ns)
+        exposed = keen = None
+        if self._settings.band_evidence[0]:
+            exposed, keen = self._closely(rows, now_ns)
+        heard = self.gate.hear(rows, pcm, now_ns=now_ns, exposed=exposed, keen=keen)
         self.meter.hear(rows, self.gate.loudest_db[rows])
         for row in rows[heard.opened].tolist():
             self._armed[row] = True
@@ -216,6 +219,14 @@ class BargeIn:
         calm &= self.floor.state[rows] == DUCKED
         if somewhere(calm):
             self._resume(rows[calm], now_ns)
+
+    def _closely(self, rows: NDArray[np.intp], now_ns: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Where a voice would interrupt us, and where no duck was in vain of late: there even a faint one."""
+        exposed = self.floor.state[rows] == SPEAKING
+        exposed &= self._interruptible[rows] & SPEECH_INTERRUPTS != 0
+        exposed &= self.echo.may_return(rows, now_ns=now_ns)
+        keen = self.floor.may_duck(rows, now_ns=now_ns) & self.floor.is_calm(rows, now_ns=now_ns)
+        return exposed, keen
 
     def _is_callers(self, rows: NDArray[np.intp], now_ns: int) -> NDArray[np.bool_]:
         """Where enough was heard that was not ourselves: an echo is speech, too."""

@@ -106,7 +106,7 @@ class EchoGate:
             now_ns: When they arrived.
         """
         echoes = np.zeros(len(rows), np.bool_)
-        concerned = now_ns - self._sounded_ns[rows] < _AFTER_NS
+        concerned = self.may_return(rows, now_ns=now_ns)
         if not somewhere(concerned):
             return echoes
         spared = concerned & (level_db <= self._spared_db[rows] + _SPARED_DB)
@@ -126,6 +126,11 @@ class EchoGate:
         echoes |= spared | (doubtful & (level_db <= self._proven_db[rows] + _DOUBTFUL_DB))
         self._strangers[rows[spared | (asked & echoes & ~doubtful)]] = 0
         return echoes
+
+    def may_return(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
+        """Where we sound or did so short a time ago that an echo may still come."""
+        may: NDArray[np.bool_] = now_ns - self._sounded_ns[rows] < _AFTER_NS
+        return may
 
     def is_known(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
         """Where the line was heard to return us a moment ago."""

@@ -139,6 +139,11 @@ class PlaneSettings:
     """… if it is also at least this loud."""
     soft_run: int = 3
     """Soft sub-frames in a row that open the gate."""
+    band_evidence: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Evidence in a sub-frame's bands that makes it a voice (`bridge.plane.bands`), by sensitivity; 0 asks
+    for none and hears none."""
+    faint_level_db: float = -60.0
+    """Packets without a sub-frame this loud are not asked."""
     below_peak_db: float = 24.0
     """Sub-frames this far below the loudest one since the onset are no evidence of speech: a decay."""
     warm_up: int = 10
@@ -195,5 +200,10 @@ class PlaneSettings:
 def judged(settings: PlaneSettings) -> PlaneSettings:
     """The same where somebody judges voices: the gate may then be quicker, for it need not be right."""
     return replace(
-        settings, awaits_verdict=True, clear_over_floor_db=10.0, soft_over_floor_db=6.5, soft_run=2
+        settings,
+        awaits_verdict=True,
+        clear_over_floor_db=10.0,
+        soft_over_floor_db=6.5,
+        soft_run=2,
+        band_evidence=(50.0, 35.0, 28.0),
     )

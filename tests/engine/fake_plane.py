@@ -72,6 +72,8 @@ class FakePlane:
 
     def verdict(self, row: int, *, epoch: int, is_speech: bool, question: int, now_ns: int) -> None:
         self.verdicts.append((row, epoch, is_speech))
+        if is_speech:
+            self.events.append(Flushed(row, self.specs[row].generation, now_ns, 0, 1, now_ns, "speech"))
 
     def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None:
         self.keys.append(("key", row, digit, duration_ms))

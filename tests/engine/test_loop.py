@@ -193,13 +193,22 @@ def test_commands_reach_the_plane(bench: Bench) -> None:
 
     reports = bench.obey(
         SetInterruptible(1, 4, 2),
-        GiveVerdict(1, 4, 6, is_speech=True),
+        GiveVerdict(1, 4, 6, is_speech=False),
         FlushRow(1, 4),
     )
 
     assert bench.plane.interruptible == {1: 2}
-    assert bench.plane.verdicts == [(1, 6, True)]
+    assert bench.plane.verdicts == [(1, 6, False)]
     assert [type(report) for report in reports] == [Flushed]
+
+
+def test_what_a_verdict_flushes_is_told_at_once(bench: Bench) -> None:
+    bench.open(1, generation=4)
+    bench.obey()
+
+    reports = bench.obey(GiveVerdict(1, 4, 6, is_speech=True))
+
+    assert [report.cause for report in reports if isinstance(report, Flushed)] == ["speech"]
 
 
 def test_keys_reach_the_plane_and_what_comes_of_them_is_told_at_once(bench: Bench) -> None:
