@@ -351,6 +351,21 @@ def test_a_change_of_what_the_codec_is_told_makes_it_anew() -> None:
     assert len(rig.decoders) == 2
 
 
+def test_a_change_of_the_clock_is_no_gap() -> None:
+    rig = WideRig(wide_spec(G722))
+    start(rig, frames=10)
+    concealed = rig.counter("rx_concealed")
+
+    rig.call = wide_spec(OPUS, 16000)
+    rig.plane.update(1, rig.call, now_ns=rig.now_ns)
+    said = start(rig, frames=10)
+    for _ in range(2):
+        rig.tick()
+
+    assert said[: 320 * 6].tobytes() in rig.hear(16000).tobytes()
+    assert (rig.counter("rx_late"), rig.counter("rx_concealed")) == (0, concealed)
+
+
 def test_a_row_keeps_its_rate() -> None:
     rig = WideRig(wide_spec(OPUS, 24000))
 
