@@ -18,7 +18,8 @@ from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.rtp.srtp import SrtpKeys
 from bridge.sip.codecs import CODECS, NAMES
 from bridge.sip.crypto import MediaCrypto
-from bridge.sip.offer import Negotiated, Negotiator, is_behind_nat
+from bridge.sip.glance import is_behind_nat, media_address
+from bridge.sip.offer import Negotiated, Negotiator
 
 __all__ = ["Exchange", "Media"]
 
@@ -31,7 +32,7 @@ _REMEMBERED = 1000
 class Media(Protocol):
     """Where rows come from; `bridge.engine.supervisor.MediaEngine` in life."""
 
-    def reserve(self) -> MediaLeg: ...
+    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg: ...
     def refit(self, leg: MediaLeg, rate_hz: int) -> None: ...
 
 
@@ -187,14 +188,15 @@ class Exchange:
         if route is None:
             incoming.reject(404)
             return
+        latch_ip = incoming.source[0] if _is_behind_nat(incoming) else None
         try:
-            leg = self._media.reserve()
+            leg = self._media.reserve(remote=media_address(incoming.sdp), latch_ip=latch_ip)
         except EngineError as error:
             _log.warning("call refused: %s", error)
             incoming.reject(503)
             return
         try:
-            await self._answer_on(incoming, route, leg)
+            await self._answer_on(incoming, route, leg, latch_ip=latch_ip)
         except (NegotiationError, RemoteProtocolError) as error:
             _log.info("call refused: %s", error)
             # Harmless after our 200: then the call was ended by a BYE.
@@ -237,10 +239,9 @@ class Exchange:
             leg.close()
         return session.trace
 
-    async def _answer_on(self, incoming: IncomingCall, route: Route, leg: MediaLeg) -> None:
-        source_ip = incoming.source[0]
-        nat = incoming.nat or bool(incoming.sdp and is_behind_nat(incoming.sdp, source_ip=source_ip))
-        latch_ip = source_ip if nat else None
+    async def _answer_on(
+        self, incoming: IncomingCall, route: Route, leg: MediaLeg, *, latch_ip: str | None
+    ) -> None:
         if not incoming.sdp:
             await self._answer_late(incoming, route, self._line(leg, incoming.local_ip, latch_ip=latch_ip))
             return
@@ -349,3 +350,7 @@ class Exchange:
             del self._live[session.trace.id]
             self._ended.append(session.trace)
             self.ended_one.set()
+
+
+def _is_behind_nat(incoming: IncomingCall) -> bool:
+    return incoming.nat or is_behind_nat(incoming.sdp, source_ip=incoming.source[0])

@@ -177,10 +177,11 @@ class MediaProcess:
     async def _end(self) -> None:
         if self._popen.poll() is not None:
             return
-        if not hasattr(os, "pidfd_open"):
+        try:
+            fd = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):  # not Linux, or out of descriptors
             await asyncio.to_thread(self._popen.wait)
             return
-        fd = os.pidfd_open(self.pid)
         ended = asyncio.Event()
         self._loop.add_reader(fd, ended.set)
         try:

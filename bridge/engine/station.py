@@ -128,6 +128,7 @@ class Station:
         self.last_readings: NDArray[np.uint64] | None = None
         """Gauges of the last seat that was lost."""
         self._burials: set[asyncio.Task[int]] = set()
+        self._replacing: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._begin()
@@ -151,6 +152,10 @@ class Station:
         self._watch.cancel()
         if self._retry is not None:
             self._retry.cancel()
+        if self._replacing is not None:
+            # Cancelled before it has taken the standby, or over: it waits for nothing in between.
+            self._replacing.cancel()
+            await asyncio.wait({self._replacing})
         seat, self.seat = self.seat, None
         if seat is not None:
             await seat.stop()
@@ -161,20 +166,34 @@ class Station:
     def _begin(self) -> None:
         self._retry = None
         try:
-            seat = Seat(
-                self._capacity,
-                wide=self._settings.wide_capacity,
-                place=self._place,
-                shared=self._shared,
-                budget=self.budget,
-            )
-            seat.sit(self._start(self._settings, on_message=self._hear, on_end=self._mourn))
+            seat = self._seat()
         except OSError as error:
             raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
         self.seat = seat
         self._since_s = self._loop.time()
         self._pulse = Pulse()
         self._owner.seated()
+
+    def _seat(self) -> Seat:
+        seat = Seat(
+            self._capacity,
+            wide=self._settings.wide_capacity,
+            place=self._place,
+            shared=self._shared,
+            budget=self.budget,
+        )
+        try:
+            process = self._start(self._settings, on_message=self._hear, on_end=self._mourn)
+            try:
+                seat.sit(process)
+            except OSError:
+                process.abandon()
+                self._burying(process, patience_s=0)
+                raise
+        except OSError:
+            seat.give_up()
+            raise
+        return seat
 
     def _hear(self, message: Message) -> None:
         if isinstance(message, Ready):
@@ -217,7 +236,8 @@ class Station:
         at_s = self._loop.time()
         self._early_deaths = self._early_deaths + 1 if at_s - self._since_s < _STEADY_S else 0
         if self._standby is not None and self._may_replace(seat, at_s):
-            self._tasks.start(self._replace(seat, process, self._standby), name=f"replace {process.pid}")
+            replacing = self._replace(seat, process, self._standby)
+            self._replacing = self._tasks.start(replacing, name=f"replace {process.pid}")
         else:
             self._lose(seat, process)
         self._owner.mourn()
@@ -232,10 +252,6 @@ class Station:
         # A fence: whatever the old process still does must be over before the new one writes or sends.
         status = await asyncio.shield(self._burying(dead, patience_s=0))
         heir = await standby.take(patience_s=_PATIENCE_S)
-        if self._is_closed:
-            if heir is not None:
-                await heir.stop()
-            return
         if heir is None:
             self._lose(seat, dead)
             return

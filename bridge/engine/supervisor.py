@@ -68,24 +68,6 @@ class MediaEngine:
         self._loop = asyncio.get_running_loop()
         self._standby: Standby | None = Standby(settings, self._tasks) if settings.standby else None
         self._stations: list[Station] = []
-        count = _process_count(settings)
-        for place in range(count):
-            shared = SharedPorts(self._ports, size=_SHARED_PORTS) if settings.ports_shared else None
-            if shared is not None:
-                self._shared.append(shared)
-            self._stations.append(
-                Station(
-                    settings,
-                    -(-settings.capacity // count),
-                    place=place,
-                    shared=shared,
-                    owner=self,
-                    standby=self._standby,
-                    tasks=self._tasks,
-                    clock=clock,
-                )
-            )
-        self.seated()
 
     @classmethod
     async def start(
@@ -104,6 +86,7 @@ class MediaEngine:
         raise_file_limit()
         engine = cls(settings, clock=clock, dice=dice, on_death=on_death)
         try:
+            engine._begin()
             async with asyncio.timeout(_START_S):
                 await asyncio.gather(*(station.ready for station in engine._stations))
         except TimeoutError:
@@ -308,6 +291,25 @@ class MediaEngine:
         if self._judge is not None:
             seats = (station.seat for station in self._stations)
             self._judge.watch(*(bank for seat in seats if seat is not None for bank in seat.memory.banks))
+
+    def _begin(self) -> None:
+        count = _process_count(self._settings)
+        for place in range(count):
+            shared = SharedPorts(self._ports, size=_SHARED_PORTS) if self._settings.ports_shared else None
+            if shared is not None:
+                self._shared.append(shared)
+            station = Station(
+                self._settings,
+                -(-self._settings.capacity // count),
+                place=place,
+                shared=shared,
+                owner=self,
+                standby=self._standby,
+                tasks=self._tasks,
+                clock=self._clock,
+            )
+            self._stations.append(station)
+        self.seated()
 
     def _seats(self) -> list[Seat]:
         if self._is_closed:

@@ -20,6 +20,11 @@ class G722Decoder:
     def __init__(self) -> None:
         self._coder = G722(_RATE_HZ, _BIT_RATE)
 
+    @property
+    def carried_lost(self) -> bool:
+        """Never: a packet carries its own sound alone."""
+        return False
+
     def receive(self, sequence: int, timestamp: int, payload: bytes) -> list[tuple[int, NDArray[np.int16]]]:
         """Decode one packet; every string of bytes is G.722."""
         return [(timestamp, np.array(self._coder.decode(payload), np.int16))]

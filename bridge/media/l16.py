@@ -9,6 +9,11 @@ __all__ = ["L16Decoder", "L16Encoder"]
 class L16Decoder:
     """One leg's packets to samples; knows nothing of other packets."""
 
+    @property
+    def carried_lost(self) -> bool:
+        """Never: a packet carries its own sound alone."""
+        return False
+
     def receive(self, sequence: int, timestamp: int, payload: bytes) -> list[tuple[int, NDArray[np.int16]]]:
         """Decode one packet.
 

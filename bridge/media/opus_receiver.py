@@ -66,6 +66,8 @@ class OpusReceiver:
         self._made_up = 0
         """Ticks that were made up since."""
         self._gaps: list[_Gap] = []
+        self.carried_lost: bool = False
+        """Whether the last packet carries again the frame before it, which is lost."""
 
     def receive(self, sequence: int, timestamp: int, payload: bytes) -> Pieces:
         """Decode one packet, with what it tells about those before it.
@@ -141,11 +143,11 @@ class OpusReceiver:
         if lost and not self._made_up:
             self._keep()
         gap_ticks = _signed(timestamp - self._end, 32)
+        # More time than packets: there was silence in between, and nobody knows where.
+        self.carried_lost = has_previous and gap_ticks + self._made_up == lost * self._heard_ticks
         pieces: Pieces = []
         if gap_ticks > 0 and gap_ticks % _STEP_TICKS == 0:
-            # More time than packets: there was silence in between, and nobody knows where.
-            is_known = gap_ticks + self._made_up == lost * self._heard_ticks
-            pieces = self._fill(timestamp, payload, gap_ticks, has_previous and is_known)
+            pieces = self._fill(timestamp, payload, gap_ticks, self.carried_lost)
         pieces.append((timestamp, self._decoder.decode(payload)))
         self._sequence, self._made_up = sequence, 0
         self._heard_end, self._heard_ticks = timestamp + ticks & 0xFFFFFFFF, ticks

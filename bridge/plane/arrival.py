@@ -135,6 +135,14 @@ class ArrivalRing:
         if not everywhere(due):
             self._columns.rx_late[rows[~due]] += np.uint64(1)
 
+    def repeated(self, rows: NDArray[np.intp]) -> None:
+        """Learn that the packets of these distinct rows, just placed, carry again what was lost before them.
+
+        The lost frames came after all, a packet later than their time: as others that are late, they make the
+        row wait longer if there are enough of them.
+        """
+        self.delays.observe(rows, self._transit[rows] + self._length[rows])
+
     def patch(self, row: int, timestamp: int, pcm: NDArray[np.int16]) -> None:
         """Put sound that a packet told of beside its own where it belongs, unless it is too late for it.
 

@@ -379,6 +379,8 @@ class Plane:
         for who, when, pcm in batches:
             self._bargein.hear(who, thin(pcm, self._per_tick), now_ns=now_ns)
             self._arrival.place(who, when, pcm, now_ns=now_ns)
+            if repeats := [row for row in who.tolist() if self._codecs.decoders[row].carried_lost]:
+                self._arrival.repeated(np.array(repeats))
         for row, (begin, sound) in patches:
             self._arrival.patch(row, begin, sound)
 

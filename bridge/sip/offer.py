@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.errors import NegotiationError, RemoteProtocolError
+from bridge.errors import NegotiationError
 from bridge.rtp.srtp import CLEAR, SrtpKeys
 from bridge.sip.codecs import (
     ALL_KEYS,
@@ -29,7 +29,7 @@ from bridge.sip.codecs import (
 from bridge.sip.crypto import PLAIN, SECURE, CryptoLine, MediaCrypto
 from bridge.sip.sdp import Media, Origin, RtpMap, SessionDescription
 
-__all__ = ["LocalMedia", "Negotiated", "Negotiator", "accept", "answer", "is_behind_nat", "make_offer"]
+__all__ = ["LocalMedia", "Negotiated", "Negotiator", "accept", "answer", "make_offer"]
 
 _DIRECTIONS = {
     (True, True): "sendrecv",
@@ -150,17 +150,6 @@ def accept(
     """
     crypto = crypto or MediaCrypto()
     return _accept(answered, wanted(codecs), None, crypto, direction=direction, index=index)
-
-
-def is_behind_nat(sdp: bytes, *, source_ip: str) -> bool:
-    """Whether the description names a private address while its packets come from a public one."""
-    try:
-        theirs = SessionDescription.parse(sdp)
-        address = next((found for media in theirs.media if (found := theirs.address_of(media))), None)
-        place = ipaddress.IPv4Address(address or "")
-    except (ValueError, RemoteProtocolError):
-        return False
-    return place.is_private and int(place) != 0 and not ipaddress.IPv4Address(source_ip).is_private
 
 
 class Negotiator:

@@ -65,6 +65,8 @@ class WideLine:
         own, beside = codecs.decode(0, number, timestamp, payload)
         assert own is not None
         ring.place(np.array([0]), np.array([own[0]]), own[1][None, :], now_ns=number * 20 * MS)
+        if codecs.decoders[0].carried_lost:
+            ring.repeated(np.array([0]))
         for when, sound in beside:
             ring.patch(0, when, sound)
 

@@ -74,10 +74,12 @@ class RowLeg(HandLeg):
 class Media:
     def __init__(self, *, breaks: bool = False, wide_hz: tuple[int, ...] = (16_000, 24_000)) -> None:
         self.legs: list[RowLeg] = []
+        self.peers: list[tuple[tuple[str, int] | None, str | None]] = []
         self._wide_hz = wide_hz
         self._breaks = breaks
 
-    def reserve(self) -> MediaLeg:
+    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg:
+        self.peers.append((remote, latch_ip))
         self.legs.append(RowLeg(breaks=self._breaks))
         return cast("MediaLeg", self.legs[-1])
 
@@ -289,3 +291,15 @@ async def test_a_call_of_ours_gets_the_row_that_the_answer_asks_for() -> None:
 
         assert b"m=audio 40000 RTP/AVP 111 9 0 8 110 101" in invite.body
         assert is_told_of_opus(media.legs[0])
+
+
+@pytest.mark.parametrize(("body", "remote"), [(OFFER, ("192.0.2.2", 49170)), (b"", None)])
+async def test_the_media_is_told_whom_to_expect_before_anything_is_agreed(
+    body: bytes, remote: tuple[str, int] | None
+) -> None:
+    media = Media()
+    async with endpoint(exchange(media, leave).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=body))
+        await heard(caller, b"SIP/2.0 200")
+
+        assert media.peers == [(remote, None)]

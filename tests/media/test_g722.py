@@ -77,3 +77,4 @@ def test_any_bytes_are_sound_two_samples_a_byte(payload: bytes) -> None:
 
 def test_it_has_nothing_to_make_up_lost_sound_from() -> None:
     assert G722Decoder().conceal(320) is None
+    assert not G722Decoder().carried_lost

@@ -26,3 +26,4 @@ def test_half_a_sample_is_no_l16() -> None:
 
 def test_it_has_nothing_to_make_up_lost_sound_from() -> None:
     assert L16Decoder().conceal(160) is None
+    assert not L16Decoder().carried_lost

@@ -87,6 +87,22 @@ def test_a_lost_frame_is_recovered_from_the_packet_after_it() -> None:
     assert likeness(line.heard[LOST], in_order()[LOST]) > likeness(made_up.heard[LOST], in_order(PLAIN)[LOST])
 
 
+def test_a_packet_with_what_was_lost_says_so_even_if_it_was_made_up_by_then() -> None:
+    line, plain = Line(), Line(PLAIN)
+    for each in (line, plain):
+        each.bring(*range(LOST))
+        each.receiver.conceal(FRAME)
+    assert not line.receiver.carried_lost
+
+    assert line.bring(LOST + 1) == [LOST + 1]
+    plain.bring(LOST + 1)
+    assert line.receiver.carried_lost
+    assert not plain.receiver.carried_lost
+
+    line.bring(LOST + 2)
+    assert not line.receiver.carried_lost
+
+
 def test_of_three_lost_frames_the_last_is_recovered_and_the_others_made_up() -> None:
     line = Line()
     line.bring(*range(LOST - 2))

@@ -74,6 +74,27 @@ def test_every_other_packet_is_lost_and_brought_along_by_the_next() -> None:
     assert frames.reshape(-1)[: 480 * 16].tobytes() in heard.tobytes()
 
 
+def waiting_ticks(*, lossy: bool, repeats: bool) -> int:
+    """What waits to be played after a stretch of noise, every tenth packet of it lost."""
+    rig = WideRig(wide_spec(OPUS, 24000), settings=PlaneSettings(depth_start_ms=0))
+    rig.decoder.made = 0
+    frames = hiss(480 * 200).reshape(200, 480)
+    for at, frame in enumerate(frames):
+        if lossy and at % 10 == 8:
+            rig.packet(frame)
+            rig.tick()
+        else:
+            rig.tick(rig.packet(frame, before=frames[at - 1] if repeats and at % 10 == 9 else None))
+    return int(rig.columns.depth_samples[rig.row])
+
+
+def test_a_row_waits_a_packet_longer_only_where_lost_frames_come_with_the_next() -> None:
+    at_least = waiting_ticks(lossy=False, repeats=False)
+
+    assert waiting_ticks(lossy=True, repeats=False) == at_least
+    assert waiting_ticks(lossy=True, repeats=True) == at_least + 160
+
+
 def test_what_is_missing_at_the_end_of_all_that_came_is_asked_of_the_codec() -> None:
     rig = WideRig(wide_spec(OPUS, 48000))
     start(rig)

@@ -48,6 +48,7 @@ class FakeDecoder:
         self.received: list[int] = []
         self.asked: list[int] = []
         self.made: int | None = None
+        self.carried_lost = False
 
     def receive(self, sequence: int, timestamp: int, payload: bytes) -> list[tuple[int, Pcm]]:
         if len(payload) % 2 == 0:
@@ -59,6 +60,7 @@ class FakeDecoder:
             return []
         pcm = self.sounds[int.from_bytes(payload[1:])]
         ahead = payload[0] * self.frame
+        self.carried_lost = ahead > 0
         pieces = [(timestamp, pcm[ahead:])]
         if ahead:
             pieces.insert(0, (timestamp - ahead * self.clock_per_sample & 0xFFFF_FFFF, pcm[:ahead]))

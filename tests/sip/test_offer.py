@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import NegotiationError, RemoteProtocolError
 from bridge.sip.crypto import MediaCrypto, SrtpPolicy
-from bridge.sip.offer import LocalMedia, Negotiated, Negotiator, accept, answer, is_behind_nat, make_offer
+from bridge.sip.offer import LocalMedia, Negotiated, Negotiator, accept, answer, make_offer
 from bridge.sip.sdp import SessionDescription
 from tests.fakes import SeededIds
 from tests.sip.messages import OFFER
@@ -296,19 +296,6 @@ def test_no_number_changes_its_meaning_within_a_call(maps: tuple[str, ...], form
     ours.answer(offered("m=audio 4000 RTP/AVP 0", *(f"a=rtpmap:{text}" for text in maps)))
 
     assert SessionDescription.parse(ours.offer()).media[0].formats == formats
-
-
-def test_a_private_address_behind_a_public_one_shows_a_nat() -> None:
-    private = offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 192.168.1.2")
-
-    assert is_behind_nat(private, source_ip="8.8.8.8")
-    assert not is_behind_nat(private, source_ip="192.168.1.2")
-    assert not is_behind_nat(
-        offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 9.9.9.9"), source_ip="8.8.8.8"
-    )
-    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="c=IN IP4 0.0.0.0"), source_ip="8.8.8.8")
-    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="b=AS:1"), source_ip="8.8.8.8")
-    assert not is_behind_nat(b"", source_ip="8.8.8.8")
 
 
 FORMATS = st.lists(st.sampled_from(["0", "8", "9", "18", "96", "97", "101"]), min_size=1, unique=True)
