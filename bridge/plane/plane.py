@@ -136,6 +136,8 @@ class Plane:
         if not self._rows.open[row] or int(self._columns.generation[row]) != spec.generation:
             raise ValueError(f"row {row} does not carry generation {spec.generation}")
         self._apart.open(row, spec)
+        if self._rows.clock_hz[row] != spec.clock_hz:
+            self._arrival.restart(row)  # Timestamps count something else from now on.
         self._rows.agree(row, spec)
         self._latch.update(row, spec)
         self._reporting.update(row, spec)

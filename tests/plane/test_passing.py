@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bridge.media.ogg_opus import OggOpusReader
+from bridge.media.opus import OpusPacker
 from bridge.plane.codec import L16_16K, OPUS
 from bridge.plane.columns import PACKET_BYTES
 from bridge.plane.events import Ducked, Resumed
@@ -164,6 +166,23 @@ def test_what_ogg_says_to_skip_is_silent_and_the_packets_behind_it_are_passed_on
     assert not sound[:312].any()
     assert np.array_equal(sound[312:], pcm[312:960])
     assert second == bytes([TOC, 1])
+
+
+def test_a_voice_in_ogg_reaches_the_caller_as_it_was_coded() -> None:
+    rig = WideRig(wide_spec(OPUS, 24000))
+    packer = OpusPacker(24000, bit_rate=32, tags={})
+    pages = packer.push(glide(480 * 20, 24000).tobytes()) + packer.finish()
+
+    sounds = OggOpusReader(24000).push(pages)
+    for sound in sounds:
+        written = rig.writer.write_packet(sound.payload, sound.pcm, epoch=0, skip=sound.skip)
+        assert written == len(sound.pcm)
+    for _ in sounds:
+        rig.tick()
+
+    assert [packet.payload for packet in rig.heard[1:20]] == [sound.payload for sound in sounds[1:20]]
+    # What Ogg has us skip is not in the first packet's sound any more.
+    assert rig.counter("tx_passed") in (19, 20)
 
 
 def test_a_packet_that_finds_no_room_leaves_nothing() -> None:
