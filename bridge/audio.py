@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["PcmChunk", "PcmFormat"]
+__all__ = ["OpusFormat", "PcmChunk", "PcmFormat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,14 @@ class PcmFormat:
     def duration_ns(self, samples: int) -> int:
         """Time that `samples` take, in nanoseconds."""
         return samples * 1_000_000_000 // self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class OpusFormat:
+    """Sound as Ogg Opus, mono."""
+
+    rate: int
+    """Sampling frequency of what was packed, in Hz: 8000, 16000, 24000 or 48000."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from bridge.audio import PcmFormat
+from bridge.audio import OpusFormat, PcmFormat
 
 __all__ = ["Clock", "IdSource", "SentenceMark", "Speech", "SpeechChunk", "Synthesizer", "Voice", "WordTime"]
 
@@ -126,6 +126,6 @@ class Speech(Protocol):
 class Synthesizer(Protocol):
     """Turns text into speech: the cloud, the embedded service or a fake."""
 
-    def speak(self, voice: Voice, format: PcmFormat) -> Speech:
+    def speak(self, voice: Voice, format: PcmFormat | OpusFormat) -> Speech:
         """Bind an open connection and start a task on it, without waiting for either."""
         ...

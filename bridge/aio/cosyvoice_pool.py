@@ -17,7 +17,7 @@ from bridge.aio.cosyvoice_connection import Address, Connection, DialError, Dial
 from bridge.aio.cosyvoice_keys import KeyProvider, Keys
 from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.aio.tasks import Tasks
-from bridge.audio import PcmFormat
+from bridge.audio import OpusFormat, PcmFormat
 from bridge.cosyvoice.failures import BUSY, CLOSED, to_error
 from bridge.cosyvoice.request import VoiceRequest
 from bridge.cosyvoice.task import ClientPatience, ClientTask, Failed
@@ -136,10 +136,11 @@ class CosyVoicePool:
             if (failure := links.failure) is not None and not links.idle:
                 raise to_error(failure)
 
-    def speak(self, voice: Voice, format: PcmFormat) -> PooledSpeech:
+    def speak(self, voice: Voice, format: PcmFormat | OpusFormat) -> PooledSpeech:
         request = VoiceRequest(
             voice.model,
             voice.name,
+            format="opus" if isinstance(format, OpusFormat) else "pcm",
             sample_rate=format.rate,
             language_hints=(voice.language,) if voice.language else (),
             word_timestamp_enabled=self._settings.word_times,

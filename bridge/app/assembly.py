@@ -67,6 +67,7 @@ def call_settings(config: Config) -> CallSettings:
         keeps_text=config.recording.transcripts,
         prompts=Path(config.prompts.folder),
         codecs=config.media.codecs,
+        passes_opus=config.media.opus_pass_through,
         budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
     )
 

@@ -123,6 +123,8 @@ class MediaSection(_Section):
     """Calls of each wider sound, 16, 24 and 48 kHz, that fit beside them; each costs 0.3 to 0.8 MB."""
     codecs: Codecs = DEFAULT_CODECS
     """What calls may speak, best first. Offered in this order; of an offer, its first of these is taken."""
+    opus_pass_through: bool = True
+    """Ask the voice for Opus where a line speaks it, and pass its packets on untouched."""
     inactivity_s: int = Field(default=30, ge=1, le=86_400)
     """A call that sends no RTP for so long is hung up; held calls excepted."""
     realtime: bool = True

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bridge.aio.tasks import Tasks
-from bridge.audio import PcmFormat
 from bridge.call import prompts
 from bridge.call.agent import Call
 from bridge.call.hearing import Hearing
+from bridge.call.opus_speech import speech_format
 from bridge.call.pressing import Pressing
 from bridge.call.recording import Recorder
 from bridge.call.routes import Route
@@ -47,6 +47,8 @@ class CallSettings:
     prompts: Path = Path("prompts")
     codecs: tuple[str, ...] = DEFAULT_CODECS
     """Names of what we speak, best first (`bridge.sip.codecs`)."""
+    passes_opus: bool = True
+    """Ask the voice for Opus where the line speaks it, and pass its packets on."""
     budget: Budget = field(default_factory=Budget)
     srtp: SrtpPolicy = "off"
     """Whether calls are encrypted."""
@@ -107,7 +109,7 @@ class Session:
             leg,
             synthesizer,
             voice=route.voice,
-            format=PcmFormat(leg.rate_hz),
+            format=speech_format(trace.codec, leg.rate_hz, passes_opus=settings.passes_opus),
             clock=clock,
             trace=trace,
             on_barge_in=self._check_budget,

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from bridge.aio.patience import PAUSES_S
 from bridge.aio.script import Script
-from bridge.audio import PcmFormat
+from bridge.audio import OpusFormat, PcmFormat
+from bridge.call.opus_speech import OpusSpeech, Packets
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.call.utterance import Utterance, Workshop
 from bridge.errors import CallEnded, SynthesisError
@@ -73,7 +74,8 @@ class Speaker:
         leg: The open leg.
         synthesizer: Where speech comes from.
         voice: Who speaks.
-        format: The leg's own sampling rate, so that nothing needs resampling.
+        format: The leg's own sampling rate, so that nothing needs resampling; Ogg Opus for a leg that can
+            pass its packets on.
         clock: For the marks.
         trace: Receives one record per utterance and per interruption.
         on_barge_in: Called with an interruption's record when it is complete up to t6, and again at t7.
@@ -86,7 +88,7 @@ class Speaker:
         synthesizer: Synthesizer,
         *,
         voice: Voice,
-        format: PcmFormat,
+        format: PcmFormat | OpusFormat,
         clock: Clock,
         trace: CallTrace,
         on_barge_in: Callable[[BargeInRecord], None] = lambda record: None,
@@ -95,7 +97,9 @@ class Speaker:
         self.interruptible: int = INTERRUPTIBLE["any"]
         """What may stop the present or the last utterance, as bits of `RowSpec.interruptible`."""
         self._leg = leg
-        self._new_speech: Callable[[], Speech] = partial(synthesizer.speak, voice, format)
+        self._packets: Packets | None = Packets() if isinstance(format, OpusFormat) else None
+        self._rate_hz = format.rate
+        self._ask: Callable[[], Speech] = partial(synthesizer.speak, voice, format)
         self._clock = clock
         self._trace = trace
         self._on_barge_in = on_barge_in
@@ -113,8 +117,13 @@ class Speaker:
             take_speech=self._take_speech,
             note_text=self._note_text,
             is_closed=lambda: self._is_closed,
+            packets=self._packets,
             retry_pauses_s=retry_pauses_s,
         )
+
+    def _new_speech(self) -> Speech:
+        speech = self._ask()
+        return speech if self._packets is None else OpusSpeech(speech, self._rate_hz, self._packets)
 
     def bind(self) -> Speech:
         """Take a warm connection now, so that the next words find their task already started."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bridge.aio.narration import Narration, Telling
 from bridge.aio.patience import PAUSES_S
 from bridge.aio.script import Script
+from bridge.call.opus_speech import Packets
 from bridge.call.trace import UtteranceRecord
 from bridge.errors import CallEnded
 from bridge.plane.events import Flushed
@@ -42,6 +43,8 @@ class Workshop:
     """Told when the first text is handed over, in ns."""
     is_closed: Callable[[], bool]
     """Whether the call is over."""
+    packets: Packets | None = None
+    """Opus packets of the speech, where the leg can pass them on."""
     retry_pauses_s: tuple[float, ...] = PAUSES_S
 
 
@@ -111,11 +114,16 @@ class Utterance:
         Raises:
             CallEnded: If nobody is on the line any more.
         """
-        writer = self._workshop.writer
+        writer, packets = self._workshop.writer, self._workshop.packets
+        payload = packets.take(samples) if packets is not None else None
         while samples.size:
             if self._workshop.is_closed():
                 raise CallEnded("nobody is on the line")
-            accepted = writer.write(samples, epoch=self.epoch)
+            if payload is None:
+                accepted = writer.write(samples, epoch=self.epoch)
+            else:
+                # The whole packet, or nothing yet.
+                accepted = writer.write_packet(payload, samples, epoch=self.epoch)
             self.written = self.record.end_sample = writer.write_index
             samples = samples[accepted:]
             if samples.size:

@@ -12,6 +12,8 @@ from bridge.plane.columns import Columns
 
 __all__ = ["Passing", "is_passable"]
 
+_MOST_LOSS = 0.02
+"""Where more of our packets are lost, our own are better: theirs carry no error correction in them."""
 _MODES = 16
 """From this configuration on it is CELT alone, with frames of 2.5, 5, 10 and 20 ms."""
 _OF_20_MS = (1, 5, 9, 13, 15)
@@ -44,7 +46,7 @@ class Passing:
         """The packet that decodes to this frame, which `row` is about to send; None if there is none."""
         columns = self._columns
         begin = int(columns.played[row]) - self._frame
-        if begin <= self._last[row]:
+        if begin <= self._last[row] or columns.loss_out[row] > _MOST_LOSS:
             return None
         self._last[row] = begin
         slot = begin // self._frame % columns.packet_begin.shape[1]

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from bridge.audio import PcmFormat
+from bridge.audio import OpusFormat, PcmFormat
 from bridge.errors import SynthesisError
 from bridge.plane.columns import Columns
 from bridge.plane.events import Ducked, FlushCause, Flushed, PlayoutIdle, SpeechStarted
@@ -111,7 +111,7 @@ class ScriptedVoice:
         self._clock = clock
         self._failures = failures
 
-    def speak(self, voice: Voice, format: PcmFormat) -> ScriptedSpeech:
+    def speak(self, voice: Voice, format: PcmFormat | OpusFormat) -> ScriptedSpeech:
         number = len(self.speeches)
         fails = self._failures[number] if number < len(self._failures) else None
         self.rates_hz.append(format.rate)

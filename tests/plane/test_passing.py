@@ -70,6 +70,18 @@ def test_a_louder_row_is_encoded() -> None:
     assert rig.counter("tx_passed") == 0
 
 
+def test_where_packets_are_lost_they_are_made_anew_with_error_correction_in_them() -> None:
+    rig = WideRig(wide_spec(OPUS, 24000))
+    payloads, _ = written(rig, 4)
+
+    passed = [rig.tick()[0].payload for _ in range(2)]
+    rig.columns.loss_out[rig.row] = 0.05
+    made = [rig.tick()[0].payload for _ in range(2)]
+
+    assert passed == payloads[:2]
+    assert not set(made) & set(payloads)
+
+
 def test_a_row_of_another_codec_sends_no_opus() -> None:
     rig = WideRig(wide_spec(L16_16K))
     written(rig, 2)
