@@ -42,6 +42,7 @@ class _Terms(TypedDict):
     sending: bool
     receiving: bool
     interruptible: int
+    sensitivity: int
     rtcp: tuple[str, int] | None
     rtcp_mux: bool
 
@@ -71,6 +72,7 @@ class _Line:
             sending=agreed.sending,
             receiving=agreed.receiving,
             interruptible=session.speaker.interruptible,
+            sensitivity=session.speaker.sensitivity,
             rtcp=agreed.rtcp,
             rtcp_mux=agreed.rtcp_mux,
         )

@@ -1,4 +1,4 @@
-"""Recorded prompts: files of the prompt folder as PCM at the leg's rate."""
+"""Recorded prompts and beds: files of the prompt folder as PCM at the leg's rate."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from bridge.errors import ConfigError
+from bridge.plane.bed import loop_of
 
-__all__ = ["load"]
+__all__ = ["bed_name", "load", "load_bed"]
 
 _LONGEST_S = 600
 _LARGEST_BYTES = 64 << 20
@@ -29,9 +30,7 @@ def load(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
     Raises:
         ConfigError: If there is no such file, or it is not sound, or longer than ten minutes.
     """
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise ConfigError(f"prompt {name!r} is not a file in {folder}")
+    path = _path(folder, name)
     if path.stat().st_size > _LARGEST_BYTES:
         raise ConfigError(f"prompt {name!r} is larger than {_LARGEST_BYTES >> 20} MiB")
     pieces: list[NDArray[np.int16]] = []
@@ -47,3 +46,32 @@ def load(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
     if samples.size > _LONGEST_S * rate:
         raise ConfigError(f"prompt {name!r} is longer than {_LONGEST_S} s")
     return samples
+
+
+def bed_name(folder: Path, name: str, *, rate: int) -> str:
+    """Tell under which name a file as it is now is known as a bed. Looks at a file: call it off the loop.
+
+    Raises:
+        ConfigError: If there is no such file.
+    """
+    path = _path(folder, name)
+    return f"{path}@{rate}/{path.stat().st_mtime_ns}"
+
+
+def load_bed(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
+    """Decode one file and make a loop of it. Reads a file: call it off the loop.
+
+    Raises:
+        ConfigError: If there is no such file, or it is not sound, or no bed can be so short or so long.
+    """
+    try:
+        return loop_of(load(folder, name, rate=rate), rate)
+    except ValueError as error:
+        raise ConfigError(f"prompt {name!r}: {error}") from error
+
+
+def _path(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise ConfigError(f"prompt {name!r} is not a file in {folder}")
+    return path

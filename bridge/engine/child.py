@@ -16,6 +16,7 @@ import bridge
 from bridge.engine.commands import Command, Message, Stop
 from bridge.engine.link import Link
 from bridge.engine.shared import SharedMemory
+from bridge.engine.shelf import BedShelf
 from bridge.errors import RemoteProtocolError
 from bridge.plane.spec import PlaneSettings
 
@@ -69,6 +70,8 @@ class MediaProcess:
         self.is_alive: bool = True
         self.started_s: float = self._loop.time()
         self.memory: SharedMemory = SharedMemory(settings.capacity)
+        self.shelf: BedShelf = BedShelf(self.memory.shelf)
+        """Beds that this process can play."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._popen = _spawn(settings, theirs.fileno(), self.memory.fd)

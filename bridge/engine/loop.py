@@ -23,8 +23,11 @@ from bridge.engine.commands import (
     Report,
     RowClosed,
     RowOpened,
+    SetBed,
     SetInterruptible,
+    SetSensitivity,
     Stop,
+    StopBed,
     UpdateRow,
 )
 from bridge.engine.guard import RowGuard
@@ -75,6 +78,11 @@ class RowPlane(Protocol):
         self, row: int, digits: str, *, ticket: int, duration_ms: int, pause_ms: int, now_ns: int
     ) -> None: ...
     def release(self, row: int) -> None: ...
+    def set_sensitivity(self, row: int, sensitivity: int) -> None: ...
+    def lay(
+        self, row: int, bed: int, *, samples: int, gain_db: int, under_speech_db: int, yields: bool
+    ) -> None: ...
+    def lift(self, row: int) -> None: ...
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None: ...
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
@@ -276,6 +284,8 @@ class MediaLoop:
                 )
             case PressKeys() | ReleaseKeys() | HandKey() if self._rows.holds(command.row, command.generation):
                 self._type(command, now_ns)
+            case SetBed() | StopBed() | SetSensitivity() if self._rows.holds(command.row, command.generation):
+                self._furnish(command)
             case _:
                 pass  # About a leg that has ended meanwhile: both sides may be right.
 
@@ -293,6 +303,24 @@ class MediaLoop:
                 plane.key(row, digit, duration_ms=duration_ms, now_ns=now_ns)
         for event in plane.drain():
             self._post(event)
+
+    def _furnish(self, command: SetBed | StopBed | SetSensitivity) -> None:
+        """What lies under our speech, and how easily it is interrupted."""
+        plane, row = self._plane, command.row
+        match command:
+            case SetBed():
+                plane.lay(
+                    row,
+                    command.bed,
+                    samples=command.samples,
+                    gain_db=command.gain_db,
+                    under_speech_db=command.under_speech_db,
+                    yields=command.yields,
+                )
+            case StopBed():
+                plane.lift(row)
+            case SetSensitivity(sensitivity=sensitivity):
+                plane.set_sensitivity(row, sensitivity)
 
     def _open(self, command: OpenRow, now_ns: int) -> None:
         fds = self._link.take_fds() if command.fds else []

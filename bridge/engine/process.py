@@ -54,7 +54,12 @@ def main(arguments: list[str]) -> int:
     arrivals = Arrivals(ARRIVALS)
     is_batched = not options["plain_sockets"] and is_supported()
     sockets: LegSockets = BatchSockets(arrivals, capacity=capacity) if is_batched else PlainSockets(arrivals)
-    plane = Plane(memory.columns, PlaneSettings(**options["plane"]), wall_offset_ns=unix_offset_ns())
+    plane = Plane(
+        memory.columns,
+        PlaneSettings(**options["plane"]),
+        wall_offset_ns=unix_offset_ns(),
+        shelf=memory.shelf,
+    )
     loop = MediaLoop(
         plane, arrivals, sockets=sockets, link=link, gauges=memory.gauge_columns(), clock=SystemClock()
     )

@@ -1,4 +1,4 @@
-"""The memory that both processes see: the plane's columns, and a page of gauges behind them."""
+"""The memory that both processes see: the plane's columns, a page of gauges behind them, and the beds."""
 
 import mmap
 import os
@@ -9,6 +9,7 @@ from bisect import bisect_left
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.bed import MOST_BEDS, SHELF_SAMPLES
 from bridge.plane.columns import Columns
 
 __all__ = ["LATENESS_BOUNDS_NS", "EngineGauges", "GaugeColumns", "SharedMemory"]
@@ -112,7 +113,8 @@ class SharedMemory:
 
     def __init__(self, capacity: int, *, fd: int | None = None) -> None:
         columns_bytes = -(-Columns.size_bytes(capacity) // mmap.PAGESIZE) * mmap.PAGESIZE
-        size = columns_bytes + _GAUGE_WORDS * 8
+        shelf_at = columns_bytes + -(-_GAUGE_WORDS * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+        size = shelf_at + MOST_BEDS * SHELF_SAMPLES * 2
         self.fd: int = _unnamed_file(size) if fd is None else fd
         """To be handed to the other process, then closed by `close_fd`; the mapping stays."""
         try:
@@ -122,6 +124,10 @@ class SharedMemory:
             raise
         self.columns: Columns = Columns(self._map, capacity)
         self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, columns_bytes)
+        # Last, and only what holds a bed takes memory.
+        shelf = np.frombuffer(self._map, np.int16, MOST_BEDS * SHELF_SAMPLES, shelf_at)
+        self.shelf: NDArray[np.int16] = shelf.reshape(MOST_BEDS, SHELF_SAMPLES)
+        """The beds (`bridge.plane.bed`), written by the control process."""
 
     def gauge_columns(self) -> GaugeColumns:
         """For the process that writes them."""

@@ -54,6 +54,7 @@ COUNTERS = (
     "rx_keys_ignored",
     "tx_keys",
     "silence_keys",
+    "bed_packets",
 )
 """Names of the counters of a row; each is a column of unsigned 64-bit words."""
 
@@ -190,6 +191,10 @@ class Columns:
     """Keys that we have pressed."""
     silence_keys: NDArray[np.uint64]
     """Packets without speech because we were pressing keys: theirs, and those of the pauses after them."""
+
+    bed_packets: NDArray[np.uint64]
+    """Packets with a bed in them, speech on top of it or not: a bed is no speech, and no other count knows
+    of it."""
 
     capture: NDArray[np.int16]
     """``[n, 2, CAPTURE_SAMPLES]``: lane 0 what the caller said, lane 1 what we sent."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bridge.plane.arrival import ArrivalRing
 from bridge.plane.bargein import BargeIn
+from bridge.plane.bed import Beds, silent_shelf
 from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, Columns
 from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.floor import DUCKED, IDLE, SPEAKING, FloorEvent
@@ -43,9 +44,17 @@ class Plane:
         columns: The memory shared with the control process.
         settings: Thresholds, the same for all rows.
         wall_offset_ns: What to add to `now_ns` to get nanoseconds since 1970; RTCP tells that time.
+        shelf: Where the beds lie (see `bridge.plane.bed`); None is a shelf of our own.
     """
 
-    def __init__(self, columns: Columns, settings: PlaneSettings, *, wall_offset_ns: int = 0) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        settings: PlaneSettings,
+        *,
+        wall_offset_ns: int = 0,
+        shelf: NDArray[np.int16] | None = None,
+    ) -> None:
         n = columns.capacity
         self._columns = columns
         self._events: list[PlaneEvent] = []
@@ -53,6 +62,8 @@ class Plane:
         self._reception = Reception(columns)
         self._arrival = ArrivalRing(columns, settings)
         self._playout = Playout(columns)
+        self._beds = Beds(columns, silent_shelf() if shelf is None else shelf)
+        self._fades = settings.fades
         self._bargein = BargeIn(columns, self._playout, settings, self._events)
         self._rows = Rows(n)
         self._reporting = Reporting(
@@ -87,6 +98,7 @@ class Plane:
         self._playout.set_gain(row, spec.gain_db)
         self._keys.open(row, spec)
         self._keypad.close(row)
+        self._beds.close(row)
         # The generation comes last: from here on the control process may write.
         columns.generation[row] = spec.generation
 
@@ -112,6 +124,7 @@ class Plane:
         self._reporting.close(row)
         self._keys.close(row)
         self._keypad.close(row)
+        self._beds.close(row)
         self._columns.generation[row] = 0
         self._columns.clear(row)
         self._arrival.restart(row)
@@ -119,6 +132,10 @@ class Plane:
     def set_interruptible(self, row: int, bits: int) -> None:
         """Bits: 1 speech, 2 dtmf."""
         self._bargein.set_interruptible(row, bits)
+
+    def set_sensitivity(self, row: int, sensitivity: int) -> None:
+        """Choose how easily a voice takes the floor: 0 low, 1 medium, 2 high; -1 as all rows are told."""
+        self._bargein.set_sensitivity(row, sensitivity)
 
     def flush(self, row: int, *, now_ns: int) -> None:
         """Forget what was written and not sent, because the agent says stop."""
@@ -150,6 +167,28 @@ class Plane:
     def release(self, row: int) -> None:
         """Press no more keys; the one that is down comes up."""
         self._keypad.release(row)
+
+    def lay(
+        self, row: int, bed: int, *, samples: int, gain_db: int, under_speech_db: int, yields: bool
+    ) -> None:
+        """Let a row play a bed under its speech; see `Beds.lay`.
+
+        Raises:
+            ValueError: If there is no such bed, or a level is out of range.
+        """
+        if self._rows.open[row]:
+            self._beds.lay(
+                row,
+                bed,
+                samples=samples,
+                gain_db=gain_db,
+                under_speech_db=under_speech_db,
+                yields=yields,
+            )
+
+    def lift(self, row: int) -> None:
+        """Let a row's bed fade out."""
+        self._beds.lift(row)
 
     def drain(self) -> list[PlaneEvent]:
         """Events since the last call, in order."""
@@ -185,11 +224,9 @@ class Plane:
             survey = self._playout.survey(rows)
         sends = self._rows.sending[rows] & (self._columns.remote_key[rows] != 0)
         strokes = self._keypad.step(rows, sends, self._rows, now_ns=now_ns)
-        pcm = self._speak(rows, survey, sends if strokes is None else sends & ~strokes.where, now_ns)
+        pcm = self._speak(rows, survey, sends, None if strokes is None else strokes.where, now_ns)
         if strokes is not None:
-            pcm[strokes.sounds] = strokes.pcm
-            held = rows[strokes.where]
-            self._playout.fades_in[held] = self._bargein.floor.state[held] == SPEAKING
+            strokes.sound(pcm)
         heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows], self._rows.due_ns[rows])
         self._keys.hear(rows, heard, now_ns=now_ns)
         self._record(rows, heard, pcm)
@@ -308,11 +345,17 @@ class Plane:
         self._keys.expire(now_ns=now_ns)
 
     def _speak(
-        self, rows: NDArray[np.intp], survey: Survey, sends: NDArray[np.bool_], now_ns: int
+        self,
+        rows: NDArray[np.intp],
+        survey: Survey,
+        sends: NDArray[np.bool_],
+        keys: NDArray[np.bool_] | None,
+        now_ns: int,
     ) -> NDArray[np.int16]:
         """Next frame of each row, ``[m, 160]``; where it is silent, why is counted."""
-        columns, state = self._columns, self._bargein.floor.state
-        ready = survey.ready & sends
+        state = self._bargein.floor.state
+        talks = sends if keys is None else sends & ~keys
+        ready = survey.ready & talks
         starts = ready & (state[rows] == IDLE)
         if somewhere(starts):
             self._bargein.start(rows[starts], survey.reads[starts], now_ns=now_ns)
@@ -321,23 +364,49 @@ class Plane:
         left = survey.available
         if somewhere(plays):
             pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
-            self._bargein.sound(rows[plays], pcm[plays], now_ns=now_ns)
             left = left - np.where(plays, np.minimum(left, FRAME_SAMPLES), 0)
         silent = ~plays
-        self._playout.fade_out(rows, silent, pcm)
         if somewhere(silent):
-            ducked = silent & sends & (state[rows] == DUCKED)
-            if somewhere(ducked):
-                self._bargein.mute(rows[ducked], now_ns=now_ns)
-            undecided = silent & sends & ~ducked
-            columns.silence_tts_late[rows[undecided & survey.open]] += _ONE
-            columns.silence_idle[rows[undecided & ~survey.open]] += _ONE
-            columns.silence_held[rows[silent & ~self._rows.sending[rows]]] += _ONE
+            self._be_silent(rows, silent, survey, sends=sends, talks=talks, now_ns=now_ns)
+        self._playout.fade_out(rows, silent, pcm)
+        sounds = plays
+        if self._beds.count:
+            caller_speaks = self._bargein.gate.open[rows]
+            sounds = plays | self._beds.mix(rows, pcm, sends=sends, keys=keys, caller_speaks=caller_speaks)
+        if somewhere(sounds):
+            self._bargein.sound(rows[sounds], pcm[sounds], now_ns=now_ns)
         ends = (state[rows] != IDLE) & ~survey.open & (left == 0)
         if somewhere(ends):
             positions = survey.reads[ends] + survey.available[ends]
             self._bargein.end(rows[ends], positions, now_ns=now_ns)
         return pcm
+
+    def _be_silent(
+        self,
+        rows: NDArray[np.intp],
+        silent: NDArray[np.bool_],
+        survey: Survey,
+        *,
+        sends: NDArray[np.bool_],
+        talks: NDArray[np.bool_],
+        now_ns: int,
+    ) -> None:
+        """Count why these rows say nothing, and let end softly what stops in the middle of its sound."""
+        columns, states = self._columns, self._bargein.floor.state[rows]
+        ducked = silent & talks & (states == DUCKED)
+        if somewhere(ducked):
+            self._bargein.mute(rows[ducked], now_ns=now_ns)
+        undecided = silent & talks & ~ducked
+        columns.silence_tts_late[rows[undecided & survey.open]] += _ONE
+        columns.silence_idle[rows[undecided & ~survey.open]] += _ONE
+        columns.silence_held[rows[silent & ~self._rows.sending[rows]]] += _ONE
+        stops = silent & (states == SPEAKING)
+        if somewhere(stops):
+            # Late speech or keys of ours; where no packet leaves, nothing can be heard of an end.
+            cut = stops & sends
+            if self._fades and somewhere(cut):
+                self._playout.let_go(rows[cut], survey.reads[cut], survey.available[cut])
+            self._playout.fades_in[rows[stops & ~undecided]] = True
 
     def _record(self, rows: NDArray[np.intp], heard: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
         """Append one frame to both lanes of the capture rings."""
@@ -374,5 +443,6 @@ class Plane:
             self._rows.end(row)
             self._keys.close(row)
             self._keypad.close(row)
+            self._beds.close(row)
             generation = int(self._columns.generation[row])
             self._events.append(RowFailed(row, generation, now_ns, message=message))
