@@ -66,6 +66,7 @@ class RowPlane(Protocol):
 
     due_ns: NDArray[np.int64]
     report_due_ns: NDArray[np.int64]
+    turned_away: int
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
@@ -195,7 +196,8 @@ class MediaLoop:
             count = sockets.receive()
             if count:
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
-            if count < self._full:
+            # A socket that strangers flood is read on, so that its own peer's packets find room.
+            if not count or (count < self._full and not plane.turned_away):
                 break
         due = np.flatnonzero(plane.due_ns <= now_ns)
         if len(due):

@@ -53,6 +53,8 @@ _MMSGHDR = np.dtype(
 """struct mmsghdr of 64-bit Linux; `length` is 32 bits and its padding, on little-endian one field."""
 _MMSGHDR_BYTES = _MMSGHDR.itemsize
 _DONTWAIT = int(socket.MSG_DONTWAIT)
+_RECEIVE = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
+"""Lengths are those of the wire, so that what was too long is known (recv(2))."""
 _SOCKADDR_IN = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
 
 _BURST = 4
@@ -187,7 +189,7 @@ class BatchSockets:
         recvmmsg, name_by_fd, append = self._libc.recvmmsg, self._name_by_fd, names.append
         # No more sockets than there is room for a full burst of each.
         for fd, _ in self._legs.poll(0, self._sockets_per_call):
-            taken = recvmmsg(fd, at, _BURST, _DONTWAIT, 0)
+            taken = recvmmsg(fd, at, _BURST, _RECEIVE, 0)
             if taken == 1:
                 append(name_by_fd[fd])
                 at += _MMSGHDR_BYTES

@@ -3,6 +3,7 @@
 import os
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,6 +18,8 @@ __all__ = ["FOREVER_NS", "LegSockets", "PlainSockets", "forget_backlog"]
 FOREVER_NS = int(np.iinfo(np.int64).max)
 """A deadline that never comes; also what `Plane.due_ns` holds for a row without a slot."""
 
+_TRUNC = int(socket.MSG_TRUNC) if sys.platform.startswith("linux") else 0
+"""Lengths are those of the wire, so that what was too long is known; elsewhere the flag says nothing."""
 _RTCP_DRAIN = 16
 """RTCP packets taken from one socket per turn; a flood of them must not hold up voice."""
 _BACKLOG = 1024
@@ -131,7 +134,7 @@ class PlainSockets:
             most = count + _RTCP_DRAIN if is_rtcp else len(self._views)
             while count < min(most, len(self._views)):
                 try:
-                    length, (host, port) = sock.recvfrom_into(self._views[count])
+                    length, (host, port) = sock.recvfrom_into(self._views[count], 0, _TRUNC)
                 except BlockingIOError:
                     break
                 except OSError:

@@ -74,6 +74,8 @@ class Plane:
         self._keys = Keys(columns, settings, self._bargein, self._events)
         self._keypad = Keypad(columns, self._events)
         self._order = np.zeros(n, np.intp)
+        self.turned_away: int = 0
+        """Packets of strangers that the last `receive` dropped together, because some row had several."""
         self.due_ns: NDArray[np.int64] = self._rows.due_ns
         """When the next packet of each row is to be built; `FOREVER_NS` while a row is free."""
         self.report_due_ns: NDArray[np.int64] = self._reporting.due_ns
@@ -201,6 +203,7 @@ class Plane:
         index = np.arange(arrivals.count)
         index = index[self._rows.open[arrivals.rows[: arrivals.count]]]
         index = self._reporting.take(arrivals, index, now_ns=now_ns)
+        self.turned_away, is_sifted = 0, False
         while len(index):
             # Each round takes the first packet that is left of every row; nearly always there is one round.
             rows = arrivals.rows[index]
@@ -209,6 +212,9 @@ class Plane:
             if everywhere(is_first):
                 self._receive(arrivals, index, now_ns)
                 return
+            if not is_sifted:
+                index, is_sifted = self._sift(arrivals, index), True
+                continue
             self._receive(arrivals, index[is_first], now_ns)
             index = index[~is_first]
 
@@ -248,6 +254,16 @@ class Plane:
         return self._reporting.farewell(row, now_ns=now_ns)
 
     # Receiving.
+
+    def _sift(self, arrivals: Arrivals, index: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Turn strangers away all at once: what floods a row must not cost a round each."""
+        rows, sources = arrivals.rows[index], arrivals.sources[index]
+        headers = parse_headers(arrivals, index)
+        strange = self._latch.are_strangers(rows, sources, headers.ssrcs)
+        np.add.at(self._columns.rx_stranger, rows[strange & headers.valid], _ONE)
+        np.add.at(self._columns.rx_malformed, rows[strange & ~headers.valid], _ONE)
+        self.turned_away = int(np.count_nonzero(strange))
+        return index[~strange]
 
     def _receive(self, arrivals: Arrivals, index: NDArray[np.intp], now_ns: int) -> None:
         """Take packets of distinct rows."""

@@ -42,6 +42,7 @@ class FakePlane:
     verdicts: list[tuple[int, int, bool]] = field(default_factory=list)
     keys: list[tuple[object, ...]] = field(default_factory=list)
     furniture: list[tuple[object, ...]] = field(default_factory=list)
+    turned_away: int = 0
     broken: bool = False
     poisoned: set[int] = field(default_factory=set)
     speechless: set[int] = field(default_factory=set)

@@ -145,6 +145,22 @@ def test_strangers_and_garbage_are_counted_and_change_nothing() -> None:
     }
 
 
+def test_a_flood_of_strangers_is_turned_away_at_once_and_counted_one_by_one() -> None:
+    rig = Rig()
+    rig.wait(100)
+    before, frame = rig.columns.counters(1), hiss(seed=77)
+    foreign = [build(RtpPacket(0, number, 0, 5, b"x")) for number in range(9)]
+
+    rig.deliver(*foreign, b"\x80short", source=STRANGER)
+    assert rig.plane.turned_away == 10
+    rig.deliver(rig.packet(frame))
+
+    assert rig.plane.turned_away == 0
+    after = rig.columns.counters(1)
+    changed = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    assert changed == {"rx_stranger": 9, "rx_malformed": 1, "rx_packets": 1}
+
+
 def test_multiplexed_rtcp_and_comfort_noise_are_ignored_quietly() -> None:
     rig = Rig()
     rig.wait(100)
