@@ -14,6 +14,9 @@ __all__ = ["bed_name", "load", "load_bed"]
 
 _LONGEST_S = 600
 _LARGEST_BYTES = 64 << 20
+_EDGE_S = 0.005
+_AUDIBLE_STEP = 256
+"""A file that begins or ends further from silence than this would click."""
 
 
 def load(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
@@ -25,7 +28,7 @@ def load(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
         rate: Wanted sampling frequency in Hz.
 
     Returns:
-        Mono samples of shape ``[n]``.
+        Mono samples of shape ``[n]``. A file cut out of the middle of a sound begins and ends in a fade.
 
     Raises:
         ConfigError: If there is no such file, or it is not sound, or longer than ten minutes.
@@ -45,7 +48,7 @@ def load(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
     samples = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
     if samples.size > _LONGEST_S * rate:
         raise ConfigError(f"prompt {name!r} is longer than {_LONGEST_S} s")
-    return samples
+    return _soft_edged(samples, rate)
 
 
 def bed_name(folder: Path, name: str, *, rate: int) -> str:
@@ -68,6 +71,16 @@ def load_bed(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
         return loop_of(load(folder, name, rate=rate), rate)
     except ValueError as error:
         raise ConfigError(f"prompt {name!r}: {error}") from error
+
+
+def _soft_edged(samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
+    """Fade in, where the first sample is a step, and out, where the last one is."""
+    soft = samples.copy()
+    for edge in (soft, soft[::-1]):
+        length = min(round(_EDGE_S * rate), len(edge))
+        if length and abs(int(edge[0])) > _AUDIBLE_STEP:
+            edge[:length] = np.rint(edge[:length] * (np.arange(length) / length))
+    return soft
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -28,6 +28,23 @@ def test_a_prompt_comes_at_the_rate_of_the_leg(tmp_path: Path) -> None:
     assert 5000 < np.abs(samples[400:-400]).max() < 9000
 
 
+def test_a_file_that_is_cut_out_of_a_sound_begins_and_ends_in_a_fade(tmp_path: Path) -> None:
+    sound = np.full(800, 9000, "<i2")
+    for name, samples in (("cut.wav", sound), ("whole.wav", np.r_[0, sound, 0]), ("short.wav", sound[:3])):
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(samples.astype("<i2").tobytes())
+
+    cut, whole, short = (load(tmp_path, f"{name}.wav", rate=8000) for name in ("cut", "whole", "short"))
+
+    assert cut[[0, 1, -2, -1]].tolist() == [0, 225, 225, 0]
+    assert set(cut[40:-40].tolist()) == {9000}
+    assert whole.tolist() == [0, *sound.tolist(), 0]
+    assert short[0] == short[-1] == 0
+
+
 @pytest.mark.parametrize("name", ["missing.wav", "../secret.wav", "/etc/passwd", ""])
 def test_a_name_cannot_lead_out_of_the_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "prompts"
