@@ -17,11 +17,13 @@ from bridge.engine.supervisor import MediaEngine, MediaLeg
 from bridge.plane.events import Digit
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
 
-__all__ = ["Flood", "Line", "converse", "fitted", "resident_kib", "vector"]
+__all__ = ["Flood", "Line", "StarvedError", "converse", "fitted", "resident_kib", "vector"]
 
 _VECTORS = Path(__file__).parent.parent / "vectors"
 _FRAME = 160
 _SLOT_S = 0.02
+_LATE_S = 0.05
+_LAST_FRAMES = 25
 _WRITE_SAMPLES = 24_000
 
 
@@ -41,6 +43,10 @@ def resident_kib(pid: int) -> int:
     return int(status.split("VmRSS:")[1].split()[0])
 
 
+class StarvedError(Exception):
+    """The machine gave the phones no time: what they sent was no call, and nothing can be said of it."""
+
+
 class Line:
     """A phone, the leg that carries its call, and what both of them heard.
 
@@ -51,6 +57,7 @@ class Line:
 
     def __init__(self, engine: MediaEngine, number: int) -> None:
         self.number = number
+        self._engine, self._stalls = engine, engine.gauges.stalls
         self.rtp, self.rtcp = _bound(), _bound()
         self.ssrc = 0xA000 + number
         self.sequence = 1000 * number
@@ -79,6 +86,15 @@ class Line:
         self.port = ("127.0.0.1", self.leg.local_port)
         self.rtcp_port = ("127.0.0.1", self.leg.local_port + 1)
         self._capture = self.leg.capture()
+
+    def check_machine(self) -> None:
+        """See to it that the media process had its time since the call began.
+
+        Raises:
+            StarvedError: If it had not: its wake-ups were more than 20 ms late.
+        """
+        if stalls := self._engine.gauges.stalls - self._stalls:
+            raise StarvedError(f"the media process was late {stalls} times")
 
     def talk(self) -> None:
         """Let the bridge say its pattern."""
@@ -115,9 +131,16 @@ class Line:
         """Codes of everything that was said to the phone, silence left out."""
         return b"".join(payload for payload in self._heard if payload.strip(b"\xff"))
 
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return len(self.heard_by_phone()) >= len(self.bot) and self.is_heard_whole()
+
     def is_heard_whole(self) -> bool:
-        """Whether all that the phone said since its source was known has come, bit for bit and in order."""
-        said = decode_ulaw(np.frombuffer(b"".join(self.spoken[2:]), np.uint8)).tobytes()
+        """Whether all that the phone said since its source was known has come, bit for bit and in order.
+
+        Its last half second is left out: once nothing follows, the delay may be cut short.
+        """
+        said = decode_ulaw(np.frombuffer(b"".join(self.spoken[2:-_LAST_FRAMES]), np.uint8)).tobytes()
         return said in np.concatenate(self._captured).tobytes()
 
     def counters(self) -> dict[str, int]:
@@ -136,11 +159,17 @@ async def converse(lines: list[Line], frames: int, *, victim_times: int = 1) -> 
     """All phones speak so many frames, one every 20 ms, and listen.
 
     The first of them may repeat each of its packets.
+
+    Raises:
+        StarvedError: If they were late themselves.
     """
     loop = asyncio.get_running_loop()
     begin = loop.time()
     for frame in range(frames):
-        await asyncio.sleep(max(0.0, begin + (frame + 1) * _SLOT_S - loop.time()))
+        due = begin + (frame + 1) * _SLOT_S
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        if loop.time() > due + _LATE_S:
+            raise StarvedError(f"the phones were {loop.time() - due:.3f} s late")
         for line in lines:
             line.speak(times=victim_times if line is lines[0] else 1)
             line.listen()

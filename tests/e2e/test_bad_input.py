@@ -1,7 +1,9 @@
 """Whatever arrives at a call's ports, counters move and calls do not: real sockets, a real media process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec
 
 import pytest
 import pytest_asyncio
@@ -10,34 +12,59 @@ from bridge.clock import SystemClock
 from bridge.engine.supervisor import MediaEngine, MediaSettings
 from bridge.plane.g711 import encode_ulaw
 from bridge.plane.spec import PlaneSettings
-from tests.e2e.rtp_lines import Flood, Line, converse, fitted, resident_kib, vector
+from tests.e2e.rtp_lines import Flood, Line, StarvedError, converse, fitted, resident_kib, vector
 from tests.fakes import SeededIds
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-PLANE = PlaneSettings(depth_start_ms=120, depth_min_ms=120)
+PLANE = PlaneSettings(depth_start_ms=300, depth_min_ms=300, depth_max_ms=500)
 """Wide enough that a busy machine takes no packet for late."""
 SETTINGS = MediaSettings(
-    ports=(40_400, 40_599), bind_ip="127.0.0.1", capacity=32, plane=PLANE, realtime=False
+    ports=(40_400, 40_999), bind_ip="127.0.0.1", capacity=160, plane=PLANE, realtime=True
 )
 TIMES = 10
-WARM_UP, FRAMES, REST = 10, 75, 15
+WARM_UP, FRAMES, REST = 10, 75, 35
 FLOOD_KIB = 4096
 """Memory that a flood may cost; what it costs is nothing, but pages are first touched at some time."""
+
+
+ATTEMPTS = 6
+P = ParamSpec("P")
+_open: list[Line] = []
 
 
 @pytest_asyncio.fixture
 async def engine() -> AsyncIterator[MediaEngine]:
     made = await MediaEngine.start(SETTINGS, clock=SystemClock(), dice=SeededIds())
     yield made
+    close()
     await made.close()
+
+
+def undisturbed(test: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+    """Repeat a test whose phones were late themselves: a busy machine is no bad input."""
+
+    @wraps(test)
+    async def repeated(*args: P.args, **kwargs: P.kwargs) -> None:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await test(*args, **kwargs)
+                break
+            except StarvedError:
+                close()
+                if attempt == ATTEMPTS:
+                    raise
+
+    return repeated
 
 
 async def connected(engine: MediaEngine, count: int) -> list[Line]:
     lines = [Line(engine, number) for number in range(1, count + 1)]
+    _open.extend(lines)
     for line in lines:
         await line.leg.opened()
     await converse(lines, WARM_UP)
+    lines[0].check_machine()
     for line in lines:
         assert line.counters()["latched"] == 1
         line.talk()
@@ -62,13 +89,15 @@ async def settled(lines: list[Line], before: list[dict[str, int]]) -> dict[str, 
     """
     await converse(lines, REST)
     after = [line.counters() for line in lines]
-    for _ in range(25):  # what waits in jitter rings
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 10
+    while loop.time() < until and not all(line.is_complete() for line in lines):
         await asyncio.sleep(0.02)
         for line in lines:
             line.listen()
+    lines[0].check_machine()
     for line, earlier, later in zip(lines, before, after, strict=True):
-        assert line.heard_by_phone() == encode_ulaw(line.bot).tobytes()[: len(line.heard_by_phone())]
-        assert len(line.heard_by_phone()) >= (FRAMES + REST) * 160
+        assert line.heard_by_phone() == encode_ulaw(line.bot).tobytes()
         assert line.is_heard_whole()
         if line.number > 1:
             assert moved(earlier, later) == {}
@@ -76,9 +105,10 @@ async def settled(lines: list[Line], before: list[dict[str, int]]) -> dict[str, 
     return moved(before[0], after[0])
 
 
-def close(lines: list[Line]) -> None:
-    for line in lines:
-        line.close()
+def close() -> None:
+    """Hang up on everybody."""
+    while _open:
+        _open.pop().close()
 
 
 MALFORMED = ("truncated", "empty", "version", "oversized", "extension", "sources", "padding")
@@ -92,6 +122,7 @@ STREAM = {
 }
 
 
+@undisturbed
 async def test_bad_packets_of_the_caller_are_counted_and_his_call_goes_on(engine: MediaEngine) -> None:
     lines = await connected(engine, 4)
     victim = lines[0]
@@ -119,9 +150,9 @@ async def test_bad_packets_of_the_caller_are_counted_and_his_call_goes_on(engine
 
     assert victim.keys() == ""
     assert victim.counters()["rx_lost"] == 0
-    close(lines)
 
 
+@undisturbed
 async def test_a_key_that_lasts_impossibly_long_is_one_key(engine: MediaEngine) -> None:
     lines = await connected(engine, 2)
     victim, before = lines[0], [line.counters() for line in lines]
@@ -135,9 +166,9 @@ async def test_a_key_that_lasts_impossibly_long_is_one_key(engine: MediaEngine) 
 
     assert victim.keys() == "5"
     assert change == {"rx_duplicate": TIMES - 1}
-    close(lines)
 
 
+@undisturbed
 async def test_garbage_on_the_rtcp_port_is_counted_and_nothing_else(engine: MediaEngine) -> None:
     lines = await connected(engine, 3)
     victim, before = lines[0], [line.counters() for line in lines]
@@ -158,7 +189,6 @@ async def test_garbage_on_the_rtcp_port_is_counted_and_nothing_else(engine: Medi
     # No more than 16 of a second are read; a test that lasts longer may see another second begin.
     assert change.pop("rtcp_malformed", 0) + change.pop("rtcp_excess", 0) == 16 + TIMES
     assert change == {"rtcp_stranger": 2 * TIMES}
-    close(lines)
 
 
 def other_streams() -> list[bytes]:
@@ -183,6 +213,7 @@ STRANGERS = {
 
 @pytest.mark.parametrize("count", [4, 20], ids=["few", "many"])
 @pytest.mark.parametrize("stranger", STRANGERS)
+@undisturbed
 async def test_a_flood_from_a_stranger_costs_nobody_a_packet(
     engine: MediaEngine,
     stranger: str,
@@ -204,12 +235,12 @@ async def test_a_flood_from_a_stranger_costs_nobody_a_packet(
     assert lines[0].counters()["rx_packets"] == len(lines[0].spoken)
     assert resident_kib(engine.pid) - kib < FLOOD_KIB
     assert len(capfd.readouterr().err.splitlines()) < 5
-    close(lines)
     # Told, not judged: the machine is not ours alone.
     print(f"{flood.sent} packets of {stranger}: {cpu_ms:.0f} ms of CPU, at most {late_ms:.1f} ms late")
 
 
 @pytest.mark.parametrize("count", [4, 20], ids=["few", "many"])
+@undisturbed
 async def test_a_flood_from_a_caller_is_his_own_affair(engine: MediaEngine, count: int) -> None:
     lines = await connected(engine, count)
     before = [line.counters() for line in lines]
@@ -222,4 +253,3 @@ async def test_a_flood_from_a_caller_is_his_own_affair(engine: MediaEngine, coun
     assert change["rx_duplicate"] > 0
     assert victim["rx_packets"] > before[0]["rx_packets"]
     assert victim["latched"] == 1
-    close(lines)
