@@ -28,6 +28,8 @@ __all__ = ["CallRefused", "IncomingCall", "SipCall"]
 CallOutput = Established | Offered | Answered | Progressed | Pressed | Ended
 """What the agent says about one call after its arrival."""
 
+_RETRY_AFTER_S = "10"
+
 _log = logging.getLogger(__name__)
 
 
@@ -268,9 +270,13 @@ class IncomingCall:
         return call
 
     def reject(self, status: int, reason: str | None = None) -> None:
-        """Refuse with a 3xx to 6xx; harmless when the call is answered or over."""
+        """Refuse with a 3xx to 6xx; harmless when the call is answered or over.
+
+        A 503 says when to try again: a dispatcher then asks the next bridge meanwhile (RFC 3261 §21.5.4).
+        """
         if not self._over.done():
-            self._feed(Reject(self._arrived.call, status, reason))
+            headers = (("Retry-After", _RETRY_AFTER_S),) if status == 503 else ()
+            self._feed(Reject(self._arrived.call, status, reason, headers))
 
     @property
     def is_waiting(self) -> bool:

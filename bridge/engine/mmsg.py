@@ -1,4 +1,4 @@
-"""All legs' sockets through recvmmsg, sendto and timerfd, by cffi in ABI mode (Linux, 64 bits).
+"""All legs' sockets through recvmmsg, sendmmsg, sendto and timerfd, by cffi in ABI mode (Linux, 64 bits).
 
 Every structure the kernel reads or writes is a numpy array built once; what crosses
 into C per packet are plain integers, so nothing is allocated for a packet.
@@ -15,9 +15,12 @@ from typing import Any
 
 import cffi
 import numpy as np
+from numpy.typing import NDArray
 
-from bridge.engine.sockets import FOREVER_NS, forget_backlog
+from bridge.engine.demux import Demux
+from bridge.engine.sockets import FOREVER_NS, assign_rows, forget_backlog
 from bridge.plane.packets import Arrivals, Departures
+from bridge.plane.spec import RowSpec
 
 __all__ = ["BatchSockets", "die_with_parent", "is_supported", "lock_memory"]
 
@@ -28,6 +31,7 @@ int timerfd_create(int clock, int flags);
 int timerfd_settime(int fd, int flags, uintptr_t value, uintptr_t old);
 int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout);
 ssize_t sendto(int fd, uintptr_t data, size_t length, int flags, uintptr_t address, unsigned int size);
+int sendmmsg(int fd, uintptr_t messages, unsigned int count, int flags);
 int mlockall(int flags);
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 """
@@ -36,6 +40,8 @@ _TFD_TIMER_ABSTIME = 1
 _PR_SET_PDEATHSIG = 1
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
+_MOST_PACKETS = 4
+"""Of one row in a slot: short ones, or a key behind what waited before it."""
 _IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
 _MMSGHDR = np.dtype(
     [
@@ -69,7 +75,8 @@ def is_supported() -> bool:
     try:
         libc = _library()[1]
         return all(
-            hasattr(libc, name) for name in ("timerfd_create", "timerfd_settime", "recvmmsg", "sendto")
+            hasattr(libc, name)
+            for name in ("timerfd_create", "timerfd_settime", "recvmmsg", "sendmmsg", "sendto")
         )
     except OSError:
         return False
@@ -109,12 +116,15 @@ class BatchSockets:
     Args:
         arrivals: Where `receive` puts packets; the kernel writes into its buffers. Room for 4 at least.
         capacity: Number of rows.
+        demux: Whose packets are whose on shared ports.
     """
 
-    def __init__(self, arrivals: Arrivals, *, capacity: int) -> None:
+    def __init__(self, arrivals: Arrivals, *, capacity: int, demux: Demux) -> None:
         self.rtcp_packets = 0
         self.errors = 0
+        self.strangers = 0
         self._arrivals = arrivals
+        self._demux = demux
         self._ffi, self._libc = _library()
         self._legs = select.epoll()
         self._pipe = select.epoll()
@@ -126,7 +136,12 @@ class BatchSockets:
         # By name: a row's RTP socket is called row, and its RTCP socket ~row, an index from the end.
         self._fd_by_name = [-1] * (2 * capacity)
         self._name_by_fd: dict[int, int] = {}
+        self._shared: list[tuple[int, ...]] = []
+        # The same by columns, for rows on shared ports: -1 where a row has a port of its own.
+        self._shared_fd_by_name = np.full(2 * capacity, -1, np.int64)
+        self._seated: set[int] = set()
         self._build_headers(capacity)
+        self._build_departures(_MOST_PACKETS * capacity)
 
     def _build_headers(self, capacity: int) -> None:
         """Point one mmsghdr at each buffer of the Arrivals; they stay valid for ever."""
@@ -144,10 +159,21 @@ class BatchSockets:
         self._headers["iov"] = self._iovecs.ctypes.data + index * np.uint64(_IOVEC.itemsize)
         self._headers["iov_length"] = 1
         self._headers_at = self._headers.ctypes.data
-        self._peers = np.zeros(capacity, _SOCKADDR_IN)
+
+    def _build_departures(self, most: int) -> None:
+        """The same for what is sent: `sendto` needs the addresses, `sendmmsg` the headers."""
+        self._peers = np.zeros(most, _SOCKADDR_IN)
         self._peers["family"] = socket.AF_INET
-        peers_at = self._peers.ctypes.data
-        self._peers_at = [peers_at + row * _SOCKADDR_IN.itemsize for row in range(capacity)]
+        index = np.arange(most, dtype=np.uint64)
+        peers_at = self._peers.ctypes.data + index * np.uint64(_SOCKADDR_IN.itemsize)
+        self._peers_at = peers_at.tolist()
+        self._out_iovecs = np.zeros(most, _IOVEC)
+        self._out_headers = np.zeros(most, _MMSGHDR)
+        self._out_headers["name"] = peers_at
+        self._out_headers["name_length"] = _SOCKADDR_IN.itemsize
+        self._out_headers["iov"] = self._out_iovecs.ctypes.data + index * np.uint64(_IOVEC.itemsize)
+        self._out_headers["iov_length"] = 1
+        self._out_headers_at = self._out_headers.ctypes.data
 
     def watch(self, link: socket.socket) -> None:
         self._link_fd = link.fileno()
@@ -163,7 +189,32 @@ class BatchSockets:
             self._name_by_fd[fd] = name
             self._legs.register(fd, select.EPOLLIN)
 
+    def share(self, port: int, fds: Sequence[int]) -> None:
+        if port != len(self._shared):
+            raise ValueError(f"shared port {port} comes after {len(self._shared)}")
+        self._shared.append(tuple(fds))
+        for fd in fds:
+            os.set_blocking(fd, False)
+            self._legs.register(fd, select.EPOLLIN)
+
+    def seat(self, row: int, port: int, spec: RowSpec) -> None:
+        self.remove(row)
+        self._seated.add(row)
+        for fd, name in zip(self._shared[port], (row, ~row), strict=False):
+            self._shared_fd_by_name[name] = self._fd_by_name[name] = fd
+        self._demux.seat(row, port, spec)
+
+    def expect(self, row: int, spec: RowSpec) -> None:
+        self._demux.update(row, spec)
+
+    def learn(self, row: int, key: int) -> None:
+        self._demux.learn(row, key)
+
     def remove(self, row: int) -> None:
+        if row in self._seated:
+            self._seated.remove(row)
+            self._demux.remove(row)
+            self._shared_fd_by_name[row] = self._shared_fd_by_name[~row] = -1
         for fd in self._fds[row]:
             # The parent's duplicate keeps the registration alive, so closing alone does not end it.
             self._legs.unregister(fd)
@@ -184,11 +235,26 @@ class BatchSockets:
         return any(fd == link_fd for fd, _ in self._pipe.poll())
 
     def receive(self) -> int:
+        arrivals = self._arrivals
+        arrivals.count = 0
+        if self._shared:
+            self._receive_shared()
+        if self._name_by_fd:
+            self._receive_own()
+        return arrivals.count
+
+    def _receive_own(self) -> None:
+        """Append what waits on ports of one row each."""
+        arrivals = self._arrivals
+        begin = arrivals.count
         names: list[int] = []
-        at = self._headers_at
+        at = self._headers_at + begin * _MMSGHDR_BYTES
         recvmmsg, name_by_fd, append = self._libc.recvmmsg, self._name_by_fd, names.append
         # No more sockets than there is room for a full burst of each.
-        for fd, _ in self._legs.poll(0, self._sockets_per_call):
+        room = (arrivals.capacity - begin) // _BURST
+        for fd, _ in self._legs.poll(0, room + 2 * len(self._shared)) if room else ():
+            if fd not in name_by_fd or len(names) + _BURST > arrivals.capacity - begin:
+                continue
             taken = recvmmsg(fd, at, _BURST, _RECEIVE, 0)
             if taken == 1:
                 append(name_by_fd[fd])
@@ -198,39 +264,100 @@ class BatchSockets:
             else:
                 names += [name_by_fd[fd]] * taken
                 at += taken * _MMSGHDR_BYTES
-        arrivals, count = self._arrivals, len(names)
-        arrivals.count = count
-        if count:
-            headers, peers = self._headers[:count], self._names[:count]
+        if names:
             rows = np.array(names, np.intp)
             is_rtcp = rows < 0
             if rtcp_packets := np.count_nonzero(is_rtcp):
                 self.rtcp_packets += int(rtcp_packets)
                 rows[is_rtcp] = ~rows[is_rtcp]
-            arrivals.rows[:count] = rows
-            arrivals.is_rtcp[:count] = is_rtcp
-            arrivals.lengths[:count] = headers["length"]
-            arrivals.sources[:count] = (peers["ip"].astype(np.int64) << 16) | peers["port"]
-        return count
+            end = begin + len(names)
+            self._take(begin, end)
+            arrivals.rows[begin:end] = rows
+            arrivals.is_rtcp[begin:end] = is_rtcp
+
+    def _receive_shared(self) -> None:
+        """Append what waits on shared ports; none of them takes the others' room."""
+        arrivals = self._arrivals
+        room = arrivals.capacity // (2 * len(self._shared))
+        for port, fds in enumerate(self._shared):
+            for fd, is_rtcp in zip(fds, (False, True), strict=False):
+                begin = arrivals.count
+                at = self._headers_at + begin * _MMSGHDR_BYTES
+                taken = self._libc.recvmmsg(fd, at, room, _RECEIVE, 0)
+                if taken < 0:
+                    self._note_error()
+                    continue
+                self._take(begin, begin + taken)
+                self.rtcp_packets += taken * is_rtcp
+                lost = assign_rows(self._demux, arrivals, port, begin, begin + taken, is_rtcp=is_rtcp)
+                self.strangers += len(lost)
+                arrivals.remove(np.array(lost, np.intp))
+
+    def _take(self, begin: int, end: int) -> None:
+        """Read lengths and sources out of what the kernel wrote."""
+        arrivals, peers = self._arrivals, self._names[begin:end]
+        arrivals.lengths[begin:end] = self._headers["length"][begin:end]
+        arrivals.sources[begin:end] = (peers["ip"].astype(np.int64) << 16) | peers["port"]
+        arrivals.count = end
 
     def send(self, departures: Departures) -> None:
-        rows = departures.rows.tolist()
-        if not rows:
+        rows = departures.rows
+        if not len(rows):
             return
-        count = len(rows)
+        if not self._seated:
+            self._send_own(departures, range(len(rows)))
+            return
+        fds = self._shared_fd_by_name[rows]
+        for fd in set(fds.tolist()):
+            if fd >= 0:
+                self._send_shared(departures, fd, np.flatnonzero(fds == fd))
+            else:
+                self._send_own(departures, np.flatnonzero(fds < 0).tolist())
+
+    def _send_own(self, departures: Departures, chosen: Sequence[int]) -> None:
+        """Send from ports of one row each, a call per packet."""
+        count = len(departures)
         peers = self._peers[:count]
         peers["port"] = departures.destinations & 0xFFFF
         peers["ip"] = departures.destinations >> 16
-        at, stride = departures.packets.ctypes.data, departures.packets.strides[0]
-        sendto, fds, size = self._libc.sendto, self._fd_by_name, _SOCKADDR_IN.itemsize
-        for row, length, peer_at in zip(rows, departures.lengths.tolist(), self._peers_at, strict=False):
-            if sendto(fds[row], at, length, _DONTWAIT, peer_at, size) < 0:
+        begin, stride = departures.packets.ctypes.data, departures.packets.strides[0]
+        rows, lengths = departures.rows.tolist(), departures.lengths.tolist()
+        sendto, fds, peers_at, size = (
+            self._libc.sendto,
+            self._fd_by_name,
+            self._peers_at,
+            _SOCKADDR_IN.itemsize,
+        )
+        for at in chosen:
+            if sendto(fds[rows[at]], begin + at * stride, lengths[at], _DONTWAIT, peers_at[at], size) < 0:
                 self.errors += 1  # A full buffer too: either way this packet never leaves.
-            at += stride
+
+    def _send_shared(self, departures: Departures, fd: int, chosen: NDArray[np.intp]) -> None:
+        """Send from one shared port, all in one call."""
+        count = len(chosen)
+        peers, iovecs = self._peers[:count], self._out_iovecs[:count]
+        destinations = departures.destinations[chosen]
+        peers["port"] = destinations & 0xFFFF
+        peers["ip"] = destinations >> 16
+        packets = departures.packets
+        iovecs["base"] = packets.ctypes.data + chosen * packets.strides[0]
+        iovecs["length"] = departures.lengths[chosen]
+        sent = 0
+        while sent < count:
+            at = self._out_headers_at + sent * _MMSGHDR_BYTES
+            taken = self._libc.sendmmsg(fd, at, count - sent, _DONTWAIT)
+            if taken <= 0:
+                # The first of them cannot be sent; those behind it can.
+                self.errors += 1
+                taken = 1
+            sent += taken
 
     def close(self) -> None:
         for row in range(len(self._fds)):
             self.remove(row)
+        for fds in self._shared:
+            for fd in fds:
+                os.close(fd)
         self._legs.close()
         self._pipe.close()
         self._timer.close()

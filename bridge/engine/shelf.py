@@ -1,4 +1,4 @@
-"""Which bed lies where in the memory of one media process, and who is playing it."""
+"""Which bed lies where in the memory of one seat, and who is playing it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ class BedShelf:
     Sounds that nobody plays stay until their place is needed; the one that was given back first goes first.
 
     Args:
-        memory: The shelf that the media process reads, ``[beds, samples]``.
+        memory: The shelf that the seat's media process reads, ``[beds, samples]``.
     """
 
     def __init__(self, memory: NDArray[np.int16]) -> None:

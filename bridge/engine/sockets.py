@@ -6,20 +6,24 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from bridge.engine.demux import NOBODY, Demux
 from bridge.engine.ports import peer_address
 from bridge.plane.packets import Arrivals, Departures
+from bridge.plane.spec import RowSpec
 
-__all__ = ["FOREVER_NS", "LegSockets", "PlainSockets", "forget_backlog"]
+__all__ = ["FOREVER_NS", "OWN_PORT", "LegSockets", "PlainSockets", "assign_rows", "forget_backlog"]
 
 FOREVER_NS = int(np.iinfo(np.int64).max)
 """A deadline that never comes; also what `Plane.due_ns` holds for a row without a slot."""
 
 _TRUNC = int(socket.MSG_TRUNC) if sys.platform.startswith("linux") else 0
 """Lengths are those of the wire, so that what was too long is known; elsewhere the flag says nothing."""
+OWN_PORT = -1
+"""In place of a shared port's number: the row has a port of its own."""
 _RTCP_DRAIN = 16
 """RTCP packets taken from one socket per turn; a flood of them must not hold up voice."""
 _BACKLOG = 1024
@@ -52,6 +56,8 @@ class LegSockets(Protocol):
     """Packets read from RTCP sockets."""
     errors: int
     """System errors on sockets (ICMP refusals included); never fatal, always counted."""
+    strangers: int
+    """Packets on shared ports that belong to no call."""
 
     def watch(self, link: socket.socket) -> None:
         """Name the command pipe: `wait` returns early when it can be read."""
@@ -59,6 +65,22 @@ class LegSockets(Protocol):
 
     def add(self, row: int, fds: Sequence[int]) -> None:
         """Take over a row's descriptors, RTP, then RTCP if there is one, without what waits in them."""
+        ...
+
+    def share(self, port: int, fds: Sequence[int]) -> None:
+        """Take over the descriptors of a port that rows will share; its number is new."""
+        ...
+
+    def seat(self, row: int, port: int, spec: RowSpec) -> None:
+        """Let a row hear its peer on a shared port, and send from there."""
+        ...
+
+    def expect(self, row: int, spec: RowSpec) -> None:
+        """Follow a re-INVITE: a shared port tells its rows by where they come from."""
+        ...
+
+    def learn(self, row: int, key: int) -> None:
+        """The row's packets come from this address, ``ip << 16 | port``."""
         ...
 
     def remove(self, row: int) -> None:
@@ -82,23 +104,55 @@ class LegSockets(Protocol):
         ...
 
 
+def assign_rows(
+    demux: Demux, arrivals: Arrivals, port: int, begin: int, end: int, *, is_rtcp: bool
+) -> list[int]:
+    """Give the packets ``[begin, end)`` of a shared port to their rows; return where nobody's are.
+
+    Sources are set already.
+    """
+    headers, packets = arrivals.headers, arrivals.packets
+
+    def ssrc_at(at: int) -> int:
+        if is_rtcp:
+            return int.from_bytes(packets[begin + at, 4:8].tobytes())
+        return int(headers["ssrc"][begin + at])
+
+    rows = demux.find(port, arrivals.sources[begin:end].tolist(), ssrc_at, is_rtcp=is_rtcp)
+    arrivals.rows[begin:end] = rows
+    arrivals.is_rtcp[begin:end] = is_rtcp
+    return [begin + at for at, row in enumerate(rows) if row == NOBODY] if NOBODY in rows else []
+
+
+class _SharedName(NamedTuple):
+    """What a shared socket is called in the selector."""
+
+    port: int
+    is_rtcp: bool
+
+
 class PlainSockets:
     """`LegSockets` for systems without recvmmsg: the standard library only, a call per packet.
 
     Args:
         arrivals: Where `receive` puts packets.
+        demux: Whose packets are whose on shared ports.
     """
 
-    def __init__(self, arrivals: Arrivals) -> None:
+    def __init__(self, arrivals: Arrivals, *, demux: Demux) -> None:
         self.rtcp_packets = 0
         self.errors = 0
+        self.strangers = 0
         self._arrivals = arrivals
+        self._demux = demux
         self._views = [memoryview(packet) for packet in arrivals.packets]
         self._selector = selectors.DefaultSelector()
         self._pipe = selectors.DefaultSelector()
         self._link: socket.socket | None = None
         # An RTCP socket goes by the name ~row.
         self._sockets: dict[int, socket.socket] = {}
+        self._shared: dict[int, tuple[socket.socket, ...]] = {}
+        self._seats: dict[int, int] = {}
 
     def watch(self, link: socket.socket) -> None:
         self._link = link
@@ -113,7 +167,26 @@ class PlainSockets:
             forget_backlog(fd)
             self._selector.register(sock, selectors.EVENT_READ, name)
 
+    def share(self, port: int, fds: Sequence[int]) -> None:
+        self._shared[port] = tuple(socket.socket(fileno=fd) for fd in fds)
+        for sock, is_rtcp in zip(self._shared[port], (False, True), strict=False):
+            sock.setblocking(False)
+            self._selector.register(sock, selectors.EVENT_READ, _SharedName(port, is_rtcp))
+
+    def seat(self, row: int, port: int, spec: RowSpec) -> None:
+        self.remove(row)
+        self._seats[row] = port
+        self._demux.seat(row, port, spec)
+
+    def expect(self, row: int, spec: RowSpec) -> None:
+        self._demux.update(row, spec)
+
+    def learn(self, row: int, key: int) -> None:
+        self._demux.learn(row, key)
+
     def remove(self, row: int) -> None:
+        self._seats.pop(row, None)
+        self._demux.remove(row)
         for name in (row, ~row):
             if (sock := self._sockets.pop(name, None)) is not None:
                 self._selector.unregister(sock)
@@ -125,29 +198,48 @@ class PlainSockets:
         return any(key.fileobj is self._link for key, _ in ready)
 
     def receive(self) -> int:
-        arrivals, count = self._arrivals, 0
+        arrivals = self._arrivals
+        arrivals.count = 0
         for key, _ in self._selector.select(0):
             sock, name = key.fileobj, key.data
             if name is None or not isinstance(sock, socket.socket):
                 continue
-            is_rtcp = name < 0
-            most = count + _RTCP_DRAIN if is_rtcp else len(self._views)
-            while count < min(most, len(self._views)):
-                try:
-                    length, (host, port) = sock.recvfrom_into(self._views[count], 0, _TRUNC)
-                except BlockingIOError:
-                    break
-                except OSError:
-                    self.errors += 1
-                    break
-                arrivals.lengths[count] = length
-                arrivals.rows[count] = ~name if is_rtcp else name
-                arrivals.is_rtcp[count] = is_rtcp
-                self.rtcp_packets += is_rtcp
-                arrivals.sources[count] = int.from_bytes(socket.inet_aton(host)) << 16 | port
-                count += 1
-        arrivals.count = count
-        return count
+            begin = arrivals.count
+            is_rtcp = name.is_rtcp if isinstance(name, _SharedName) else name < 0
+            self._read(sock, at_most=_RTCP_DRAIN if is_rtcp else arrivals.capacity)
+            end = arrivals.count
+            self.rtcp_packets += (end - begin) * is_rtcp
+            if isinstance(name, _SharedName):
+                lost = assign_rows(self._demux, arrivals, name.port, begin, end, is_rtcp=is_rtcp)
+                self.strangers += len(lost)
+                arrivals.remove(np.array(lost, np.intp))
+            else:
+                arrivals.rows[begin:end] = ~name if is_rtcp else name
+                arrivals.is_rtcp[begin:end] = is_rtcp
+        return arrivals.count
+
+    def _read(self, sock: socket.socket, *, at_most: int) -> None:
+        """Append what waits in one socket."""
+        arrivals = self._arrivals
+        end = min(arrivals.count + at_most, arrivals.capacity)
+        while arrivals.count < end:
+            try:
+                length, (host, port) = sock.recvfrom_into(self._views[arrivals.count], 0, _TRUNC)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.errors += 1
+                return
+            arrivals.lengths[arrivals.count] = length
+            arrivals.sources[arrivals.count] = int.from_bytes(socket.inet_aton(host)) << 16 | port
+            arrivals.count += 1
+
+    def _socket_of(self, name: int) -> socket.socket | None:
+        """Where a row sends from; ``~row`` is its RTCP."""
+        if (port := self._seats.get(max(name, ~name), OWN_PORT)) == OWN_PORT:
+            return self._sockets.get(name)
+        sockets = self._shared[port]
+        return sockets[0] if name >= 0 else next(iter(sockets[1:]), None)
 
     def send(self, departures: Departures) -> None:
         for packet, length, row, key in zip(
@@ -157,7 +249,7 @@ class PlainSockets:
             departures.destinations.tolist(),
             strict=False,
         ):
-            sock = self._sockets.get(row)
+            sock = self._socket_of(row)
             if sock is None:
                 continue
             try:
@@ -169,5 +261,8 @@ class PlainSockets:
         for name in list(self._sockets):
             if name >= 0:
                 self.remove(name)
+        for sockets in self._shared.values():
+            for sock in sockets:
+                sock.close()
         self._selector.close()
         self._pipe.close()

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import CAPTURE_SAMPLES, Columns
+from bridge.plane.columns import Columns
 from bridge.plane.floor import DUCKED
+from bridge.plane.shape import thin
 from bridge.speech.silero import WINDOW_SAMPLES, Opinion, Streams, opinion
 
 __all__ = ["MODEL", "Judge", "Network", "Verdict", "VerdictThread", "is_available", "silero"]
@@ -93,11 +94,16 @@ def silero() -> Network:
 
 
 class Judge:
-    """The voices of one life of the media process; `step` does whatever can be done now."""
+    """The voices of one bank of rows in one life of the media process; `step` does whatever can be done now.
+
+    Whatever the rate of the rows, the network hears 8 kHz.
+    """
 
     def __init__(self, columns: Columns, network: Network) -> None:
         self._columns = columns
         self._network = network
+        self._per_tick = columns.shape.per_tick
+        self._window = WINDOW_SAMPLES * self._per_tick
         self._streams = Streams(_SLOTS)
         self._free = list(range(_SLOTS))
         self._voices: dict[int, _Voice] = {}
@@ -127,7 +133,7 @@ class Judge:
     def _begin(self, row: int, question: int) -> None:
         columns = self._columns
         written = int(columns.capture_write[row])
-        at = max(0, written - _LEAD_WINDOWS * WINDOW_SAMPLES)
+        at = max(0, written - _LEAD_WINDOWS * self._window)
         slot = self._free.pop()
         self._streams.restart(slot)
         generation, epoch = int(columns.generation[row]), int(columns.epoch[row])
@@ -137,20 +143,19 @@ class Judge:
 
     def _has_window(self, voice: _Voice) -> bool:
         written = int(self._columns.capture_write[voice.row])
-        return not voice.is_answered and written - voice.at >= WINDOW_SAMPLES
+        return not voice.is_answered and written - voice.at >= self._window
 
     def _listen(self, batch: list[_Voice]) -> None:
         slots = np.array([voice.slot for voice in batch])
         rows = np.array([voice.row for voice in batch])
-        where = (
-            np.array([voice.at for voice in batch])[:, None] + np.arange(WINDOW_SAMPLES)
-        ) % CAPTURE_SAMPLES
-        sound, state = self._streams.inputs(slots, self._columns.capture[rows[:, None], 0, where])
+        where = np.array([voice.at for voice in batch])[:, None] + np.arange(self._window)
+        heard = self._columns.capture[rows[:, None], 0, where % self._columns.shape.capture]
+        sound, state = self._streams.inputs(slots, thin(heard, self._per_tick))
         likelihoods, after = self._network(sound, state)
         self._streams.keep(slots, after)
         self.windows += len(batch)
         for voice, likelihood in zip(batch, likelihoods.tolist(), strict=True):
-            voice.at += WINDOW_SAMPLES
+            voice.at += self._window
             if voice.at > voice.counts_from:
                 voice.likelihoods.append(likelihood)
 
@@ -178,15 +183,15 @@ class VerdictThread:
     ) -> None:
         self._deliver = deliver
         self._load = load
-        self._columns: Columns | None = None
+        self._banks: tuple[Columns, ...] = ()
         self._wanted = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="verdict", daemon=True)
         self._thread.start()
 
-    def watch(self, columns: Columns | None) -> None:
-        """Judge the rows of this memory from now on; None lets go of it."""
-        self._columns = columns
+    def watch(self, *banks: Columns) -> None:
+        """Judge the rows of these memories from now on, and let go of all others."""
+        self._banks = banks
         self._wanted.set()
 
     def wake(self) -> None:
@@ -205,22 +210,23 @@ class VerdictThread:
         except Exception as error:
             _log.error("voices are judged by their loudness alone, for Silero does not load: %s", error)
             return
-        judge: Judge | None = None
-        watched: Columns | None = None
+        judges: list[Judge] = []
+        watched: tuple[Columns, ...] = ()
         while not self._closing.is_set():
-            if self._columns is not watched:
+            if self._banks is not watched:
                 # Whoever keeps a dead process's columns keeps its memory mapped.
-                watched = self._columns
-                judge = None if watched is None else Judge(watched, network)
-            if judge is None or not judge.is_asked:
+                watched = self._banks
+                judges = [Judge(bank, network) for bank in watched]
+            asked = [judge for judge in judges if judge.is_asked]
+            if not asked:
                 self._wanted.wait()
                 self._wanted.clear()
                 continue
             try:
-                verdicts = judge.step()
+                verdicts = [verdict for judge in asked for verdict in judge.step()]
             except Exception as error:
                 _log.error("a round of verdicts failed: %s", error, exc_info=error)
-                watched = judge = None
+                watched, judges = (), []
                 continue
             if verdicts:
                 self._deliver(verdicts)

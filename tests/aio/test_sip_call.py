@@ -248,3 +248,17 @@ async def test_a_caller_that_gives_up_is_no_bug(caplog: pytest.LogCaptureFixture
         assert not incoming.is_waiting
         assert repr(incoming) == f"IncomingCall({incoming.call_id})"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(503, ["10"]), (486, [])])
+async def test_only_a_full_house_says_when_to_try_again(status: int, expected: list[str]) -> None:
+    async def refuse_with(incoming: IncomingCall) -> None:
+        incoming.reject(status)
+
+    async with endpoint(refuse_with) as callee, phone(callee) as caller:
+        caller.say(caller.invite())
+        await caller.heard.get()
+
+        refused = parsed_response(await caller.heard.get())
+
+        assert (refused.status, refused.headers.all("Retry-After")) == (status, expected)

@@ -50,10 +50,12 @@ class Phone:
 class Call:
     """A leg that is open, and everything it was told."""
 
-    def __init__(self, engine: MediaEngine, phone: Phone, *, sending: bool = True) -> None:
+    def __init__(
+        self, engine: MediaEngine, phone: Phone, *, sending: bool = True, is_known: bool = False
+    ) -> None:
         self.phone = phone
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
-        self.leg: MediaLeg = engine.reserve()
+        self.leg: MediaLeg = engine.reserve(remote=phone.address if is_known else None)
         self.leg.open(
             codec=0,
             payload_type=0,

@@ -25,6 +25,7 @@ from bridge.engine.commands import (
     StopBed,
     UpdateRow,
 )
+from bridge.engine.demux import Demux
 from bridge.engine.link import Link
 from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
 from bridge.engine.mmsg import BatchSockets, is_supported
@@ -32,9 +33,11 @@ from bridge.engine.ports import peer_key
 from bridge.engine.reports import MOST_OWED
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
 from bridge.plane.events import Digit, Flushed, RowFailed, VoiceStarted
 from bridge.plane.packets import Arrivals
+from bridge.rtp.srtp import SrtpKeys
 from tests.engine.fake_plane import FakePlane, spec
 
 MS = 1_000_000
@@ -46,7 +49,12 @@ class Bench:
 
     def __init__(self, *, plain: bool) -> None:
         arrivals = Arrivals(256)
-        sockets: LegSockets = PlainSockets(arrivals) if plain else BatchSockets(arrivals, capacity=CAPACITY)
+        demux = Demux(lambda row: -1)
+        sockets: LegSockets = (
+            PlainSockets(arrivals, demux=demux)
+            if plain
+            else BatchSockets(arrivals, capacity=CAPACITY, demux=demux)
+        )
         ours, theirs = socket.socketpair()
         self.control = Link(ours)
         self._link = Link(theirs, limit=100)
@@ -57,6 +65,7 @@ class Bench:
             self.plane,
             arrivals,
             sockets=sockets,
+            srtp=SrtpRows(self.memory.banks),
             link=self._link,
             gauges=self.memory.gauge_columns(),
             clock=SystemClock(),
@@ -401,3 +410,33 @@ def test_nothing_is_left_open_after_many_legs(bench: Bench) -> None:
         bench.obey(CloseRow(generation % 3, generation))
 
     assert len(os.listdir("/proc/self/fd")) == before + 29  # The supervisor's own sockets.
+
+
+def test_nothing_of_an_encrypted_leg_passes_in_the_clear(bench: Bench) -> None:
+    address = bench.open(0)
+    bench.obey()
+    keys = SrtpKeys("AEAD_AES_128_GCM", tx="5e" * 28, rx="c4" * 28)
+    assert bench.obey(UpdateRow(0, bench.plane.specs[0], keys)) == []
+    bench.everything()
+    built = len(bench.plane.built_ns.get(0, ()))
+
+    # This plane's packets are no RTP, so there is no way to encrypt them.
+    bench.peer.sendto(b"hello", address)
+    while len(bench.plane.built_ns.get(0, ())) < built + 2:
+        assert bench.loop.turn()
+    bench.obey(CloseRow(0, 1))
+
+    assert bench.everything() == []
+    assert bench.plane.heard == []
+    counters = bench.memory.columns.counters(0)
+    assert counters["rx_srtp_auth"] == 1
+    assert counters["tx_srtp_failed"] >= 2
+    # Its next leg is another one's.
+    address = bench.open(0, generation=2)
+    bench.obey()
+    bench.peer.sendto(b"clear", address)
+    sent: list[bytes] = []
+    while not (bench.plane.heard and sent):
+        assert bench.loop.turn()
+        sent += bench.everything()
+    assert {len(data) for data in sent} == {172}

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from bridge.engine.demux import Demux
 from bridge.engine.mmsg import BatchSockets, is_supported
 from bridge.plane.packets import Arrivals
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.skipif(not is_supported(), reason="no recvmmsg here")
 
 
 def test_the_timer_keeps_its_moment_to_a_fraction_of_a_millisecond() -> None:
-    sockets = BatchSockets(Arrivals(4), capacity=1)
+    sockets = BatchSockets(Arrivals(4), capacity=1, demux=Demux(lambda row: -1))
     late_ns = []
     for _ in range(5):
         until_ns = time.monotonic_ns() + 3_300_000
@@ -27,7 +28,7 @@ def test_the_timer_keeps_its_moment_to_a_fraction_of_a_millisecond() -> None:
 def test_closing_twice_the_same_moment_leaves_no_descriptor() -> None:
     before = len(_open_fds())
     for _ in range(3):
-        BatchSockets(Arrivals(4), capacity=1).close()
+        BatchSockets(Arrivals(4), capacity=1, demux=Demux(lambda row: -1)).close()
 
     assert len(_open_fds()) == before
 

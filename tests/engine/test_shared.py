@@ -12,7 +12,9 @@ def test_what_one_process_writes_the_other_reads() -> None:
 
     ours.columns.play_samples[2, 5] = 1234
     theirs.columns.generation[1] = 9
-    theirs.gauge_columns().note(rows=2, cpu_ns=3, rtcp_packets=4, socket_errors=5, events_dropped=6)
+    theirs.gauge_columns().note(
+        rows=2, cpu_ns=3, rtcp_packets=4, socket_errors=5, events_dropped=6, strangers=7
+    )
 
     assert theirs.columns.play_samples[2, 5] == 1234
     assert ours.columns.generation[1] == 9
@@ -76,4 +78,36 @@ def test_lateness_beyond_every_bound_is_counted() -> None:
     memory.gauge_columns().tick(LATENESS_BOUNDS_NS[-1] * 2)
 
     assert memory.gauges().lateness_ns(0.5) == LATENESS_BOUNDS_NS[-1] * 2
+    memory.close_fd()
+
+
+def test_every_rate_has_a_bank_that_both_processes_find() -> None:
+    ours = SharedMemory(3, wide=2)
+    theirs = SharedMemory(3, wide=2, fd=os.dup(ours.fd))
+
+    mine, at = ours.locate(8)
+    mine.play_samples[at, 9] = 77
+    theirs.gauge_columns().tick(0)
+
+    assert [(bank.shape.rate_hz, bank.capacity) for bank in ours.banks] == [
+        (8000, 3),
+        (16000, 2),
+        (24000, 2),
+        (48000, 2),
+    ]
+    assert theirs.banks[3].play_samples[1, 9] == 77
+    assert ours.locate(2) == (ours.columns, 2)
+    assert ours.gauges().ticks == 1
+    with pytest.raises(IndexError):
+        ours.locate(9)
+    ours.close_fd()
+    theirs.close_fd()
+
+
+def test_rows_that_nobody_uses_take_no_memory() -> None:
+    memory = SharedMemory(1024, wide=128)
+
+    memory.banks[3].capture[5] = 1
+
+    assert os.fstat(memory.fd).st_blocks * 512 < 1 << 20
     memory.close_fd()

@@ -4,14 +4,18 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from bridge.engine.demux import Demux
 from bridge.engine.mmsg import BatchSockets, is_supported
 from bridge.engine.ports import peer_key
 from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets, forget_backlog
 from bridge.plane.packets import Arrivals, Departures
+from bridge.plane.spec import RowSpec
+from tests.engine.fake_plane import spec
 
 MS = 1_000_000
 ROOM = 32
@@ -22,8 +26,11 @@ class Bench:
 
     def __init__(self, kind: type[LegSockets]) -> None:
         self.arrivals = Arrivals(ROOM)
+        demux = Demux(lambda row: -1)
         self.sockets: LegSockets = (
-            BatchSockets(self.arrivals, capacity=8) if kind is BatchSockets else PlainSockets(self.arrivals)
+            BatchSockets(self.arrivals, capacity=8, demux=demux)
+            if kind is BatchSockets
+            else PlainSockets(self.arrivals, demux=demux)
         )
         self.link, self.control = socket.socketpair()
         self.sockets.watch(self.link)
@@ -46,6 +53,13 @@ class Bench:
                 self.peer.sendto(packet, sock.getsockname())
         self.sockets.add(0, [os.dup(sock.fileno()) for sock in mine])
         return mine[0].getsockname()  # type: ignore[no-any-return]
+
+    def share(self, port: int) -> tuple[tuple[str, int], tuple[str, int]]:
+        """Hand a shared pair over; return where RTP and RTCP go."""
+        mine = [bound(), bound()]
+        self.kept += mine
+        self.sockets.share(port, [os.dup(sock.fileno()) for sock in mine])
+        return mine[0].getsockname(), mine[1].getsockname()
 
     def packets(self) -> list[tuple[int, bytes, int]]:
         count = self.sockets.receive()
@@ -299,3 +313,92 @@ def test_a_moment_in_the_past_does_not_wait(bench: Bench) -> None:
     assert bench.sockets.wait(1, for_packets=False) is False
     assert bench.sockets.wait(1, for_packets=False) is False
     assert bench.sockets.wait(0, for_packets=False) is False
+
+
+def seated(address: tuple[str, int], *, rtcp: tuple[str, int] | None = None) -> RowSpec:
+    key = 0 if rtcp is None else peer_key(rtcp)
+    return replace(spec(), remote_key=peer_key(address), rtcp_key=key)
+
+
+def test_rows_on_a_shared_port_get_what_their_own_peers_send(bench: Bench) -> None:
+    rtp, rtcp = bench.share(0)
+    other, stranger = bound(), bound()
+    bench.kept += [other, stranger]
+    mine, theirs = bench.peer.getsockname(), other.getsockname()
+    bench.sockets.seat(2, 0, seated(mine, rtcp=mine))
+    bench.sockets.seat(4, 0, seated(theirs, rtcp=theirs))
+
+    for number in range(3):
+        bench.peer.sendto(b"mine%d" % number, rtp)
+        stranger.sendto(bytes(12), rtp)
+        other.sendto(b"theirs%d" % number, rtp)
+    other.sendto(b"report", rtcp)
+
+    heard = bench.packets()
+    assert {(2, b"mine%d" % n, peer_key(mine)) for n in range(3)} | {
+        (4, b"theirs%d" % n, peer_key(theirs)) for n in range(3)
+    } | {(4, b"report", peer_key(theirs))} == set(heard)
+    # The strangers share the peers' address: told apart by their streams, and they have none of ours.
+    assert bench.sockets.strangers == 3
+    assert bench.sockets.rtcp_packets == 1
+
+
+def test_shared_and_own_ports_live_side_by_side(bench: Bench) -> None:
+    rtp, _ = bench.share(0)
+    address = bench.add(1)
+    peer = bench.peer.getsockname()
+    bench.sockets.seat(3, 0, seated(peer))
+
+    bench.peer.sendto(b"shared", rtp)
+    bench.peer.sendto(b"own", address)
+    assert {(row, data) for row, data, _ in bench.packets()} == {(3, b"shared"), (1, b"own")}
+
+    bench.sockets.send(
+        departures((1, b"a", peer), (3, b"b", peer), (~3, b"c", peer), (1, b"d", peer), (3, b"e", peer))
+    )
+    answers = [bench.peer.recvfrom(2000) for _ in range(5)]
+    assert {data for data, source in answers if source == rtp} == {b"b", b"e"}
+    assert {data for data, source in answers if source == address} == {b"a", b"d"}
+    assert len({source for _, source in answers}) == 3
+
+
+def test_a_row_that_left_a_shared_port_neither_hears_nor_speaks(bench: Bench) -> None:
+    rtp, _ = bench.share(0)
+    peer = bench.peer.getsockname()
+    bench.sockets.seat(3, 0, seated(peer))
+    bench.sockets.remove(3)
+
+    bench.peer.sendto(b"late", rtp)
+    bench.sockets.send(departures((3, b"nobody", peer)))
+
+    assert bench.packets() == []
+    assert bench.sockets.strangers == 1
+    bench.sockets.seat(3, 0, seated(peer))
+    bench.peer.sendto(b"again", rtp)
+    assert [data for _, data, _ in bench.packets()] == [b"again"]
+
+
+def test_a_packet_that_cannot_be_sent_holds_up_no_other(bench: Bench) -> None:
+    bench.share(0)
+    peer = bench.peer.getsockname()
+    for row in range(3):
+        bench.sockets.seat(row, 0, seated((peer[0], peer[1] + row)))
+
+    bench.sockets.send(departures((0, b"a", peer), (1, b"b", (peer[0], 0)), (2, b"c", peer)))
+
+    assert [bench.peer.recv(2000) for _ in range(2)] == [b"a", b"c"]
+    assert bench.sockets.errors == 1
+
+
+def test_a_moved_peer_is_followed_when_the_plane_has_proven_it(bench: Bench) -> None:
+    rtp, _ = bench.share(0)
+    moved = bound()
+    bench.kept.append(moved)
+    bench.sockets.seat(1, 0, seated(bench.peer.getsockname()))
+    bench.sockets.learn(1, peer_key(moved.getsockname()))
+
+    moved.sendto(b"here now", rtp)
+    assert [(row, data) for row, data, _ in bench.packets()] == [(1, b"here now")]
+    bench.sockets.expect(1, seated(("127.0.0.2", 9)))
+    moved.sendto(b"no longer", rtp)
+    assert bench.packets() == []

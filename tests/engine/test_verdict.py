@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bridge.engine.verdict import Judge, Network, Verdict, VerdictThread, is_available, silero
 from bridge.plane.columns import Columns
 from bridge.plane.floor import DUCKED
+from bridge.plane.shape import Shape
 from tests.plane.rig import hiss, slam, speech_sentence
 
 ROWS = 260
@@ -52,6 +53,24 @@ def test_two_windows_of_speech_after_the_question_make_a_verdict() -> None:
 
     assert judge.step() == [Verdict(row=5, generation=6, epoch=2, question=3, is_speech=True)]
     assert judge.step() == []
+    assert judge.windows == 8
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 48000])
+def test_a_row_of_a_higher_rate_is_judged_at_8_khz(rate_hz: int) -> None:
+    shape = Shape(rate_hz)
+    memory = Columns(bytearray(Columns.size_bytes(2, shape)), 2, shape)
+    memory.generation[1], memory.sensitivity[1], memory.floor_state[1] = 6, 1, DUCKED
+    judge = Judge(memory, echoing)
+    hear(memory, 1, steady(2048 * shape.per_tick, 900))
+    memory.question[1] = 3
+    judge.step()
+
+    hear(memory, 1, steady(512 * shape.per_tick - 1, 900))
+    assert judge.step() == []
+    hear(memory, 1, steady(1, 900))
+
+    assert judge.step() == [Verdict(row=1, generation=6, epoch=0, question=3, is_speech=True)]
     assert judge.windows == 8
 
 
@@ -202,7 +221,7 @@ def test_a_round_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) ->
 
     until(answered)
     memory.question[7] = 0
-    thread.watch(None)
+    thread.watch()
     thread.close()
 
     assert "a round of verdicts failed: out of memory" in caplog.text

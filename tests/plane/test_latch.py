@@ -222,3 +222,13 @@ def test_a_reinvite_with_another_address_starts_over() -> None:
     assert not door.columns.latched[ROW]
     assert not door.knock(1).accepted[0]
     assert door.strangers == 1
+
+
+def test_the_stream_that_is_heard_has_a_name() -> None:
+    door = Door(spec())
+    before = door.latch.peer_ssrc(ROW)
+
+    door.knock(7)
+    door.knock(8)
+
+    assert (before, door.latch.peer_ssrc(ROW)) == (-1, 99)
