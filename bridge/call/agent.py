@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.call.hearing import CallEvent
 from bridge.call.turns import Said
+from bridge.plane.bed import LOUDEST_DB, SILENT_DB
 
 if TYPE_CHECKING:
     from bridge.call.session import Session
@@ -48,25 +49,60 @@ class Call:
         records = self._session.trace.barge_ins
         return records[-1].stages_ms() if records else {}
 
-    async def say(self, text: str | AsyncIterator[str], *, interruptible: str = "any") -> Said:
+    async def say(
+        self,
+        text: str | AsyncIterator[str],
+        *,
+        interruptible: str = "any",
+        sensitivity: str | None = None,
+    ) -> Said:
         """Speak, and return what of it was heard.
 
         Args:
             text: The whole text, or an iterator that yields it as it is written.
             interruptible: What makes the bot stop: ``none``, ``dtmf``, ``speech`` or ``any``.
+            sensitivity: How easily a voice does: ``low``, ``medium`` or ``high``; None as configured.
 
         Raises:
             SynthesisError: If the voice service refuses, or fails and does not come back within some seconds.
         """
-        return await self._session.speaker.say(text, interruptible=interruptible)
+        return await self._session.speaker.say(text, interruptible=interruptible, sensitivity=sensitivity)
 
-    async def play(self, name: str, *, interruptible: str = "any") -> float:
+    async def play(self, name: str, *, interruptible: str = "any", sensitivity: str | None = None) -> float:
         """Play a sound file from the prompt folder; return the seconds of it that were heard.
 
         Raises:
             ConfigError: If the folder has no such file or it is not sound.
         """
-        return await self._session.play(name, interruptible=interruptible)
+        return await self._session.play(name, interruptible=interruptible, sensitivity=sensitivity)
+
+    async def bed(
+        self,
+        name: str | None,
+        *,
+        gain_db: int = -18,
+        under_speech_db: int | None = None,
+        yields: bool = True,
+    ) -> None:
+        """Play a sound file from the prompt folder again and again, under what is said; returns at once.
+
+        Args:
+            name: Of 0.04 to 60 s; None lets the present one fade out. Another one takes its place; the same
+                one goes on where it is, at its new levels.
+            gain_db: Level while nothing is said, -100 to 20; 0 is as recorded.
+            under_speech_db: Level under speech; None is 12 dB less.
+            yields: It is silent while the caller's voice silences the bot, and until an interruption is over.
+
+        Raises:
+            ConfigError: If the folder has no such file, or it is not sound, or too short or too long.
+            EngineError: If 16 others are being played.
+            ValueError: If a level is out of range.
+        """
+        under_db = max(SILENT_DB, gain_db - 12) if under_speech_db is None else under_speech_db
+        for level_db in (gain_db, under_db):
+            if not SILENT_DB <= level_db <= LOUDEST_DB:
+                raise ValueError(f"a bed's level must be {SILENT_DB} to {LOUDEST_DB} dB, not {level_db}")
+        await self._session.bed(name, gain_db=gain_db, under_speech_db=under_db, yields=yields)
 
     async def digits(self, *, max_digits: int = 1, timeout_s: float = 5.0, terminator: str = "#") -> str:
         """Collect telephone digits, those already typed included.

@@ -47,6 +47,7 @@ class _Terms(TypedDict):
     sending: bool
     receiving: bool
     interruptible: int
+    sensitivity: int
     rtcp: tuple[str, int] | None
     rtcp_mux: bool
     ptime_ms: int
@@ -88,6 +89,7 @@ class _Line:
             sending=agreed.sending,
             receiving=agreed.receiving,
             interruptible=session.speaker.interruptible,
+            sensitivity=session.speaker.sensitivity,
             rtcp=agreed.rtcp,
             rtcp_mux=agreed.rtcp_mux,
             ptime_ms=agreed.ptime_ms,

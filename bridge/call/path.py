@@ -36,6 +36,9 @@ OUTBOUND = (
     ),
     Stage("floor", "plane.floor", "duck, resume, flush", ("ducked_samples",)),
     Stage(
+        "bed", "plane.bed", "music or a room under speech; silent under the caller's voice", ("bed_packets",)
+    ),
+    Stage(
         "keypad",
         "plane.keypad",
         "while we press keys, events or tones in the place of speech",

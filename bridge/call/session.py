@@ -159,10 +159,22 @@ class Session:
         self.end(reason)
         await asyncio.Event().wait()
 
-    async def play(self, name: str, *, interruptible: str) -> float:
+    async def play(self, name: str, *, interruptible: str, sensitivity: str | None) -> float:
         """Play a prompt file; see `Call.play`."""
         pcm = await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=self._leg.rate_hz)
-        return await self.speaker.play(pcm, interruptible=interruptible)
+        return await self.speaker.play(pcm, interruptible=interruptible, sensitivity=sensitivity)
+
+    async def bed(self, name: str | None, *, gain_db: int, under_speech_db: int, yields: bool) -> None:
+        """Play a prompt file under what is said; see `Call.bed`."""
+        if name is None:
+            self._leg.stop_bed()
+            return
+        folder, rate = self._settings.prompts, self._leg.rate_hz
+        known_as = await asyncio.to_thread(prompts.bed_name, folder, name, rate=rate)
+        loop = None
+        if not self._leg.has_bed(known_as):
+            loop = await asyncio.to_thread(prompts.load_bed, folder, name, rate=rate)
+        self._leg.set_bed(known_as, loop, gain_db=gain_db, under_speech_db=under_speech_db, yields=yields)
 
     async def serve(self, sip: SipLeg) -> None:
         """Run the agent until someone ends the call; then leave nothing behind."""

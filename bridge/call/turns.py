@@ -32,6 +32,7 @@ from bridge.plane.events import (
     VoiceStopped,
 )
 from bridge.plane.ring import PlayoutWriter
+from bridge.plane.spec import SENSITIVITIES
 from bridge.ports import Clock, Speech, Synthesizer, Voice
 from bridge.speech.heard import Heard
 
@@ -64,6 +65,7 @@ class SpeakingLeg(Protocol):
     @property
     def writer(self) -> PlayoutWriter: ...
     def set_interruptible(self, bits: int) -> None: ...
+    def set_sensitivity(self, sensitivity: int) -> None: ...
     def flush(self) -> None: ...
 
 
@@ -96,6 +98,8 @@ class Speaker:
     ) -> None:
         self.interruptible: int = INTERRUPTIBLE["any"]
         """What may stop the present or the last utterance, as bits of `RowSpec.interruptible`."""
+        self.sensitivity: int = -1
+        """How easily that utterance is interrupted, as `RowSpec.sensitivity` has it."""
         self._leg = leg
         self._packets: Packets | None = Packets() if isinstance(format, OpusFormat) else None
         self._rate_hz = format.rate
@@ -132,19 +136,26 @@ class Speaker:
             self._bound_at_ns = self._clock.now_ns()
         return self._bound
 
-    async def say(self, text: str | AsyncIterator[str], *, interruptible: str = "any") -> Said:
+    async def say(
+        self,
+        text: str | AsyncIterator[str],
+        *,
+        interruptible: str = "any",
+        sensitivity: str | None = None,
+    ) -> Said:
         """Speak, and return once it was heard to the end or the caller took the floor.
 
-        Cancelled, it falls silent at once.
+        Cancelled, it falls silent at once. `sensitivity` is one of `SENSITIVITIES`; None is as configured.
 
         Raises:
             SynthesisError: If the voice fails and trying again did not help; what was made is heard first.
             CallEnded: If the call is over.
             KeyError: If `interruptible` is none of `INTERRUPTIBLE`.
+            ValueError: If there is no such sensitivity.
         """
-        bits = INTERRUPTIBLE[interruptible]
+        terms = _terms(interruptible, sensitivity)
         async with self._floor:
-            turn = self._take_floor(bits)
+            turn = self._take_floor(*terms)
             script = Script(text)
             try:
                 flushed = await self._race(turn, turn.speak(script))
@@ -172,14 +183,19 @@ class Speaker:
                 cause=flushed.cause,
             )
 
-    async def play(self, pcm: NDArray[np.int16], *, interruptible: str = "any") -> float:
+    async def play(
+        self, pcm: NDArray[np.int16], *, interruptible: str = "any", sensitivity: str | None = None
+    ) -> float:
         """Play recorded sound at the leg's rate; return the seconds of it that were heard.
 
         Raises:
             CallEnded: If the call is over.
+            KeyError: If `interruptible` is none of `INTERRUPTIBLE`.
+            ValueError: If there is no such sensitivity.
         """
+        terms = _terms(interruptible, sensitivity)
         async with self._floor:
-            turn = self._take_floor(INTERRUPTIBLE[interruptible])
+            turn = self._take_floor(*terms)
             try:
                 flushed = await self._race(turn, turn.put(pcm))
             finally:
@@ -214,7 +230,7 @@ class Speaker:
             case Flushed():
                 self._note_flush(event)
 
-    def _take_floor(self, bits: int) -> Utterance:
+    def _take_floor(self, bits: int, sensitivity: int) -> Utterance:
         if self._is_closed:
             raise CallEnded("nobody is on the line")
         writer = self._leg.writer
@@ -223,6 +239,9 @@ class Speaker:
         writer.open_utterance(epoch)
         self.interruptible = bits
         self._leg.set_interruptible(bits)
+        if sensitivity != self.sensitivity:
+            self.sensitivity = sensitivity
+            self._leg.set_sensitivity(sensitivity)
         index = writer.write_index
         record = UtteranceRecord(start_sample=index, end_sample=index)
         self._trace.utterances.append(record)
@@ -336,6 +355,15 @@ class Speaker:
 
     def _last_barge_in(self) -> BargeInRecord | None:
         return self._trace.barge_ins[-1] if self._trace.barge_ins else None
+
+
+def _terms(interruptible: str, sensitivity: str | None) -> tuple[int, int]:
+    """What the media process is told of an utterance: bits of what may interrupt it, and how easily."""
+    if sensitivity is None:
+        return INTERRUPTIBLE[interruptible], -1
+    if sensitivity not in SENSITIVITIES:
+        raise ValueError(f"sensitivity must be one of {', '.join(SENSITIVITIES)}, not {sensitivity!r}")
+    return INTERRUPTIBLE[interruptible], SENSITIVITIES.index(sensitivity)
 
 
 def _split(turn: Utterance, text: str, position: int) -> Heard:

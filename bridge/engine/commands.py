@@ -36,9 +36,12 @@ __all__ = [
     "Report",
     "RowClosed",
     "RowOpened",
+    "SetBed",
     "SetInterruptible",
+    "SetSensitivity",
     "SharePort",
     "Stop",
+    "StopBed",
     "UpdateRow",
     "encode",
 ]
@@ -107,6 +110,36 @@ class SetInterruptible:
     row: int
     generation: int
     bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetSensitivity:
+    """How easily a voice takes the floor: 0 low, 1 medium, 2 high; -1 as all rows are told."""
+
+    row: int
+    generation: int
+    sensitivity: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetBed:
+    """Play the loop of so many samples that lies at place `bed` of the shelf, under what is said."""
+
+    row: int
+    generation: int
+    bed: int
+    samples: int
+    gain_db: int
+    under_speech_db: int
+    yields: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopBed:
+    """Let the row's bed fade out."""
+
+    row: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +258,9 @@ Command: TypeAlias = (
     | PressKeys
     | ReleaseKeys
     | HandKey
+    | SetSensitivity
+    | SetBed
+    | StopBed
     | SharePort
     | Carry
 )

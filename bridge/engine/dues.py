@@ -14,7 +14,10 @@ from bridge.engine.commands import (
     OpenRow,
     PressKeys,
     ReleaseKeys,
+    SetBed,
     SetInterruptible,
+    SetSensitivity,
+    StopBed,
     UpdateRow,
 )
 from bridge.plane.columns import Columns
@@ -61,6 +64,7 @@ class Dues:
         self._row = row
         self._generation = generation
         self._open: OpenRow | None = None
+        self._bed: SetBed | None = None
         self._epoch = 0
         self._owes_flush = False
         self._requests: dict[int, _Request] = {}
@@ -78,6 +82,13 @@ class Dues:
             case SetInterruptible(bits=bits) if self._open is not None:
                 spec = dataclasses.replace(self._open.spec, interruptible=bits)
                 self._open = dataclasses.replace(self._open, spec=spec)
+            case SetSensitivity(sensitivity=sensitivity) if self._open is not None:
+                spec = dataclasses.replace(self._open.spec, sensitivity=sensitivity)
+                self._open = dataclasses.replace(self._open, spec=spec)
+            case SetBed():
+                self._bed = command
+            case StopBed():
+                self._bed = None
             case FlushRow():
                 self._owes_flush = True
             case PressKeys(ticket=ticket):
@@ -131,6 +142,8 @@ class Dues:
                 owes_flush = owes_flush and flushed.cause != "command"
             events += self._heard(columns, at, now_ns)
             self._count_keys(columns, at)
+        if self._bed is not None:
+            orders.append(self._bed)  # Its sound lies in the memory that stays.
         if owes_flush:
             orders.append(FlushRow(self._row, self._generation))
         for ticket, request in self._requests.items():

@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bridge.engine.budget import weight_of
 from bridge.engine.commands import (
     CloseRow,
@@ -18,7 +21,10 @@ from bridge.engine.commands import (
     PressKeys,
     ReleaseKeys,
     RowOpened,
+    SetBed,
     SetInterruptible,
+    SetSensitivity,
+    StopBed,
     UpdateRow,
 )
 from bridge.engine.dues import Dues
@@ -151,6 +157,7 @@ class MediaLeg:
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
+        self._bed_place: int | None = None
         self.weight: float = 0.0
         """What it is planned to cost, in G.711 legs."""
         self.row: int
@@ -228,6 +235,7 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        sensitivity: int = -1,
         srtp: SrtpKeys = CLEAR,
         deliver: Callable[[LegEvent], None],
         **coding: Unpack[Coding],
@@ -258,6 +266,7 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            sensitivity=sensitivity,
             **coding,
         )
         self.srtp = srtp
@@ -296,6 +305,7 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        sensitivity: int = -1,
         srtp: SrtpKeys = CLEAR,
         **coding: Unpack[Coding],
     ) -> None:
@@ -317,6 +327,7 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            sensitivity=sensitivity,
             **coding,
         )
         self.srtp = srtp
@@ -325,6 +336,46 @@ class MediaLeg:
     def set_interruptible(self, bits: int) -> None:
         """Choose what takes the floor from us: 1 speech, 2 digits, 3 any, 0 nothing."""
         self._tell(SetInterruptible(self.row, self.generation, bits))
+
+    def set_sensitivity(self, sensitivity: int) -> None:
+        """Choose how easily a voice takes the floor: 0 low, 1 medium, 2 high; -1 as all legs are told."""
+        self._tell(SetSensitivity(self.row, self.generation, sensitivity))
+
+    def has_bed(self, name: str) -> bool:
+        """Whether `set_bed` needs no samples for a bed of this name; true once the leg is over."""
+        return self._seat is None or name in self._seat.shelf
+
+    def set_bed(
+        self,
+        name: str,
+        loop: NDArray[np.int16] | None = None,
+        *,
+        gain_db: int,
+        under_speech_db: int,
+        yields: bool = True,
+    ) -> None:
+        """Play a loop under what is said, in place of any other; see `bridge.plane.bed.Beds.lay`.
+
+        Args:
+            name: Of this sound at this leg's rate; legs share what has the same name.
+            loop: Its samples (see `bridge.plane.bed.loop_of`); needed unless `has_bed`.
+            gain_db: Level while nothing is said, -100 to 20.
+            under_speech_db: Level under speech.
+            yields: Whether it falls silent when the caller's voice silences us.
+
+        Raises:
+            EngineError: If there is no room for another bed.
+        """
+        if self._seat is None:
+            return
+        place, samples = self._seat.shelf.take(name, loop)
+        self._return_bed(place)
+        self._tell(SetBed(self.row, self.generation, place, samples, gain_db, under_speech_db, yields))
+
+    def stop_bed(self) -> None:
+        """Let the bed fade out; harmless where there is none."""
+        self._return_bed(None)
+        self._tell(StopBed(self.row, self.generation))
 
     def flush(self) -> None:
         """Forget what was not played; a `Flushed` event names the sample reached and the new epoch."""
@@ -358,6 +409,7 @@ class MediaLeg:
         """Give port and row back; safe twice. No event is delivered afterwards."""
         if self._seat is None:
             return
+        self._return_bed(None)
         # Whoever keeps a closed leg must not keep the memory of a dead process mapped with it.
         seat, self._seat = self._seat, None
         was_opened, self._deliver = self._deliver is not None, None
@@ -400,6 +452,11 @@ class MediaLeg:
     def _fds(self) -> list[int]:
         """What travels with its opening; a shared port was handed over before."""
         return [] if self.spot is not None else [sock.fileno() for sock in self.ports.sockets()]
+
+    def _return_bed(self, following: int | None) -> None:
+        if self._bed_place is not None and self._seat is not None:
+            self._seat.shelf.give_back(self._bed_place)
+        self._bed_place = following
 
     def _tell(self, command: Command) -> None:
         if self._seat is None:

@@ -6,40 +6,32 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bridge.engine.commands import (
     CloseRow,
-    FlushRow,
-    GiveVerdict,
-    HandKey,
     Message,
     OpenRow,
-    PressKeys,
-    ReleaseKeys,
     Report,
     RowClosed,
     RowOpened,
-    SetInterruptible,
     SharePort,
     Stop,
     UpdateRow,
 )
 from bridge.engine.guard import RowGuard
 from bridge.engine.link import Link
+from bridge.engine.orders import RowPlane, carry_out
 from bridge.engine.reports import Reports
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
 from bridge.engine.srtp import SrtpRows
-from bridge.plane.events import Latched, PlaneEvent, RowFailed
-from bridge.plane.packets import Arrivals, Departures
-from bridge.plane.spec import RowSpec
+from bridge.plane.events import Latched, RowFailed
+from bridge.plane.packets import Arrivals
 from bridge.ports import Clock
 
-__all__ = ["EVENT_DRIVEN_ROWS", "FINE_TICK_ROWS", "MediaLoop", "RowPlane"]
+__all__ = ["EVENT_DRIVEN_ROWS", "FINE_TICK_ROWS", "MediaLoop"]
 
 EVENT_DRIVEN_ROWS = 16
 """Up to here every packet is worth a wake-up of its own: the caller is heard at once."""
@@ -58,32 +50,6 @@ _SLOT_ROWS = 8
 """Rows that share a slot before the next one is begun: every slot in use costs a wake-up."""
 _RETRY_NS = 20 * _MS
 _AT_ONCE_NS = 1
-
-
-class RowPlane(Protocol):
-    """What the loop asks of `bridge.plane.plane.Plane`."""
-
-    due_ns: NDArray[np.int64]
-    report_due_ns: NDArray[np.int64]
-
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool: ...
-    def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
-    def close(self, row: int) -> None: ...
-    def set_interruptible(self, row: int, bits: int) -> None: ...
-    def flush(self, row: int, *, now_ns: int) -> None: ...
-    def verdict(self, row: int, *, epoch: int, is_speech: bool, question: int, now_ns: int) -> None: ...
-    def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None: ...
-    def press(
-        self, row: int, digits: str, *, ticket: int, duration_ms: int, pause_ms: int, now_ns: int
-    ) -> None: ...
-    def release(self, row: int) -> None: ...
-    def receive(self, arrivals: Arrivals, *, now_ns: int) -> None: ...
-    def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
-    def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
-    def farewell(self, row: int, *, now_ns: int) -> Departures: ...
-    def destination(self, row: int) -> int: ...
-    def next_sequence(self, row: int) -> int: ...
-    def drain(self) -> Sequence[PlaneEvent]: ...
 
 
 class MediaLoop:
@@ -193,11 +159,16 @@ class MediaLoop:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
         plane, sockets, srtp = self._plane, self._sockets, self._srtp
         for _ in range(_ROUNDS):
+            strangers = sockets.strangers
             count = sockets.receive()
+            # A socket that strangers flood is read on, so that its own peer's packets find room.
+            is_flooded = sockets.strangers > strangers
             if count:
                 srtp.unprotect(self._arrivals)
+                is_flooded |= self._arrivals.count < count
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
-            if count < self._full:
+                is_flooded |= plane.turned_away > 0
+            if count < self._full and not is_flooded:
                 break
         due = np.flatnonzero(plane.due_ns <= now_ns)
         if len(due):
@@ -279,45 +250,14 @@ class MediaLoop:
                 # A process that died had it, and failed it or could not say any more that it was closed.
                 self._plane.close(row)
                 self._post(RowClosed(row, generation))
-            case SetInterruptible(row=row, generation=generation, bits=bits) if self._rows.holds(
-                row, generation
-            ):
-                plane.set_interruptible(row, bits)
-            case FlushRow(row=row, generation=generation) if self._rows.holds(row, generation):
-                plane.flush(row, now_ns=now_ns)
-                # The writer waits for the new epoch: its event must not wait for the next packet.
+            case _ if self._rows.holds(getattr(command, "row", -1), getattr(command, "generation", 0)):
+                carry_out(plane, command, now_ns=now_ns)
+                # A writer waits for the epoch of a flush, and what a verdict flushes ends a task: neither
+                # must wait for the next packet.
                 for event in plane.drain():
                     self._post(event)
-            case GiveVerdict(row=row, generation=generation) if self._rows.holds(row, generation):
-                plane.verdict(
-                    row,
-                    epoch=command.epoch,
-                    is_speech=command.is_speech,
-                    question=command.question,
-                    now_ns=now_ns,
-                )
-                # What it flushes ends a task and binds a connection: neither waits for the next packet.
-                for event in plane.drain():
-                    self._post(event)
-            case PressKeys() | ReleaseKeys() | HandKey() if self._rows.holds(command.row, command.generation):
-                self._type(command, now_ns)
             case _:
                 pass  # About a leg that has ended meanwhile: both sides may be right.
-
-    def _type(self, command: PressKeys | ReleaseKeys | HandKey, now_ns: int) -> None:
-        """Keys, ours and the caller's."""
-        plane, row = self._plane, command.row
-        match command:
-            case PressKeys(digits=digits, ticket=ticket, duration_ms=duration_ms, pause_ms=pause_ms):
-                plane.press(
-                    row, digits, ticket=ticket, duration_ms=duration_ms, pause_ms=pause_ms, now_ns=now_ns
-                )
-            case ReleaseKeys():
-                plane.release(row)
-            case HandKey(digit=digit, duration_ms=duration_ms):
-                plane.key(row, digit, duration_ms=duration_ms, now_ns=now_ns)
-        for event in plane.drain():
-            self._post(event)
 
     def _open(self, command: OpenRow, now_ns: int) -> None:
         row = command.row

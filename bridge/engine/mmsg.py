@@ -59,6 +59,8 @@ _MMSGHDR = np.dtype(
 """struct mmsghdr of 64-bit Linux; `length` is 32 bits and its padding, on little-endian one field."""
 _MMSGHDR_BYTES = _MMSGHDR.itemsize
 _DONTWAIT = int(socket.MSG_DONTWAIT)
+_RECEIVE = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
+"""Lengths are those of the wire, so that what was too long is known (recv(2))."""
 _SOCKADDR_IN = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
 
 _BURST = 4
@@ -253,7 +255,7 @@ class BatchSockets:
         for fd, _ in self._legs.poll(0, room + 2 * len(self._shared)) if room else ():
             if fd not in name_by_fd or len(names) + _BURST > arrivals.capacity - begin:
                 continue
-            taken = recvmmsg(fd, at, _BURST, _DONTWAIT, 0)
+            taken = recvmmsg(fd, at, _BURST, _RECEIVE, 0)
             if taken == 1:
                 append(name_by_fd[fd])
                 at += _MMSGHDR_BYTES
@@ -281,7 +283,7 @@ class BatchSockets:
             for fd, is_rtcp in zip(fds, (False, True), strict=False):
                 begin = arrivals.count
                 at = self._headers_at + begin * _MMSGHDR_BYTES
-                taken = self._libc.recvmmsg(fd, at, room, _DONTWAIT, 0)
+                taken = self._libc.recvmmsg(fd, at, room, _RECEIVE, 0)
                 if taken < 0:
                     self._note_error()
                     continue

@@ -111,6 +111,7 @@ def _carry(
         PlaneSettings(**options["plane"]),
         wall_offset_ns=unix_offset_ns(),
         make_codec=make_codec,
+        shelf=memory.shelf,
     )
     demux = Demux(plane.peer_ssrc)
     sockets: LegSockets = (

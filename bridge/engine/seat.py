@@ -13,6 +13,7 @@ from bridge.engine.ports import BoundPorts
 from bridge.engine.rows import FreeRows
 from bridge.engine.shared import SharedMemory
 from bridge.engine.shared_ports import SharedPorts
+from bridge.engine.shelf import BedShelf
 from bridge.plane.events import RowFailed
 
 __all__ = ["Seat"]
@@ -50,6 +51,8 @@ class Seat:
         if shared is not None:
             shared.on_open = self.share
         self.memory: SharedMemory = SharedMemory(capacity, wide=wide)
+        self.shelf: BedShelf = BedShelf(self.memory.shelf)
+        """Beds that its rows can play, whichever process carries them."""
         self.free_rows: FreeRows = FreeRows(capacity, wide)
         """Rows that no leg has."""
         self.is_alive: bool = True

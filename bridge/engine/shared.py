@@ -1,4 +1,4 @@
-"""The memory that both processes see: the planes' columns, bank by bank, and a page of gauges behind them."""
+"""The memory that both processes see: the planes' columns bank by bank, a page of gauges, and the beds."""
 
 import mmap
 import os
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.bed import MOST_BEDS, SHELF_SAMPLES
 from bridge.plane.codec import ROW_RATES_HZ
 from bridge.plane.columns import Columns
 from bridge.plane.shape import Shape
@@ -148,7 +149,8 @@ class SharedMemory:
         self.wide: int = wide
         """Number of rows of each higher rate."""
         end = _bank_begins(capacity, wide)[-1]
-        size = end + _GAUGE_WORDS * 8
+        shelf_at = end + _paged(_GAUGE_WORDS * 8)
+        size = shelf_at + MOST_BEDS * SHELF_SAMPLES * 2
         self.fd: int = _unnamed_file(size) if fd is None else fd
         """To be handed to other processes; closed by `close_fd`, after which the mapping stays."""
         try:
@@ -162,6 +164,10 @@ class SharedMemory:
         self.columns: Columns = self.banks[0]
         """Those of 8 kHz."""
         self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, end)
+        # Last, and only what holds a bed takes memory.
+        shelf = np.frombuffer(self._map, np.int16, MOST_BEDS * SHELF_SAMPLES, shelf_at)
+        self.shelf: NDArray[np.int16] = shelf.reshape(MOST_BEDS, SHELF_SAMPLES)
+        """The beds (`bridge.plane.bed`), written by the control process."""
 
     def locate(self, row: int) -> tuple[Columns, int]:
         """The bank that has this row, and the row's number in it.
@@ -223,9 +229,13 @@ def _bank_begins(capacity: int, wide: int) -> list[int]:
     """Where each bank begins, and where the last one ends: on borders of pages."""
     begins = [0]
     for rate_hz, rows in bank_sizes(capacity, wide):
-        pages = -(-Columns.size_bytes(rows, Shape(rate_hz)) // mmap.PAGESIZE)
-        begins.append(begins[-1] + pages * mmap.PAGESIZE)
+        begins.append(begins[-1] + _paged(Columns.size_bytes(rows, Shape(rate_hz))))
     return begins
+
+
+def _paged(size: int) -> int:
+    """The next whole number of pages."""
+    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def _unnamed_file(size: int) -> int:

@@ -3,6 +3,7 @@
 import os
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -19,6 +20,8 @@ __all__ = ["FOREVER_NS", "OWN_PORT", "LegSockets", "PlainSockets", "assign_rows"
 FOREVER_NS = int(np.iinfo(np.int64).max)
 """A deadline that never comes; also what `Plane.due_ns` holds for a row without a slot."""
 
+_TRUNC = int(socket.MSG_TRUNC) if sys.platform.startswith("linux") else 0
+"""Lengths are those of the wire, so that what was too long is known; elsewhere the flag says nothing."""
 OWN_PORT = -1
 """In place of a shared port's number: the row has a port of its own."""
 _RTCP_DRAIN = 16
@@ -221,7 +224,7 @@ class PlainSockets:
         end = min(arrivals.count + at_most, arrivals.capacity)
         while arrivals.count < end:
             try:
-                length, (host, port) = sock.recvfrom_into(self._views[arrivals.count])
+                length, (host, port) = sock.recvfrom_into(self._views[arrivals.count], 0, _TRUNC)
             except BlockingIOError:
                 return
             except OSError:

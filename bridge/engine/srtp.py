@@ -33,6 +33,8 @@ _PROFILES = {
     "AEAD_AES_128_GCM": pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     "AEAD_AES_256_GCM": pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
 }
+_CUT = -1
+"""In place of libsrtp's status: a datagram whose end did not fit."""
 _REPLAYED = frozenset({9, 10})
 """srtp_err_status_replay_fail, srtp_err_status_replay_old."""
 _FIRST_RTCP, _RTCP_TYPES = np.uint8(192), 32
@@ -245,10 +247,13 @@ class SrtpRows:
         is_rtcp = arrivals.is_rtcp[secured] | (arrivals.packets[secured, 1] - _FIRST_RTCP < _RTCP_TYPES)
         at, stride, length_at = _pointers(arrivals.packets, arrivals.lengths)
         resuming, is_good = self._resuming, np.ones(len(secured), np.bool_)
+        is_whole = (arrivals.lengths[secured] <= arrivals.packets.shape[1]).tolist()
         for order, (position, row, kind) in enumerate(
             zip(secured.tolist(), rows.tolist(), is_rtcp.tolist(), strict=True)
         ):
-            if resuming and not kind and row in resuming:
+            if not is_whole[order]:
+                status = _CUT  # Its tag is missing, and its length leads beyond the buffer.
+            elif resuming and not kind and row in resuming:
                 status = self._resume(row, arrivals, position)
             else:
                 status = _UNPROTECT[kind](self._rx[row].handle, at + position * stride, length_at + position)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.bed import silent_shelf
 from bridge.plane.columns import Columns
 from bridge.plane.events import PlaneEvent
 from bridge.plane.packets import Arrivals, Departures
@@ -27,6 +28,7 @@ class Banks:
         settings: Thresholds, the same for all rows.
         wall_offset_ns: What to add to `now_ns` to get nanoseconds since 1970.
         make_codec: Makes the codec of a row that no table decodes.
+        shelf: Where the beds of all rates lie (see `bridge.plane.bed`); None is a shelf of our own.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Banks:
         *,
         wall_offset_ns: int = 0,
         make_codec: MakeCodec | None = None,
+        shelf: NDArray[np.int16] | None = None,
     ) -> None:
+        shelf = silent_shelf() if shelf is None else shelf
         capacities = [bank.capacity for bank in columns]
         self._first = np.concatenate(([0], np.cumsum(capacities)))
         """Number of the first row of each bank, and of the one after the last."""
@@ -47,6 +51,7 @@ class Banks:
                 settings,
                 wall_offset_ns=wall_offset_ns,
                 make_codec=make_codec,
+                shelf=shelf,
                 due=due[:, first : first + bank.capacity],
             )
             for bank, first in zip(columns, self._first.tolist(), strict=False)
@@ -59,6 +64,7 @@ class Banks:
         """When the next packet of each row is to be built; `FOREVER_NS` while a row is free."""
         self.report_due_ns: NDArray[np.int64] = due[1]
         """When each row is to be handed to `report`; `FOREVER_NS` while it is free."""
+        self.turned_away: int = 0
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         bank, at = self._find(row)
@@ -81,6 +87,22 @@ class Banks:
     def set_interruptible(self, row: int, bits: int) -> None:
         bank, at = self._find(row)
         self._planes[bank].set_interruptible(at, bits)
+
+    def set_sensitivity(self, row: int, sensitivity: int) -> None:
+        bank, at = self._find(row)
+        self._planes[bank].set_sensitivity(at, sensitivity)
+
+    def lay(
+        self, row: int, bed: int, *, samples: int, gain_db: int, under_speech_db: int, yields: bool
+    ) -> None:
+        bank, at = self._find(row)
+        self._planes[bank].lay(
+            at, bed, samples=samples, gain_db=gain_db, under_speech_db=under_speech_db, yields=yields
+        )
+
+    def lift(self, row: int) -> None:
+        bank, at = self._find(row)
+        self._planes[bank].lift(at)
 
     def flush(self, row: int, *, now_ns: int) -> None:
         bank, at = self._find(row)
@@ -128,11 +150,14 @@ class Banks:
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None:
         if self._is_narrow:
             self._narrow.receive(arrivals, now_ns=now_ns)
+            self.turned_away = self._narrow.turned_away
             return
+        self.turned_away = 0
         banks = self._banks_of(arrivals.rows[: arrivals.count])
         for bank in np.unique(banks).tolist():
             seen = arrivals.from_row(int(self._first[bank]))
             self._planes[bank].receive(seen, now_ns=now_ns, index=np.flatnonzero(banks == bank))
+            self.turned_away += self._planes[bank].turned_away
 
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures:
         if self._is_narrow:

@@ -59,6 +59,7 @@ COUNTERS = (
     "rx_keys_ignored",
     "tx_keys",
     "silence_keys",
+    "bed_packets",
     "tx_passed",
     "rx_srtp_auth",
     "rx_srtp_replay",
@@ -244,6 +245,10 @@ class Columns:
 
     tx_passed: NDArray[np.uint64]
     """Opus packets that left as the voice made them."""
+
+    bed_packets: NDArray[np.uint64]
+    """Packets with a bed in them, speech on top of it or not: a bed is no speech, and no other count knows
+    of it."""
 
     capture: NDArray[np.int16]
     """``[n, 2, shape.capture]``: lane 0 what the caller said, lane 1 what we sent."""

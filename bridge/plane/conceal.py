@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bridge.plane.masks import somewhere
 from bridge.plane.shape import NARROW, Shape, thin
 
-__all__ = ["FUTURE_TICKS", "HISTORY_TICKS", "Concealer", "find_periods"]
+__all__ = ["FUTURE_TICKS", "HISTORY_TICKS", "Concealer", "find_periods", "find_periods_at"]
 
 HISTORY_TICKS = 520
 """Sound before the gap that is looked at: three of the longest periods, and what leads into them."""
@@ -50,6 +50,27 @@ def find_periods(history: NDArray[np.float32]) -> NDArray[np.int64]:
     energy = squares[:, _WINDOW_SAMPLES:] - squares[:, :-_WINDOW_SAMPLES]
     periods: NDArray[np.int64] = _MAX_PERIOD - np.argmax(product / np.sqrt(energy + 1.0), axis=1)
     return periods
+
+
+def find_periods_at(per_tick: int, history: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Pitch period, in samples, at the end of each of ``[k, HISTORY_TICKS * per_tick]`` histories.
+
+    It is found at 8 kHz, and at a higher rate brought into step.
+    """
+    periods = find_periods(thin(history, per_tick).astype(np.float32)) * per_tick
+    if per_tick == 1:
+        return periods
+    end, window = HISTORY_TICKS * per_tick, _WINDOW_SAMPLES * per_tick
+    recent = history[:, -window:].astype(np.float32)
+    near = periods[:, None] + np.arange(-per_tick, per_tick + 1)
+    near = np.clip(near, _MIN_PERIOD * per_tick, _MAX_PERIOD * per_tick)
+    at = end - window + np.arange(window) - near[:, :, None]
+    earlier = history[np.arange(len(history))[:, None, None], at].astype(np.float32)
+    product = np.einsum("kls,ks->kl", earlier, recent)
+    energy = np.einsum("kls,kls->kl", earlier, earlier)
+    best = np.argmax(product / np.sqrt(energy + 1.0), axis=1)
+    found: NDArray[np.int64] = near[np.arange(len(near)), best]
+    return found
 
 
 class Concealer:
@@ -90,7 +111,7 @@ class Concealer:
     def remember(self, rows: NDArray[np.intp], history: NDArray[np.int16]) -> None:
         """Take the ``[k, HISTORY_TICKS * per_tick]`` samples before the gap of each row."""
         self._history[rows] = history
-        self._period[rows] = self._find(history)
+        self._period[rows] = find_periods_at(self._per_tick, history)
         self._gap[rows] = 0
 
     def bridge(self, rows: NDArray[np.intp], future: NDArray[np.int16], gap: NDArray[np.int64]) -> None:
@@ -128,22 +149,6 @@ class Concealer:
         over = silent | (led + 1 >= lead)
         self.run[rows] = np.where(over, 0, run + 1)
         self._led[rows] = np.where(over, 0, led + 1)
-
-    def _find(self, history: NDArray[np.int16]) -> NDArray[np.int64]:
-        """Period of each history in samples: found at 8 kHz, and at a higher rate brought into step."""
-        per_tick, window = self._per_tick, _WINDOW_SAMPLES * self._per_tick
-        periods = find_periods(thin(history, per_tick).astype(np.float32)) * per_tick
-        if per_tick == 1:
-            return periods
-        recent = history[:, -window:].astype(np.float32)
-        near = np.clip(periods[:, None] + np.arange(-per_tick, per_tick + 1), self._least, self._most)
-        at = self._end - window + np.arange(window) - near[:, :, None]
-        earlier = history[np.arange(len(history))[:, None, None], at].astype(np.float32)
-        product = np.einsum("kls,ks->kl", earlier, recent)
-        energy = np.einsum("kls,kls->kl", earlier, earlier)
-        best = np.argmax(product / np.sqrt(energy + 1.0), axis=1)
-        found: NDArray[np.int64] = near[np.arange(len(near)), best]
-        return found
 
     def _faded(self, rows: NDArray[np.intp], run: NDArray[np.int64]) -> NDArray[np.float32]:
         gain, last = self._gain(run)[:, None], self._gain(run + 1)[:, None]

@@ -12,7 +12,7 @@ from bridge.errors import RemoteProtocolError
 from bridge.plane.columns import Columns
 from bridge.plane.latch import Latch
 from bridge.plane.masks import somewhere
-from bridge.plane.packets import Arrivals
+from bridge.plane.packets import MAX_PACKET_BYTES, Arrivals
 from bridge.plane.spec import RowSpec
 from bridge.rtp.rtcp import Goodbye, ReceiverReport, ReportBlock, SenderReport, middle_of, ntp_of, parse
 
@@ -23,6 +23,8 @@ _TYPES = 32
 """Second bytes 192 to 223 are RTCP on a shared port (RFC 5761 §4)."""
 _PER_SECOND = 16
 """Compounds of one row that are read within a second; an honest peer sends one in five."""
+_LEAST_BYTES = 8
+"""Header and source of any packet that can be the first."""
 _SECOND_NS = 1_000_000_000
 _TICKS_HZ = 8000
 """What the columns count jitter in, whatever the clock of the stream."""
@@ -113,6 +115,10 @@ class Feedback:
         # In every packet that can be the first one its source stands where RTP has its timestamp.
         ssrcs = arrivals.headers["timestamp"][index]
         believed = self._believes(rows, sources, ssrcs, arrivals.is_rtcp[index], now_ns)
+        # What is too short to have a source shows that of an older one in the same place.
+        short = arrivals.lengths[index] < _LEAST_BYTES
+        at_home = (sources == self._signalled[rows]) | (sources == self._columns.remote_key[rows])
+        believed = np.where(short, at_home, believed)
         np.add.at(self._columns.rtcp_stranger, rows[~believed], _ONE)
         for at in np.flatnonzero(believed).tolist():
             row = int(rows[at])
@@ -120,7 +126,7 @@ class Feedback:
                 self._columns.rtcp_excess[row] += _ONE
                 continue
             try:
-                packets = parse(arrivals.packets[index[at], : arrivals.lengths[index[at]]].tobytes())
+                packets = parse(_datagram(arrivals, int(index[at])))
             except RemoteProtocolError:
                 self._columns.rtcp_malformed[row] += _ONE
                 continue
@@ -177,3 +183,9 @@ class Feedback:
             trip_ms = trip * 1000 / 65536
             if -_ROUNDING_MS < trip_ms < _LONGEST_TRIP_MS:
                 columns.round_trip_ms[row] = max(trip_ms, 0.0)
+
+
+def _datagram(arrivals: Arrivals, at: int) -> bytes:
+    length = int(arrivals.lengths[at])
+    # Its end is missing, and what a cut compound says is not known.
+    return arrivals.packets[at, :length].tobytes() if length <= MAX_PACKET_BYTES else b""

@@ -74,6 +74,15 @@ class Strokes:
         self.timestamps: NDArray[np.int64] = np.zeros(0, np.int64)
         self.payloads: NDArray[np.uint8] = np.zeros((0, 4), np.uint8)
 
+    def sound(self, pcm: NDArray[np.int16]) -> None:
+        """Put the tones into the frames of all rows of the tick, over what is just ending there.
+
+        Where an event takes the packet's place, nothing of the frame is heard.
+        """
+        pcm[self.events] = 0
+        if len(self.sounds):
+            pcm[self.sounds] = (pcm[self.sounds].astype(np.int32) + self.pcm).clip(-32768, 32767)
+
     def only(self, mask: NDArray[np.bool_]) -> "Strokes":
         """The same with those event packets where `mask`, over `events`, is set."""
         some = Strokes(0)

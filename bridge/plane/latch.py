@@ -17,6 +17,7 @@ from bridge.plane.spec import PlaneSettings, RowSpec
 __all__ = ["Admission", "Latch"]
 
 _MS = 1_000_000
+_ONE = np.uint64(1)
 
 
 class Admission:
@@ -74,6 +75,20 @@ class Latch:
         believed: NDArray[np.int64] = self._ssrc[rows]
         return believed
 
+    def are_strangers(
+        self, rows: NDArray[np.intp], sources: NDArray[np.int64], ssrcs: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which packets are nobody's whatever the others of their batch do; a row may come many times."""
+        source, nat_ip = self._source[rows], self._nat_ip[rows]
+        # A latched peer may yet move to another port of its address.
+        may_move = (sources >> 16 == source >> 16) & (ssrcs == self._ssrc[rows])
+        strange: NDArray[np.bool_] = np.where(
+            source < 0,
+            (sources != self._signalled[rows]) & ((nat_ip == 0) | (sources >> 16 != nat_ip)),
+            (sources != source) & ~may_move,
+        )
+        return strange
+
     def peer_ssrc(self, row: int) -> int:
         """SSRC of the latched stream; below 0 before there is one."""
         return int(self._ssrc[row])
@@ -111,18 +126,23 @@ class Latch:
             | ((nat_ip != 0) & (sources >> 16 == nat_ip)),
             same_source | (same_ssrc & silent & (self._source[rows] >> 16 == sources >> 16)),
         )
-        self._columns.rx_stranger[rows[~believable]] += np.uint64(1)
+        self._columns.rx_stranger[rows[~believable]] += _ONE
         # A phone that suppresses silence may press keys before it has said a word.
         expected_type = headers.payload_types == self._payload_type[rows]
         expected_type |= headers.payload_types == self._event_type[rows]
+        # From the right place, but neither of our stream nor the begin of another.
+        self._columns.rx_stranger[rows[believable & ~expected_type & ~accepted]] += _ONE
         restarted, moved = [], []
         for at in np.flatnonzero(believable & expected_type & ~accepted).tolist():
             row = int(rows[at])
             who = (int(sources[at]), int(headers.ssrcs[at]), int(headers.sequences[at]))
-            proven = tuple(self._candidate[row].tolist()) == who
-            self._candidate[row] = (*who[:2], (who[2] + 1) & 0xFFFF)
-            if not proven:
+            before = tuple(self._candidate[row].tolist())
+            if before != who:
+                # The candidate before this one has proven nothing.
+                self._columns.rx_stranger[row] += np.uint64(before[0] >= 0)
+                self._candidate[row] = (*who[:2], (who[2] + 1) & 0xFFFF)
                 continue
+            self._candidate[row] = -1
             accepted[at] = True
             restarted.append(at)
             if self._source[row] != who[0]:

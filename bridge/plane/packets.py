@@ -44,6 +44,7 @@ class Arrivals:
         self.capacity: int = capacity
         self.packets: NDArray[np.uint8] = np.zeros((capacity, MAX_PACKET_BYTES), np.uint8)
         self.lengths: NDArray[np.int32] = np.zeros(capacity, np.int32)
+        """As they were on the wire: one beyond `MAX_PACKET_BYTES` lacks its end, and is refused."""
         self.rows: NDArray[np.intp] = np.zeros(capacity, np.intp)
         """Row whose socket each datagram arrived on."""
         self.sources: NDArray[np.int64] = np.zeros(capacity, np.int64)
@@ -71,7 +72,7 @@ class Arrivals:
         at = self.count
         data = packet[:MAX_PACKET_BYTES]
         self.packets[at, : len(data)] = np.frombuffer(data, np.uint8)
-        self.lengths[at] = len(data)
+        self.lengths[at] = len(packet)
         self.rows[at] = row
         self.sources[at] = source
         self.is_rtcp[at] = is_rtcp
@@ -162,7 +163,7 @@ class Headers:
         """Offset of the payload's first byte."""
         self.ends: NDArray[np.int64] = lengths
         """Offset after the payload's last byte."""
-        self.valid: NDArray[np.bool_] = lengths >= HEADER_BYTES
+        self.valid: NDArray[np.bool_] = (lengths >= HEADER_BYTES) & (lengths <= MAX_PACKET_BYTES)
         """Whether it is RTP at all and its lengths do not lie."""
         unusual = (self.valid & (first != _PLAIN)).nonzero()[0]
         if len(unusual):

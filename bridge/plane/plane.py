@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bridge.plane.apart import Apart
 from bridge.plane.arrival import ArrivalRing
 from bridge.plane.bargein import BargeIn
+from bridge.plane.bed import Beds, silent_shelf
 from bridge.plane.columns import Columns
 from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.floor import DUCKED, IDLE, SPEAKING, FloorEvent
@@ -47,6 +48,7 @@ class Plane:
         wall_offset_ns: What to add to `now_ns` to get nanoseconds since 1970; RTCP tells that time.
         make_codec: Makes the codec of a row that no table decodes; None where there are none such.
         due: Where to tell when packets and when reports are due, ``[2, n]``; None makes arrays for it.
+        shelf: Where the beds lie (see `bridge.plane.bed`); None is a shelf of our own.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Plane:
         settings: PlaneSettings,
         *,
         wall_offset_ns: int = 0,
+        shelf: NDArray[np.int16] | None = None,
         make_codec: MakeCodec | None = None,
         due: NDArray[np.int64] | None = None,
     ) -> None:
@@ -71,6 +74,8 @@ class Plane:
         self._latch = Latch(columns, settings)
         self._reception = Reception(columns)
         self._playout = Playout(columns)
+        self._beds = Beds(columns, silent_shelf() if shelf is None else shelf)
+        self._fades = settings.fades
         self._bargein = BargeIn(columns, self._playout, settings, self._events)
         self._rows = Rows(columns, due_ns=due[0])
         self._reporting = Reporting(
@@ -90,6 +95,8 @@ class Plane:
         self._keys = Keys(columns, settings, self._bargein, self._events)
         self._keypad = Keypad(columns, self._events)
         self._order = np.zeros(n, np.intp)
+        self.turned_away: int = 0
+        """Packets of strangers that the last `receive` dropped together, because some row had several."""
         self.due_ns: NDArray[np.int64] = self._rows.due_ns
         """When the next packet of each row is to be built; `FOREVER_NS` while a row is free."""
         self.report_due_ns: NDArray[np.int64] = self._reporting.due_ns
@@ -120,6 +127,7 @@ class Plane:
         self._playout.set_gain(row, spec.gain_db)
         self._keys.open(row, spec)
         self._keypad.close(row)
+        self._beds.close(row)
         if remains is not None:
             self._bargein.resume(row, remains.floor_state, fades_in=missed > 0, now_ns=now_ns)
             return True
@@ -152,6 +160,7 @@ class Plane:
         self._reporting.close(row)
         self._keys.close(row)
         self._keypad.close(row)
+        self._beds.close(row)
         self._apart.close(row)
         self._columns.generation[row] = 0
         self._columns.clear(row)
@@ -160,6 +169,10 @@ class Plane:
     def set_interruptible(self, row: int, bits: int) -> None:
         """Bits: 1 speech, 2 dtmf."""
         self._bargein.set_interruptible(row, bits)
+
+    def set_sensitivity(self, row: int, sensitivity: int) -> None:
+        """Choose how easily a voice takes the floor: 0 low, 1 medium, 2 high; -1 as all rows are told."""
+        self._bargein.set_sensitivity(row, sensitivity)
 
     def flush(self, row: int, *, now_ns: int) -> None:
         """Forget what was written and not sent, because the agent says stop."""
@@ -192,6 +205,28 @@ class Plane:
         """Press no more keys; the one that is down comes up."""
         self._keypad.release(row)
 
+    def lay(
+        self, row: int, bed: int, *, samples: int, gain_db: int, under_speech_db: int, yields: bool
+    ) -> None:
+        """Let a row play a bed under its speech; see `Beds.lay`.
+
+        Raises:
+            ValueError: If there is no such bed, or a level is out of range.
+        """
+        if self._rows.open[row]:
+            self._beds.lay(
+                row,
+                bed,
+                samples=samples,
+                gain_db=gain_db,
+                under_speech_db=under_speech_db,
+                yields=yields,
+            )
+
+    def lift(self, row: int) -> None:
+        """Let a row's bed fade out."""
+        self._beds.lift(row)
+
     def next_sequence(self, row: int) -> int:
         """Sequence number of the next packet that a row sends."""
         return int(self._rows.sequence[row])
@@ -216,6 +251,7 @@ class Plane:
             index = np.arange(arrivals.count)
         index = index[self._rows.open[arrivals.rows[index]]]
         index = self._reporting.take(arrivals, index, now_ns=now_ns)
+        self.turned_away, is_sifted = 0, False
         while len(index):
             # Each round takes the first packet that is left of every row; nearly always there is one round.
             rows = arrivals.rows[index]
@@ -224,6 +260,9 @@ class Plane:
             if everywhere(is_first):
                 self._receive(arrivals, index, now_ns)
                 return
+            if not is_sifted:
+                index, is_sifted = self._sift(arrivals, index), True
+                continue
             self._receive(arrivals, index[is_first], now_ns)
             index = index[~is_first]
 
@@ -239,12 +278,9 @@ class Plane:
             survey = self._playout.survey(rows)
         sends = self._rows.sending[rows] & (self._columns.remote_key[rows] != 0)
         strokes = self._keypad.step(rows, sends, self._rows, now_ns=now_ns)
-        pcm = self._speak(rows, survey, sends if strokes is None else sends & ~strokes.where, now_ns)
+        pcm = self._speak(rows, survey, sends, None if strokes is None else strokes.where, now_ns)
         if strokes is not None:
-            if len(strokes.sounds):
-                pcm[strokes.sounds] = strokes.pcm
-            held = rows[strokes.where]
-            self._playout.fades_in[held] = self._bargein.floor.state[held] == SPEAKING
+            strokes.sound(pcm)
         heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows], self._rows.due_ns[rows])
         self._keys.hear(rows, heard, now_ns=now_ns)
         self._record(rows, heard, pcm)
@@ -275,6 +311,16 @@ class Plane:
         return self._reporting.farewell(row, now_ns=now_ns)
 
     # Receiving.
+
+    def _sift(self, arrivals: Arrivals, index: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Turn strangers away all at once: what floods a row must not cost a round each."""
+        rows, sources = arrivals.rows[index], arrivals.sources[index]
+        headers = parse_headers(arrivals, index)
+        strange = self._latch.are_strangers(rows, sources, headers.ssrcs)
+        np.add.at(self._columns.rx_stranger, rows[strange & headers.valid], _ONE)
+        np.add.at(self._columns.rx_malformed, rows[strange & ~headers.valid], _ONE)
+        self.turned_away = int(np.count_nonzero(strange))
+        return index[~strange]
 
     def _receive(self, arrivals: Arrivals, index: NDArray[np.intp], now_ns: int) -> None:
         """Take packets of distinct rows."""
@@ -404,11 +450,17 @@ class Plane:
         self._keys.expire(now_ns=now_ns)
 
     def _speak(
-        self, rows: NDArray[np.intp], survey: Survey, sends: NDArray[np.bool_], now_ns: int
+        self,
+        rows: NDArray[np.intp],
+        survey: Survey,
+        sends: NDArray[np.bool_],
+        keys: NDArray[np.bool_] | None,
+        now_ns: int,
     ) -> NDArray[np.int16]:
         """Next frame of each row, ``[m, shape.frame]``; where it is silent, why is counted."""
-        columns, state = self._columns, self._bargein.floor.state
-        ready = survey.ready & sends
+        state = self._bargein.floor.state
+        talks = sends if keys is None else sends & ~keys
+        ready = survey.ready & talks
         starts = ready & (state[rows] == IDLE)
         if somewhere(starts):
             self._bargein.start(rows[starts], survey.reads[starts], now_ns=now_ns)
@@ -417,23 +469,49 @@ class Plane:
         left = survey.available
         if somewhere(plays):
             pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
-            self._bargein.sound(rows[plays], thin(pcm[plays], self._per_tick), now_ns=now_ns)
             left = left - np.where(plays, np.minimum(left, self._frame), 0)
         silent = ~plays
-        self._playout.fade_out(rows, silent, pcm)
         if somewhere(silent):
-            ducked = silent & sends & (state[rows] == DUCKED)
-            if somewhere(ducked):
-                self._bargein.mute(rows[ducked], now_ns=now_ns)
-            undecided = silent & sends & ~ducked
-            columns.silence_tts_late[rows[undecided & survey.open]] += _ONE
-            columns.silence_idle[rows[undecided & ~survey.open]] += _ONE
-            columns.silence_held[rows[silent & ~self._rows.sending[rows]]] += _ONE
+            self._be_silent(rows, silent, survey, sends=sends, talks=talks, now_ns=now_ns)
+        self._playout.fade_out(rows, silent, pcm)
+        sounds = plays
+        if self._beds.count:
+            caller_speaks = self._bargein.gate.open[rows]
+            sounds = plays | self._beds.mix(rows, pcm, sends=sends, keys=keys, caller_speaks=caller_speaks)
+        if somewhere(sounds):
+            self._bargein.sound(rows[sounds], thin(pcm[sounds], self._per_tick), now_ns=now_ns)
         ends = (state[rows] != IDLE) & ~survey.open & (left == 0)
         if somewhere(ends):
             positions = survey.reads[ends] + survey.available[ends]
             self._bargein.end(rows[ends], positions, now_ns=now_ns)
         return pcm
+
+    def _be_silent(
+        self,
+        rows: NDArray[np.intp],
+        silent: NDArray[np.bool_],
+        survey: Survey,
+        *,
+        sends: NDArray[np.bool_],
+        talks: NDArray[np.bool_],
+        now_ns: int,
+    ) -> None:
+        """Count why these rows say nothing, and let end softly what stops in the middle of its sound."""
+        columns, states = self._columns, self._bargein.floor.state[rows]
+        ducked = silent & talks & (states == DUCKED)
+        if somewhere(ducked):
+            self._bargein.mute(rows[ducked], now_ns=now_ns)
+        undecided = silent & talks & ~ducked
+        columns.silence_tts_late[rows[undecided & survey.open]] += _ONE
+        columns.silence_idle[rows[undecided & ~survey.open]] += _ONE
+        columns.silence_held[rows[silent & ~self._rows.sending[rows]]] += _ONE
+        stops = silent & (states == SPEAKING)
+        if somewhere(stops):
+            # Late speech or keys of ours; where no packet leaves, nothing can be heard of an end.
+            cut = stops & sends
+            if self._fades and somewhere(cut):
+                self._playout.let_go(rows[cut], survey.reads[cut], survey.available[cut])
+            self._playout.fades_in[rows[stops & ~undecided]] = True
 
     def _record(self, rows: NDArray[np.intp], heard: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
         """Append one frame to both lanes of the capture rings."""
@@ -471,5 +549,6 @@ class Plane:
             self._rows.end(row)
             self._keys.close(row)
             self._keypad.close(row)
+            self._beds.close(row)
             generation = int(self._columns.generation[row])
             self._events.append(RowFailed(row, generation, now_ns, message=message))

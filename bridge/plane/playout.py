@@ -5,9 +5,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bridge.plane.columns import Columns
+from bridge.plane.conceal import HISTORY_TICKS, find_periods_at
 from bridge.plane.masks import somewhere
 
 __all__ = ["Playout", "Survey"]
+
+_MOST_PERIODS = 64
+"""Rows whose pitch is looked for in one tick when speech is late; for more it would be us who are late."""
 
 
 class Survey:
@@ -45,6 +49,9 @@ class Playout:
         # 5 ms from silence to full level.
         count = columns.shape.piece
         self._fade = (np.arange(1, count + 1) / (count + 1)).astype(np.float32)
+        self._tail = np.arange(count)
+        self._per_tick = columns.shape.per_tick
+        self._history = np.arange(-HISTORY_TICKS * self._per_tick, 0)
         self._stamp = columns.play_stamp
         self._open = columns.play_open
         self._start = columns.play_start.view(np.int64)
@@ -100,7 +107,7 @@ class Playout:
         return frames
 
     def fade_out(self, rows: NDArray[np.intp], silent: NDArray[np.bool_], pcm: NDArray[np.int16]) -> None:
-        """Let what a flush has cut off end within 5 ms, in the frames of those rows that are silent now."""
+        """Let what was cut off end within 5 ms, in the frames of those rows that are silent now."""
         self._sounds[rows] = ~silent
         if not self._tails:
             return
@@ -108,6 +115,35 @@ class Playout:
             tail = self._tails.pop(row, None)
             if tail is not None and silent[k]:
                 pcm[k, : len(tail)] = tail
+
+    def let_go(self, rows: NDArray[np.intp], reads: NDArray[np.int64], available: NDArray[np.int64]) -> None:
+        """Prepare the end of what sounds in some of these rows and will not go on with their next frame.
+
+        It begins with the samples that are next, as far as there are any: they count as not sent, and come
+        again in a fade. Where they are too few, the last pitch period is repeated.
+        """
+        sounding = self._sounds[rows]
+        if not somewhere(sounding):
+            return
+        rows, reads = rows[sounding], reads[sounding]
+        available = np.minimum(available[sounding], len(self._fade))
+        self.fades_in[rows] = True
+        places = (reads + available)[:, None] + self._history & self._room - 1
+        history = self._samples[rows[:, None], places]
+        # A period of one sample is the last sample held: what is left for a crowd.
+        periods = np.ones(len(rows), np.int64)
+        periods[:_MOST_PERIODS] = find_periods_at(self._per_tick, history[:_MOST_PERIODS])
+        beyond = self._tail - available[:, None]
+        is_made = beyond >= 0
+        at = np.where(is_made, beyond % periods[:, None] - periods[:, None], beyond)
+        wave = np.take_along_axis(history, len(self._history) + at, axis=1).astype(np.float32)
+        # The sound goes on from where it was: the step at the seam dies away.
+        earlier = history[np.arange(len(rows)), len(self._history) - 1 - periods]
+        step = history[:, -1].astype(np.float32) - earlier
+        wave += is_made * step[:, None] * np.clip(1 - beyond * 4 / periods[:, None], 0.0, 1.0)
+        fade = self._fade[::-1] * self._gain[rows][:, None]
+        tails = np.rint(wave * fade).clip(-32768, 32767).astype(np.int16)
+        self._tails.update(zip(rows.tolist(), tails, strict=True))
 
     def _finish(self, frame: NDArray[np.int16], row: int, at: int, available: int) -> None:
         """Set right what is no plain copy: the ring's seam, an utterance's end, the end of a duck."""
@@ -128,10 +164,8 @@ class Playout:
         """
         seen = self.survey(np.array([row]))
         position = int(seen.reads[0])
-        fade = self._fade[::-1]
-        if fades and self._sounds[row] and seen.available[0] >= len(fade):
-            ring = self._samples[row].take(range(position, position + len(fade)), mode="wrap")
-            self._tails[row] = np.rint(ring * (fade * self._gain[row])).clip(-32768, 32767).astype(np.int16)
+        if fades and seen.open[0] | (seen.available[0] > 0):
+            self.let_go(np.array([row]), seen.reads, seen.available)
         self._told[row] = position
         self._played[row] = position
         self._epoch[row] += np.uint64(1)

@@ -25,9 +25,13 @@ class HandLeg:
         self.columns.generation[0] = 7
         self.writer = PlayoutWriter(self.columns, 0, 7)
         self.interruptible: list[int] = []
+        self.sensitivity: list[int] = []
 
     def set_interruptible(self, bits: int) -> None:
         self.interruptible.append(bits)
+
+    def set_sensitivity(self, sensitivity: int) -> None:
+        self.sensitivity.append(sensitivity)
 
     def flush(self) -> None:
         self.columns.epoch[0] += 1

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
@@ -19,6 +22,7 @@ from bridge.errors import EngineError, NegotiationError
 from bridge.plane.events import KeysSent
 from tests.aio.sip_phones import Phone, endpoint, phone, uri
 from tests.call.fakes import HandLeg, ScriptedVoice
+from tests.call.test_prompts import write_wav
 from tests.fakes import ManualClock
 from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, reply
 
@@ -43,6 +47,7 @@ class RowLeg(HandLeg):
         self.terms: list[dict[str, Any]] = []
         self.is_closed = False
         self.keys: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+        self.beds: list[tuple[int, dict[str, Any]] | None] = []
         self.deliver: Callable[[Any], None] = lambda event: None
         self._breaks = breaks
 
@@ -66,6 +71,15 @@ class RowLeg(HandLeg):
         asyncio.get_running_loop().call_soon(self.deliver, sent)
         self.keys.put_nowait((digits, duration_ms))
         return 1
+
+    def has_bed(self, name: str) -> bool:
+        return bool(self.beds)
+
+    def set_bed(self, name: str, loop: "NDArray[np.int16] | None", **levels: Any) -> None:  # noqa: ANN401
+        self.beds.append((0 if loop is None else len(loop), levels))
+
+    def stop_bed(self) -> None:
+        self.beds.append(None)
 
     def close(self) -> None:
         self.is_closed = True
@@ -104,13 +118,17 @@ async def leave(call: Call) -> None:
 
 
 def exchange(
-    media: Media, agent: Callable[[Call], Any] = wait, voice: ScriptedVoice | None = None
+    media: Media,
+    agent: Callable[[Call], Any] = wait,
+    *,
+    voice: ScriptedVoice | None = None,
+    prompts: Path = Path("prompts"),
 ) -> Exchange:
     return Exchange(
         media=media,
         synthesizer=voice or ScriptedVoice(ManualClock()),
         routes=[Route(agent=agent)],
-        settings=CallSettings(),
+        settings=CallSettings(prompts=prompts),
         clock=SystemClock(),
         dice=SystemDice(),
         observer=Nobody(),
@@ -174,6 +192,40 @@ async def test_an_agent_presses_keys_and_is_told_when_they_are_up() -> None:
 
         assert await heard(caller, b"BYE ")
         assert media.legs[0].keys.get_nowait() == ("12#", 80)
+
+
+async def test_a_bed_is_read_once_and_lies_under_the_call(tmp_path: Path) -> None:
+    write_wav(tmp_path / "rain.wav", 8000, 1.0)
+    refused: list[str] = []
+
+    async def think(call: Call) -> None:
+        await call.bed("rain.wav")
+        await call.bed("rain.wav", gain_db=-95)
+        await call.bed("rain.wav", gain_db=3, under_speech_db=-40, yields=False)
+        await call.bed(None)
+        for gain_db, under_db in ((21, 0), (0, -101)):
+            try:
+                await call.bed("rain.wav", gain_db=gain_db, under_speech_db=under_db)
+            except ValueError as error:
+                refused.append(str(error))
+
+    media = Media()
+    async with endpoint(exchange(media, think, prompts=tmp_path).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite())
+        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag))
+        assert await heard(caller, b"BYE ")
+
+    (first, *rest) = media.legs[0].beds
+    assert first is not None
+    assert 7500 < first[0] < 7900
+    assert first[1] == {"gain_db": -18, "under_speech_db": -30, "yields": True}
+    assert rest == [
+        (0, {"gain_db": -95, "under_speech_db": -100, "yields": True}),
+        (0, {"gain_db": 3, "under_speech_db": -40, "yields": False}),
+        None,
+    ]
+    assert refused == [f"a bed's level must be -100 to 20 dB, not {level}" for level in (21, -101)]
 
 
 async def test_a_key_told_by_signalling_reaches_the_media_of_its_call() -> None:

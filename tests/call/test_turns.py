@@ -311,3 +311,25 @@ async def test_a_sentence_that_never_got_the_floor_does_not_read_its_source() ->
     await asyncio.wait({second})
 
     assert pulled == []
+
+
+async def test_an_utterance_may_be_harder_to_interrupt_than_the_others() -> None:
+    stage = Stage()
+
+    for sensitivity in ("low", "low", None):
+        playing = asyncio.create_task(stage.speaker.play(np.zeros(800, np.int16), sensitivity=sensitivity))
+        await stage.written(stage.leg.written + 800)
+        stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(100)))
+        await playing
+
+    assert stage.leg.sensitivity == [0, -1]
+    assert stage.speaker.sensitivity == -1
+
+
+async def test_a_sensitivity_that_does_not_exist_says_nothing() -> None:
+    stage = Stage()
+
+    with pytest.raises(ValueError, match="lowest"):
+        await stage.speaker.say(TEXT, sensitivity="lowest")
+
+    assert not stage.trace.utterances

@@ -41,6 +41,8 @@ class FakePlane:
     interruptible: dict[int, int] = field(default_factory=dict)
     verdicts: list[tuple[int, int, bool]] = field(default_factory=list)
     keys: list[tuple[object, ...]] = field(default_factory=list)
+    furniture: list[tuple[object, ...]] = field(default_factory=list)
+    turned_away: int = 0
     broken: bool = False
     poisoned: set[int] = field(default_factory=set)
     speechless: set[int] = field(default_factory=set)
@@ -86,6 +88,17 @@ class FakePlane:
 
     def release(self, row: int) -> None:
         self.keys.append(("release", row))
+
+    def set_sensitivity(self, row: int, sensitivity: int) -> None:
+        self.furniture.append(("sensitivity", row, sensitivity))
+
+    def lay(
+        self, row: int, bed: int, *, samples: int, gain_db: int, under_speech_db: int, yields: bool
+    ) -> None:
+        self.furniture.append(("lay", row, bed, samples, gain_db, under_speech_db, yields))
+
+    def lift(self, row: int) -> None:
+        self.furniture.append(("lift", row))
 
     def receive(self, arrivals: Arrivals, *, now_ns: int) -> None:
         if self.poisoned & set(arrivals.rows[: arrivals.count].tolist()):

@@ -20,13 +20,17 @@ from bridge.engine.commands import (
     PressKeys,
     ReleaseKeys,
     RowOpened,
+    SetBed,
     SetInterruptible,
+    SetSensitivity,
+    StopBed,
     UpdateRow,
 )
 from bridge.engine.leg import MediaLeg
 from bridge.engine.ports import BoundPorts, PortRange, peer_key
 from bridge.engine.seat import Seat
 from bridge.engine.shared import SharedMemory
+from bridge.engine.shelf import BedShelf
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.events import Digit, RowFailed
 from bridge.rtp.srtp import CLEAR, SrtpKeys
@@ -41,6 +45,7 @@ class QuietLife:
     def __init__(self) -> None:
         self.memory = SharedMemory(4)
         self.memory.close_fd()
+        self.shelf = BedShelf(self.memory.shelf)
         self.free_rows: deque[int] = deque()
         self.is_alive = True
         self.budget = Budget()
@@ -337,3 +342,36 @@ def test_status_is_empty_before_live_during_and_kept_after_the_call(bench: Bench
     assert status.snapshot() == during
     assert (status.last_rx_ns, status.played, status.epoch) == (99, 160, 3)
     assert kept.remote == PEER
+
+
+def test_a_bed_is_brought_once_and_then_known_by_its_name(bench: Bench) -> None:
+    bench.open()
+    assert not bench.leg.has_bed("rain")
+
+    bench.leg.set_bed("rain", np.full(400, 9, np.int16), gain_db=-18, under_speech_db=-30)
+    bench.leg.set_bed("rain", gain_db=-10, under_speech_db=-20, yields=False)
+    bench.leg.stop_bed()
+    bench.leg.set_sensitivity(2)
+
+    assert bench.leg.has_bed("rain")
+    assert bench.life.memory.shelf[0, :401].tolist() == [9] * 400 + [0]
+    assert bench.life.told[1:] == [
+        SetBed(2, 77, 0, 400, -18, -30, yields=True),
+        SetBed(2, 77, 0, 400, -10, -20, yields=False),
+        StopBed(2, 77),
+        SetSensitivity(2, 77, 2),
+    ]
+
+
+def test_a_leg_that_ends_makes_room_for_another_bed(bench: Bench) -> None:
+    bench.life.shelf = BedShelf(np.zeros((1, 400), np.int16))
+    bench.open()
+    bench.leg.set_bed("rain", np.full(400, 9, np.int16), gain_db=0, under_speech_db=0)
+    with pytest.raises(EngineError, match="beds are playing"):
+        bench.leg.set_bed("wind", np.full(300, 8, np.int16), gain_db=0, under_speech_db=0)
+
+    bench.leg.close()
+
+    assert bench.leg.has_bed("anything")
+    bench.leg.set_bed("wind", gain_db=0, under_speech_db=0)
+    assert bench.life.shelf.take("wind", np.full(300, 8, np.int16)) == (0, 300)

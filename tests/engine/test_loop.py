@@ -18,8 +18,11 @@ from bridge.engine.commands import (
     ReleaseKeys,
     RowClosed,
     RowOpened,
+    SetBed,
     SetInterruptible,
+    SetSensitivity,
     Stop,
+    StopBed,
     UpdateRow,
 )
 from bridge.engine.demux import Demux
@@ -225,6 +228,24 @@ def test_keys_reach_the_plane_and_what_comes_of_them_is_told_at_once(bench: Benc
     assert bench.plane.keys == [("press", 1, "12#", 9, 100, 80), ("release", 1), ("key", 1, "5", 160)]
     assert [(report.digit, report.generation) for report in reports if isinstance(report, Digit)] == [
         ("5", 4)
+    ]
+
+
+def test_beds_and_sensitivities_reach_the_plane_of_their_own_leg_only(bench: Bench) -> None:
+    bench.open(1, generation=4)
+    bench.obey()
+
+    bench.obey(
+        SetBed(1, 4, bed=3, samples=900, gain_db=-18, under_speech_db=-30, yields=True),
+        StopBed(1, 4),
+        SetSensitivity(1, 4, 2),
+        StopBed(1, 3),
+    )
+
+    assert bench.plane.furniture == [
+        ("lay", 1, 3, 900, -18, -30, True),
+        ("lift", 1),
+        ("sensitivity", 1, 2),
     ]
 
 

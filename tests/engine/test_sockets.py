@@ -154,6 +154,7 @@ def test_empty_and_oversized_datagrams_are_only_datagrams(bench: Bench) -> None:
     lengths = [len(data) for _ in range(2) for _, data, _ in bench.packets()]
 
     assert lengths == [0, 1500]
+    assert bench.arrivals.lengths.max() == 4000
 
 
 def test_packets_leave_from_their_rows_port(bench: Bench) -> None:

@@ -14,7 +14,7 @@ class Bench:
 
     def __init__(self, *, size: int, pairs: int = 20) -> None:
         self.opened: list[tuple[int, int]] = []
-        self.range = PortRange(42_000, 42_000 + 2 * pairs, bind_ip="127.0.0.1")
+        self.range = PortRange(15_000, 15_000 + 2 * pairs, bind_ip="127.0.0.1")
         self.pool = SharedPorts(self.range, size=size)
         self.pool.on_open = self._note
 

@@ -392,7 +392,7 @@ async def test_a_process_that_dies_while_it_starts_is_not_tried_for_ever() -> No
 
 async def test_memory_that_the_system_refuses_is_reported_once() -> None:
     settings = MediaSettings(
-        ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=-1, wide_capacity=-1, realtime=False
+        ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=-10_000, wide_capacity=-1, realtime=False
     )
 
     with pytest.raises(EngineError):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.bed import silent_shelf
 from bridge.plane.columns import FRAME_SAMPLES, Columns
 from bridge.plane.events import PlaneEvent
 from bridge.plane.g711 import decode_ulaw, encode_alaw, encode_ulaw
@@ -119,7 +120,8 @@ class Rig:
         self, call: RowSpec | None = None, *, settings: PlaneSettings | None = None, capacity: int = 4
     ) -> None:
         self.columns = Columns(bytearray(Columns.size_bytes(capacity)), capacity)
-        self.plane = Plane(self.columns, settings or PlaneSettings())
+        self.shelf = silent_shelf()
+        self.plane = Plane(self.columns, settings or PlaneSettings(), shelf=self.shelf)
         self.call = call or spec()
         self.row = 1
         self.now_ns = 0
@@ -196,6 +198,25 @@ class Rig:
         """Something to say that is never silent and nowhere the same."""
         pcm = (np.arange(ms * 8) % 7919 + 1000).astype(np.int16)
         self.say(pcm)
+        return pcm
+
+    def lay(
+        self, bed: Pcm, *, gain_db: int = 0, under_speech_db: int = -12, yields: bool = True, place: int = 0
+    ) -> None:
+        """Put a loop on the shelf and under what the call says."""
+        self.shelf[place, : len(bed)] = bed
+        self.plane.lay(
+            self.row,
+            place,
+            samples=len(bed),
+            gain_db=gain_db,
+            under_speech_db=under_speech_db,
+            yields=yields,
+        )
+
+    def sent(self) -> Pcm:
+        """What we sent so far, as the capture ring has it."""
+        pcm: Pcm = self.capture.read(1 << 20)[1]
         return pcm
 
     def sound(self) -> NDArray[np.uint8]:

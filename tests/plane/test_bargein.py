@@ -339,3 +339,14 @@ def test_hiss_alone_says_nothing() -> None:
         rig.tick(hiss(seed=at))
 
     assert rig.events == []
+
+
+def test_a_sensitivity_may_change_in_the_middle_of_a_call() -> None:
+    rig = Rig()
+    assert rig.columns.sensitivity[1] == 1
+
+    rig.plane.set_sensitivity(1, 0)
+    assert rig.columns.sensitivity[1] == 0
+    rig.plane.set_sensitivity(1, -1)
+
+    assert rig.columns.sensitivity[1] == 1

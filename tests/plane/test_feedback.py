@@ -117,6 +117,30 @@ def test_a_ping_that_keeps_a_nat_open_is_fine() -> None:
     assert (call.counter("rtcp_received"), call.counter("rtcp_malformed")) == (1, 0)
 
 
+@pytest.mark.parametrize(("source", "counter"), [(PEER_RTCP, "rtcp_malformed"), (STRANGER, "rtcp_stranger")])
+@pytest.mark.parametrize("data", [b"", b"\x80\xc8\x00"])
+def test_what_is_too_short_for_a_source_is_judged_by_where_it_comes_from(
+    data: bytes, source: int, counter: str
+) -> None:
+    call = up()
+
+    for before in (REPORT, replace(REPORT, ssrc=1234)):
+        call.tell(before, source=source)
+        earlier = call.counter(counter)
+        call.tell(data, source=source)
+        assert call.counter(counter) == earlier + 1
+
+
+def test_a_compound_longer_than_its_buffer_is_malformed() -> None:
+    call = up()
+    longest = bytes.fromhex("80cc0176 00000063 50494e47") + bytes(1500 - 12)
+
+    call.tell(longest)
+    call.tell(longest + b"\x80\xca\x00\x00")
+
+    assert (call.counter("rtcp_received"), call.counter("rtcp_malformed")) == (1, 1)
+
+
 def test_a_report_of_another_stream_is_a_strangers_wherever_it_comes_from() -> None:
     call = up()
 

@@ -105,7 +105,36 @@ def test_another_payload_type_proves_nothing() -> None:
 
     assert not door.knock(10, payload_type=9).accepted[0]
     assert not door.knock(11).accepted[0]
-    assert door.strangers == 0
+    assert door.strangers == 1
+
+
+def test_what_proves_nothing_is_counted_once_another_takes_its_place() -> None:
+    door = latched()
+
+    for step, ssrc in enumerate((5, 6, 5, 6)):
+        assert not door.knock(100 * step, ssrc=ssrc).accepted[0]
+    assert door.strangers == 3
+    assert not door.knock(500, payload_type=9, ssrc=5).accepted[0]
+    assert door.strangers == 4
+    assert door.knock(301, ssrc=6).restarted == [0]
+
+    # The one before it is taken into account by whoever begins the stream.
+    assert door.strangers == 4
+    assert not door.knock(40_000, plausible=False).accepted[0]
+    assert door.strangers == 4
+
+
+def test_strangers_are_known_without_looking_at_the_rest_of_their_batch() -> None:
+    rows = np.full(4, ROW)
+    sources, ssrcs = np.array([PEER, PEER + 1, PEER + 1, STRANGER]), np.array([1, 99, 98, 99])
+
+    before = Door(spec()).latch.are_strangers(rows, sources, ssrcs)
+    behind_nat = Door(spec(latch_ip=STRANGER >> 16)).latch.are_strangers(rows, sources, ssrcs)
+    after = latched().latch.are_strangers(rows, sources, ssrcs)
+
+    assert before.tolist() == [False, True, True, True]
+    assert behind_nat.tolist() == [False, True, True, False]
+    assert after.tolist() == [False, False, True, True]
 
 
 def test_a_stranger_is_counted_and_never_believed() -> None:

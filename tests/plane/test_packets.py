@@ -49,10 +49,12 @@ def test_only_some_of_a_batch_can_be_kept() -> None:
     assert kept.ends.tolist() == [13, 13]
 
 
-def test_a_datagram_longer_than_its_buffer_is_cut() -> None:
-    arrivals = arrived(b"\x80" * 2000)
+def test_a_datagram_longer_than_its_buffer_is_no_rtp() -> None:
+    whole, cut = (build(RtpPacket(0, 1, 0, 0, b"x" * (MAX_PACKET_BYTES - 12 + more))) for more in (0, 1))
+    arrivals = arrived(whole, cut, b"\xb0" * 2000)
 
-    assert arrivals.lengths[0] == MAX_PACKET_BYTES
+    assert arrivals.lengths[:3].tolist() == [MAX_PACKET_BYTES, MAX_PACKET_BYTES + 1, 2000]
+    assert parse_headers(arrivals, np.arange(3)).valid.tolist() == [True, False, False]
 
 
 def test_a_full_buffer_takes_no_more() -> None:

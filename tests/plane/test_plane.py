@@ -104,7 +104,9 @@ def test_a_hold_keeps_the_position_and_marks_the_packet_after_it() -> None:
     rig.wait(400)
 
     assert rig.heard[0].marker
-    assert rig.heard[0].payload == encode_ulaw(pcm[800:960]).tobytes()
+    # It was cut off in mid-sound, and comes back in a fade of 5 ms.
+    assert rig.heard[0].payload[40:] == encode_ulaw(pcm[840:960]).tobytes()
+    assert abs(int(decode_ulaw(np.frombuffer(rig.heard[0].payload, np.uint8))[0])) < abs(int(pcm[800])) / 8
     assert rig.heard[1].sequence == rig.heard[0].sequence + 1
 
 
@@ -141,6 +143,22 @@ def test_strangers_and_garbage_are_counted_and_change_nothing() -> None:
         "rx_packets": 2,
         "rx_lost": 1,
     }
+
+
+def test_a_flood_of_strangers_is_turned_away_at_once_and_counted_one_by_one() -> None:
+    rig = Rig()
+    rig.wait(100)
+    before, frame = rig.columns.counters(1), hiss(seed=77)
+    foreign = [build(RtpPacket(0, number, 0, 5, b"x")) for number in range(9)]
+
+    rig.deliver(*foreign, b"\x80short", source=STRANGER)
+    assert rig.plane.turned_away == 10
+    rig.deliver(rig.packet(frame))
+
+    assert rig.plane.turned_away == 0
+    after = rig.columns.counters(1)
+    changed = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    assert changed == {"rx_stranger": 9, "rx_malformed": 1, "rx_packets": 1}
 
 
 def test_multiplexed_rtcp_and_comfort_noise_are_ignored_quietly() -> None:
