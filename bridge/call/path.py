@@ -25,7 +25,7 @@ class Stage:
 
 OUTBOUND = (
     Stage("text", "call.turns", "takes the agent's words, whole or as they are written"),
-    Stage("synthesis", "aio.cosyvoice_pool", "CosyVoice task on a warm connection, PCM at the leg's rate"),
+    Stage("synthesis", "aio.cosyvoice_pool", "CosyVoice task on a warm connection, in the leg's format"),
     Stage("backlog", "call.turns", "holds what the ring has no room for, between two watermarks"),
     Stage("ring", "plane.ring", "4 s of samples shared with the media process, stamped with the epoch"),
     Stage(
@@ -44,8 +44,10 @@ OUTBOUND = (
         "while we press keys, events or tones in the place of speech",
         ("tx_keys", "silence_keys"),
     ),
-    Stage("encode", "plane.g711", "G.711 by table"),
+    Stage("encode", "plane.g711", "G.711 by table; other codecs row by row (plane.apart)"),
+    Stage("pass", "plane.passing", "or the voice's own Opus packet, if untouched", ("tx_passed",)),
     Stage("packet", "plane.packets", "RTP header, one sequence number, one timestamp"),
+    Stage("encrypt", "engine.srtp", "in place, where the call has keys", ("tx_srtp_failed",)),
     Stage("send", "engine.loop", "to the latched address", ("tx_packets", "tx_late")),
     Stage(
         "feedback",
@@ -56,14 +58,25 @@ OUTBOUND = (
 )
 
 INBOUND = (
-    Stage("receive", "engine.loop", "every datagram on the call's port", ("rx_packets",)),
+    Stage(
+        "receive",
+        "engine.loop",
+        "every datagram on the call's port, or its peer's on a shared one",
+        ("rx_packets",),
+    ),
+    Stage(
+        "decrypt",
+        "engine.srtp",
+        "in place; what is not theirs is dropped",
+        ("rx_srtp_auth", "rx_srtp_replay"),
+    ),
     Stage(
         "sift",
         "plane.arrival",
         "strangers, malformed packets and foreign payloads are counted and dropped",
         ("rx_stranger", "rx_malformed", "rx_wrong_payload"),
     ),
-    Stage("decode", "plane.g711", "G.711 by table"),
+    Stage("decode", "plane.g711", "G.711 by table; other codecs row by row, as they come (plane.apart)"),
     Stage("gate", "plane.gate", "voice or not, on arrival: before the jitter buffer costs 40 ms"),
     Stage("echo", "plane.echo", "our own voice, returned by the line, is none"),
     Stage(
