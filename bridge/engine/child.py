@@ -6,23 +6,21 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import bridge
 from bridge.engine.budget import Costs
 from bridge.engine.commands import Carry, Command, Message, Ready, Stop
 from bridge.engine.link import Link
 from bridge.engine.shared import SharedMemory
+from bridge.engine.spawn import spawn
 from bridge.errors import RemoteProtocolError
 from bridge.plane.spec import PlaneSettings
 
 __all__ = ["MediaProcess", "MediaSettings", "StartProcess"]
 
-_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _STOP_S = 2.0
 """Time that a child has to end by itself."""
 _SHORTAGE_S = 0.02
@@ -226,20 +224,4 @@ def _spawn(settings: MediaSettings, link_fd: int) -> subprocess.Popen[bytes]:
             "calibrates": settings.costs is None,
         }
     )
-    home = str(Path(bridge.__file__).parent.parent)
-    inherited = os.environ.get("PYTHONPATH")
-    environment = {
-        **os.environ,
-        **_ONE_THREAD,
-        # Found where we were found, whatever the working directory; -P keeps that one off the path.
-        "PYTHONPATH": home if not inherited else f"{home}{os.pathsep}{inherited}",
-    }
-    arguments = [str(link_fd), options]
-    return subprocess.Popen(  # noqa: S603  our own interpreter with our own module
-        [sys.executable, "-P", "-m", "bridge.engine.process", *arguments],
-        pass_fds=(link_fd,),
-        stdin=subprocess.DEVNULL,
-        env=environment,
-        # Ctrl-C and its kin reach the whole group; the control plane may still want to drain its calls.
-        start_new_session=True,
-    )
+    return spawn("bridge.engine.process", [str(link_fd), options], fds=[link_fd])

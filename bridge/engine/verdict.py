@@ -6,6 +6,7 @@ late, or never, is replaced by the voice gate's own evidence. It runs in a proce
 """
 
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,8 @@ def is_available() -> bool:
 
 def silero() -> Network:
     """Load the network: half a second, most of it for onnxruntime."""
+    # Telemetry is on by default there, keeps a device id and calls home: to be refused before the import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
