@@ -38,7 +38,7 @@ class Registrar:
         endpoint: Whose socket it uses: calls come back the same way.
         clock: For refreshes and pauses.
         dice: For tags, nonces and pauses.
-        located: Told the registrar's address whenever it was looked up.
+        located: Told the account's name and the registrar's address whenever that was looked up.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Registrar:
         *,
         clock: Clock,
         dice: IdSource,
-        located: Callable[[tuple[str, int]], None],
+        located: Callable[[str, str], None],
     ) -> None:
         self.account: Account = account
         self.failures: int = 0
@@ -124,5 +124,5 @@ class Registrar:
         ip, _ = destination
         # Its answers, and its calls, are served from now on.
         self._endpoint.trust(self.account.name, ip, self.account.credentials)
-        self._located(destination)
+        self._located(self.account.name, ip)
         self._pump.feed(Located(destination, self._endpoint.place(ip)))
