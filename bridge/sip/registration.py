@@ -160,7 +160,7 @@ class Registration:
             case Replied(request=request, response=response):
                 if request.cseq.number == self._number and Event.ACCEPTED in TRANSITIONS[self.state]:
                     self._replied(request, response, now_ns=now_ns)
-            case Stop():
+            case _:
                 self._stop(now_ns=now_ns)
 
     def handle_timeout(self, *, now_ns: int) -> None:
@@ -209,8 +209,8 @@ class Registration:
         elif response.status < 300:
             self._accepted(response, now_ns=now_ns)
         elif self._may_pass(request, response):
-            if self._step(Event.AGAIN):
-                self._ask(expires_s=0 if self.state is State.UNREGISTERING else self._way.expires_s)
+            self._step(Event.AGAIN)
+            self._ask(expires_s=0 if self.state is State.UNREGISTERING else self._way.expires_s)
         elif (server := self._redirection(response)) is not None:
             self._way.server = server
             self._locate(Event.REDIRECTED)
@@ -228,7 +228,8 @@ class Registration:
             self._refused(
                 "registered for no time at all", status=response.status, at_least_s=0, now_ns=now_ns
             )
-        elif self._step(Event.ACCEPTED):
+        else:
+            self._step(Event.ACCEPTED)
             self._failures, self._former = 0, ""
             if self.state is State.UNREGISTERING:
                 self._ask(expires_s=0)
