@@ -14,7 +14,7 @@ from bridge.errors import CallEnded, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource
 from bridge.sip.agent import Agent, AgentSettings
 from bridge.sip.dialog import LocalPlace
-from bridge.sip.digest import Credentials
+from bridge.sip.digest import Algorithm, Credentials
 from bridge.sip.events import Arrived, Ask, Command, Datagram, Drain, Gone, Output, Place, Replied, Trust
 from bridge.sip.grammar import Uri
 from bridge.sip.layer import Send
@@ -69,6 +69,8 @@ class SipSettings:
     """What our digest challenges name."""
     accounts: tuple[Credentials, ...] = ()
     """Who may call from outside `allow`, with a digest."""
+    digests: tuple[str, ...] = ("SHA-256", "MD5")
+    """Hashes that they may answer with, best first."""
     timers: Timers = DEFAULT_TIMERS
 
 
@@ -131,6 +133,7 @@ class SipEndpoint:
             max_calls=settings.max_calls,
             realm=settings.realm,
             accounts=settings.accounts,
+            algorithms=tuple(Algorithm(name) for name in settings.digests),
         )
         try:
             agent = Agent(agent_settings, ids=dice, timers=settings.timers)

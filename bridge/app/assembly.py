@@ -88,6 +88,7 @@ def sip_settings(config: Config) -> SipSettings:
         max_requests_per_s=section.max_requests_per_s,
         max_calls=config.media.capacity,
         realm=section.realm,
+        digests=section.digests,
         accounts=tuple(Credentials(each.user, _plain(each.password)) for each in config.accounts),
     )
 

@@ -58,9 +58,10 @@ def admit_number(text: str, book: Trunks) -> Dialled:
         return dialled
     if dialled == "no_number":
         raise ConfigError(f'"{text}" is no telephone number that a trunk could call')
+    start = text.removeprefix("tel:")[:3].strip()
     raise ConfigError(
         f"{text} may not be called: it is not among the dials of any trunk; add a pattern such as"
-        f' "{text[:4]}*" to dials of the [[trunks]] that is to carry it'
+        f' "{start}*" to dials of the [[trunks]] that is to carry it'
     )
 
 

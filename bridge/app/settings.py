@@ -14,6 +14,7 @@ from bridge.app.trunk_settings import AccountSection, TrunkSection
 from bridge.app.values import (
     Address,
     AgentName,
+    Digests,
     Faults,
     Glob,
     HostList,
@@ -85,6 +86,8 @@ class SipSection(_Section):
     """What the Server and User-Agent headers say."""
     realm: str = Field(default="cosybridge", min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.@ -]+$")
     """What is named when a caller of `[[accounts]]` is asked for its password."""
+    digests: Digests = ("SHA-256", "MD5")
+    """Hashes it may answer with, best first; some old phones fail unless MD5 is alone."""
 
     def may_dial(self, ip: str) -> bool:
         """Whether `dial_allow` admits a call to this IPv4 address."""

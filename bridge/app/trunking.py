@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from bridge.aio.registrar import Registrar
 from bridge.aio.sip import CallRefused, Identity, IncomingCall, SipEndpoint
 from bridge.aio.sip_route import is_ipv4, resolve
 from bridge.aio.tasks import Tasks
-from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
 from bridge.call.trace import CallTrace
 from bridge.errors import RemoteProtocolError, SetupError
@@ -18,12 +18,26 @@ from bridge.sip.grammar import NameAddr
 from bridge.sip.registration import Account, Failed, Registered
 from bridge.sip.trunks import Dialled, Trunk, Trunks
 
-__all__ = ["TrunkOffice"]
+__all__ = ["Dialler", "TrunkOffice"]
 
 _LOOK_AGAIN_S = 300
 """How often the name of a trunk that we do not register to is looked up: its calls come from there."""
 
 _log = logging.getLogger(__name__)
+
+
+class Dialler(Protocol):
+    """Who places a call and serves it; `bridge.call.exchange.Exchange` in life."""
+
+    async def dial(
+        self,
+        endpoint: SipEndpoint,
+        uri: str,
+        route: Route,
+        *,
+        destination: tuple[str, int] | None,
+        identity: Identity,
+    ) -> CallTrace: ...
 
 
 class TrunkOffice:
@@ -107,9 +121,9 @@ class TrunkOffice:
             self.book.leave(name)
 
     async def dial(
-        self, exchange: Exchange, endpoint: SipEndpoint, dialled: Dialled, route: Route
+        self, exchange: Dialler, endpoint: SipEndpoint, dialled: Dialled, route: Route
     ) -> CallTrace:
-        """Call a number that the dial plan admits; see `Exchange.dial`.
+        """Call a number that the dial plan admits.
 
         Raises:
             CallRefused: If the trunk's limit is reached, with 503, or the other side declines.

@@ -15,6 +15,7 @@ __all__ = [
     "Address",
     "AgentName",
     "DialPatterns",
+    "Digests",
     "DigitString",
     "Domain",
     "Faults",
@@ -145,6 +146,13 @@ def _dial_patterns(value: object) -> tuple[str, ...]:
     return patterns
 
 
+def _digests(value: object) -> tuple[str, ...]:
+    names = tuple(_items(value))
+    if not names or not set(names) <= {"SHA-256", "MD5"} or len(set(names)) < len(names):
+        raise ValueError('must be a list of "SHA-256" and "MD5", or of one of them')
+    return names
+
+
 def _faults(value: object) -> tuple[str, ...]:
     # The service knows its faults, and is not loaded where none is asked for.
     names = _items(value)
@@ -212,6 +220,7 @@ Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_maybe_secret)]
 Token = Annotated[SecretStr | None, BeforeValidator(_maybe_secret), AfterValidator(_token)]
 Server = Annotated[tuple[str, int], BeforeValidator(_server)]
+Digests = Annotated[tuple[str, ...], BeforeValidator(_digests)]
 DialPatterns = Annotated[tuple[str, ...], BeforeValidator(_dial_patterns)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 TtsUrl = Annotated[str, AfterValidator(_tts_url)]

@@ -10,9 +10,9 @@ from bridge.ports import IdSource
 from bridge.sip import events, wire
 from bridge.sip.callee import CalleeSession
 from bridge.sip.caller import CallerSession, UnwantedAnswers
-from bridge.sip.challenger import Challenger, Verdict
+from bridge.sip.challenger import DEFAULT_ALGORITHMS, Challenger, Verdict
 from bridge.sip.dialog import LocalPlace
-from bridge.sip.digest import Credentials, DigestClient
+from bridge.sip.digest import Algorithm, Credentials, DigestClient
 from bridge.sip.events import Arrived, Command, Datagram, Output, Replied
 from bridge.sip.grammar import Uri
 from bridge.sip.guard import Guard
@@ -48,6 +48,8 @@ class AgentSettings:
     """What our challenges name."""
     accounts: tuple[Credentials, ...] = ()
     """Who may call from anywhere, with a digest; without any, nobody outside `allow` is asked."""
+    algorithms: tuple[Algorithm, ...] = DEFAULT_ALGORITHMS
+    """What they may answer with, best first."""
 
 
 class Agent:
@@ -73,7 +75,10 @@ class Agent:
         self._challenger: Challenger | None = None
         if settings.accounts:
             self._challenger = Challenger(
-                realm=settings.realm, accounts=settings.accounts, secret=self._secret
+                realm=settings.realm,
+                accounts=settings.accounts,
+                secret=self._secret,
+                algorithms=settings.algorithms,
             )
         self._trusted: dict[str, events.Trust] = {}
         self._asking: set[str] = set()

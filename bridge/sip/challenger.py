@@ -11,9 +11,9 @@ from bridge.sip.digest import Algorithm, Credentials, digest_fields, proof, secr
 from bridge.sip.grammar import Uri
 from bridge.sip.message import Request
 
-__all__ = ["Challenger", "Verdict"]
+__all__ = ["DEFAULT_ALGORITHMS", "Challenger", "Verdict"]
 
-_OFFERED = (Algorithm.SHA_256, Algorithm.MD5)
+DEFAULT_ALGORITHMS = (Algorithm.SHA_256, Algorithm.MD5)
 """What we ask for, best first (RFC 8760 §2.4); the session variants prove nothing more here."""
 _NS = 1_000_000_000
 _LIFE_NS = 60 * _NS
@@ -50,16 +50,25 @@ class Challenger:
         realm: What our challenges name.
         accounts: Who may call.
         secret: Made anew at each start; nobody else may know it.
+        algorithms: What they may answer with, best first.
     """
 
-    def __init__(self, *, realm: str, accounts: tuple[Credentials, ...], secret: bytes) -> None:
+    def __init__(
+        self,
+        *,
+        realm: str,
+        accounts: tuple[Credentials, ...],
+        secret: bytes,
+        algorithms: tuple[Algorithm, ...] = DEFAULT_ALGORITHMS,
+    ) -> None:
         self._realm = realm
+        self._algorithms = algorithms
         self._secrets = {
             (account.user, algorithm): secret_of(
                 algorithm, user=account.user, realm=realm, password=account.password
             )
             for account in accounts
-            for algorithm in _OFFERED
+            for algorithm in algorithms
         }
         self._secret = secret
         self._counts: OrderedDict[str, int] = OrderedDict()
@@ -76,7 +85,7 @@ class Challenger:
                 "WWW-Authenticate",
                 f'Digest realm="{self._realm}", nonce="{nonce}", algorithm={each.value}, {rest}',
             )
-            for each in _OFFERED
+            for each in self._algorithms
         ]
 
     def judge(self, request: Request, source_ip: str, *, now_ns: int) -> tuple[Verdict, str]:

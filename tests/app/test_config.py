@@ -431,6 +431,8 @@ def test_a_key_that_would_break_the_line_is_escaped(tmp_path: Path) -> None:
             '[[trunks]]\nname = "a"\nserver = "x"\n[[trunks]]\nname = "a"\nserver = "y"',
             "my.toml:5: trunks.1.name",
         ),
+        ('[sip]\ndigests = ["SHA-1"]', 'must be a list of "SHA-256" and "MD5"'),
+        ("[sip]\ndigests = []", 'must be a list of "SHA-256" and "MD5"'),
         ('[[accounts]]\nuser = "lena"\npassword = "short"', "needs a password of at least 8 characters"),
         ('[[accounts]]\npassword = "sk-do-not-print-me"', "needs a user"),
     ],

@@ -1,7 +1,7 @@
 import pytest
 
 from bridge.sip.challenger import Challenger, Verdict
-from bridge.sip.digest import Credentials, DigestClient
+from bridge.sip.digest import Algorithm, Credentials, DigestClient
 from bridge.sip.message import Headers, Request
 from tests.fakes import MS, SeededIds
 from tests.sip.messages import parsed_request, reply, request
@@ -49,6 +49,16 @@ def test_the_challenge_offers_the_stronger_hash_first_and_says_what_is_stale() -
     assert "MD5" in second
     assert name == "WWW-Authenticate"
     assert first.endswith("stale=true")
+
+
+def test_where_only_md5_is_asked_for_nothing_else_is_taken() -> None:
+    old = Challenger(realm="here", accounts=(LENA,), secret=b"a secret of ours", algorithms=(Algorithm.MD5,))
+
+    ((_, only),) = old.challenge(HOME, is_stale=False, now_ns=0)
+
+    assert "algorithm=MD5," in only
+    assert old.judge(answered(old), HOME, now_ns=1)[0] is Verdict.ADMITTED
+    assert old.judge(answered(desk()), HOME, now_ns=1)[0] is Verdict.WRONG
 
 
 @pytest.mark.parametrize("field", ["", "Basic abc", 'Digest realm="there"', 'Digest realm="here'])
