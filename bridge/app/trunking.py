@@ -191,4 +191,4 @@ class TrunkOffice:
                 return f"NOT registered at {server}: {reason}; next attempt in {retry_in_s} s"
             case _ if registrar is not None:
                 return f"{server} has not answered yet"
-        return f"calls by {server}"
+        return f"calls go to {server}"

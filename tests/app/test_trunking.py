@@ -162,7 +162,7 @@ async def test_what_became_of_every_trunk_is_said_in_one_line_each() -> None:
     assert two.endswith("has not answered yet")
     assert "NOT registered at lost.example:5060" in three
     assert "has no address; next attempt in" in three
-    assert four.startswith("trunk four: calls by aaa")
+    assert four.startswith("trunk four: calls go to aaa")
 
 
 @asynccontextmanager

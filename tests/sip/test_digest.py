@@ -16,7 +16,7 @@ from bridge.sip.digest import (
     proof,
     secret_of,
 )
-from bridge.sip.message import Request, Response
+from bridge.sip.message import Headers, Request, Response
 from tests.fakes import SeededIds
 from tests.sip.messages import parsed_request, reply, request
 
@@ -311,6 +311,30 @@ def test_the_ack_of_a_2xx_carries_what_its_invite_carried() -> None:
 def test_a_password_is_in_no_repr() -> None:
     assert "sesame" not in repr(LENA)
     assert "sesame" not in repr(client())
+
+
+@given(st.text(st.characters(max_codepoint=0xDCFF, min_codepoint=9), max_size=80))
+def test_whatever_comes_as_a_challenge_or_as_credentials_harms_nobody(text: str) -> None:
+    desk = Challenger(realm="here", accounts=(LENA,), secret=b"0123456789abcdef")
+    asked = request("INVITE")
+    for field in (text, f"Digest {text}", f'Digest realm="here", username="lena", qop=auth, {text}'):
+        headers = Headers([*asked.headers.without("Authorization"), ("Authorization", field)])
+        sent = Request("INVITE", asked.uri, headers)
+
+        assert desk.judge(sent, "192.0.2.2", now_ns=0)[0] in (Verdict.MISSING, Verdict.WRONG)
+        client().challenged(reply(asked, 401, extra=(("WWW-Authenticate", field),)), asked)
+
+
+@given(
+    realm=st.text(st.characters(exclude_characters='"\\', max_codepoint=0xDCFF, min_codepoint=32), min_size=1)
+)
+def test_any_realm_and_nonce_can_be_answered(realm: str) -> None:
+    digest, asked = client(), request("INVITE")
+
+    if digest.challenged(challenged(asked, f'Digest realm="{realm}", nonce="{realm}", qop="auth"'), asked):
+        sent = digest.again(asked, number=2, branch="z9hG4bK2")
+        assert bytes(sent)
+        assert said(sent)["realm"] == realm
 
 
 texts = st.text(
