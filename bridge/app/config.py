@@ -60,7 +60,9 @@ class _Layers:
             for length in range(len(path), 0, -1):
                 if (origin := self.origins.get(path[:length])) is not None:
                     return origin
-        return "built-in defaults"
+        # A table that was begun by single keys, as the environment does.
+        inner = (origin for path, origin in self.origins.items() if path[: len(paths[0])] == paths[0])
+        return next(inner, "built-in defaults")
 
 
 @dataclass(frozen=True, slots=True)

@@ -457,3 +457,8 @@ def test_the_password_of_a_trunk_may_come_from_the_environment(tmp_path: Path) -
     assert trunk.password is not None
     assert trunk.password.get_secret_value() == SECRET
     assert SECRET not in repr(loaded)
+
+
+def test_a_table_begun_by_the_command_line_is_refused_by_that_name() -> None:
+    with pytest.raises(ConfigError, match=r"^--set: trunks\.0 = .*needs a server"):
+        load(environ={}, sets=["trunks.0.name=a"])
