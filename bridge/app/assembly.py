@@ -69,9 +69,11 @@ def call_settings(config: Config) -> CallSettings:
         inactivity_s=config.media.inactivity_s,
         max_duration_s=config.call.max_duration_s,
         advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
+        srtp=config.media.srtp,
         recordings=Path(config.recording.folder) if config.recording.enabled else None,
         keeps_text=config.recording.transcripts,
         prompts=Path(config.prompts.folder),
+        codecs=config.media.codecs,
         budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
     )
 
@@ -150,6 +152,7 @@ def media_settings(config: Config) -> MediaSettings:
         bind_ip=section.bind_ip,
         capacity=section.capacity,
         ports_shared=section.ports_shared,
+        wide_capacity=section.wide_capacity,
         plain_sockets=section.plain_sockets,
         realtime=section.realtime,
         plane=PlaneSettings(
@@ -157,6 +160,8 @@ def media_settings(config: Config) -> MediaSettings:
             sensitivity=SENSITIVITIES.index(config.bargein.sensitivity),
         ),
         verdicts=config.bargein.neural,
+        standby=section.standby,
+        processes=section.processes,
     )
 
 

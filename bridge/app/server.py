@@ -66,6 +66,7 @@ class Bridge:
         office: TrunkOffice,
         *,
         self_user: str | None,
+        room: int,
     ) -> None:
         self.config: Config = config
         self.exchange: Exchange = exchange
@@ -73,6 +74,8 @@ class Bridge:
         self.office: TrunkOffice = office
         self.self_user: str | None = self_user
         """Number that only we know, answered with the embedded voice; None without one."""
+        self.room: int = room
+        """How many G.711 calls fit."""
         self.voice_url: str = config.tts.url
         """Where the speech of calls comes from."""
         self.page_url: str = ""
@@ -206,7 +209,7 @@ async def open_bridge(
         )
         stack.push_async_callback(endpoint.close)
         stack.push_async_callback(office.close)
-        bridge = Bridge(config, exchange, endpoint, office, self_user=self_user)
+        bridge = Bridge(config, exchange, endpoint, office, self_user=self_user, room=engine.calls)
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
         metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer, engine))
@@ -305,6 +308,10 @@ def _health_of(engine: MediaEngine) -> dict[str, float]:
         "socket_errors": gauges.socket_errors,
         "events_dropped": gauges.events_dropped,
         "restarts": engine.restarts,
+        "takeovers": engine.takeovers,
+        "processes": len(engine.pids),
+        "standby": engine.has_standby,
+        "calls_that_fit": engine.calls,
     }
 
 
@@ -321,7 +328,10 @@ async def _announce(bridge: Bridge) -> None:
     _say(f"cosybridge {version('cosybridge')}")
     _say(f"  page   {bridge.page_url}")
     _say(f"  voice  {config.tts_kind}: {bridge.voice_url}")
-    if config.start.self_call and bridge.self_user is not None:
+    _say(f"  room   for {bridge.room} calls in G.711; more are refused with 503")
+    if config.start.self_call and config.media.srtp == "required":
+        _say("  self-call  left out: it would be in the clear, and media.srtp is required")
+    elif config.start.self_call and bridge.self_user is not None:
         await _self_call(bridge, bridge.self_user)
     await bridge.office.settled(within_s=_REGISTERING_S)
     for line in bridge.office.lines():

@@ -14,6 +14,7 @@ from bridge.app.trunk_settings import AccountSection, TrunkSection
 from bridge.app.values import (
     Address,
     AgentName,
+    Codecs,
     Digests,
     Faults,
     Glob,
@@ -29,6 +30,8 @@ from bridge.app.values import (
     TtsUrl,
 )
 from bridge.cosyvoice.endpoints import endpoint, fill_workspace
+from bridge.sip.codecs import DEFAULT_CODECS
+from bridge.sip.crypto import SrtpPolicy
 
 __all__ = [
     "CLOUD_URL",
@@ -119,14 +122,24 @@ class MediaSection(_Section):
     """Calls that fit at a time; each costs about 130 kB of memory."""
     ports_shared: bool = False
     """Let calls share a few ports, told apart by where their peers send from; it halves the system's work."""
+    wide_capacity: int = Field(default=128, ge=0, le=8192)
+    """Calls of each wider sound, 16, 24 and 48 kHz, that fit beside them; each costs 0.3 to 0.8 MB."""
+    codecs: Codecs = DEFAULT_CODECS
+    """What calls may speak, best first. Offered in this order; of an offer, its first of these is taken."""
     inactivity_s: int = Field(default=30, ge=1, le=86_400)
     """A call that sends no RTP for so long is hung up; held calls excepted."""
     realtime: bool = True
     """Ask the kernel for SCHED_FIFO; without the permission one line says how to grant it."""
+    standby: bool = True
+    """Keep a spare media process that carries the calls on when one dies; without it such calls end."""
+    processes: int = Field(default=0, ge=0, le=64)
+    """Media processes; 0 is one less than there are cores, and one at least."""
     plain_sockets: bool = False
     """Do without recvmmsg and sendmmsg, as platforms other than Linux must."""
     inband_digits: Literal["auto", "always", "never"] = "auto"
     """Listen for keys in the sound; auto: only where a phone takes no telephone events (RFC 4733)."""
+    srtp: SrtpPolicy = "off"
+    """Encrypt calls by keys in the SDP: ``preferred`` where the caller offers it; ``required``: no others."""
 
 
 class TtsSection(_Section):
@@ -237,7 +250,7 @@ class BargeInSection(_Section):
 
     sensitivity: Literal["low", "medium", "high"] = "medium"
     """How easily the caller takes the floor."""
-    neural: bool = False
+    neural: bool = True
     """Whether Silero judges what is speech; without it, loudness and duration do."""
     budget_ms: BudgetMs = BudgetMs()
 

@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from bridge.sip.codecs import CODECS
 from bridge.sip.numbers import DialList
 
 __all__ = [
     "Address",
     "AgentName",
+    "Codecs",
     "DialPatterns",
     "Digests",
     "DigitString",
@@ -163,6 +165,16 @@ def _faults(value: object) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _codecs(value: object) -> tuple[str, ...]:
+    known = {name.lower(): name for name in CODECS}
+    names = _items(value)
+    if unknown := [name for name in names if name.lower() not in known]:
+        raise ValueError(f'"{unknown[0]}" must be one of {", ".join(CODECS)}')
+    if not names or len({name.lower() for name in names}) < len(names):
+        raise ValueError("must name at least one codec, and none of them twice")
+    return tuple(known[name.lower()] for name in names)
+
+
 def _maybe_secret(value: object) -> object:
     if value is None or value == "":
         return None
@@ -214,6 +226,7 @@ Listen = Annotated[tuple[str, int], BeforeValidator(_listen)]
 MaybeAddress = Annotated[str | None, BeforeValidator(_maybe_address)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
 HostList = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(map(str.lower, _items(value))))]
+Codecs = Annotated[tuple[str, ...], BeforeValidator(_codecs)]
 Faults = Annotated[tuple[str, ...], BeforeValidator(_faults)]
 PortRange = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]

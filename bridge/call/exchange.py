@@ -15,7 +15,11 @@ from bridge.call.trace import CallTrace
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError
 from bridge.ports import Clock, IdSource, Synthesizer
-from bridge.sip.offer import Negotiator, is_behind_nat
+from bridge.rtp.srtp import SrtpKeys
+from bridge.sip.codecs import CODECS, NAMES
+from bridge.sip.crypto import MediaCrypto
+from bridge.sip.glance import is_behind_nat, media_address
+from bridge.sip.offer import Negotiated, Negotiator
 
 __all__ = ["Exchange", "Media"]
 
@@ -28,7 +32,8 @@ _REMEMBERED = 1000
 class Media(Protocol):
     """Where rows come from; `bridge.engine.supervisor.MediaEngine` in life."""
 
-    def reserve(self) -> MediaLeg: ...
+    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg: ...
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None: ...
 
 
 class _Terms(TypedDict):
@@ -44,6 +49,13 @@ class _Terms(TypedDict):
     interruptible: int
     rtcp: tuple[str, int] | None
     rtcp_mux: bool
+    ptime_ms: int
+    opus_bitrate: int
+    opus_fec: bool
+    opus_dtx: bool
+    opus_max_rate_hz: int
+    opus_loss_percent: int
+    srtp: SrtpKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +66,16 @@ class _Line:
     negotiator: Negotiator
     latch_ip: str | None
 
+    @property
+    def agreed(self) -> Negotiated:
+        """What the descriptions so far come to."""
+        if self.negotiator.negotiated is None:
+            raise LocalProtocolError("media opened before anything was negotiated")
+        return self.negotiator.negotiated
+
     def terms(self, session: Session) -> "_Terms":
         """What the media process is told after each offer and answer."""
-        agreed = self.negotiator.negotiated
-        if agreed is None:
-            raise LocalProtocolError("media opened before anything was negotiated")
+        agreed = self.agreed
         session.hold(agreed.held or not agreed.receiving)
         return _Terms(
             codec=agreed.codec,
@@ -73,6 +90,13 @@ class _Line:
             interruptible=session.speaker.interruptible,
             rtcp=agreed.rtcp,
             rtcp_mux=agreed.rtcp_mux,
+            ptime_ms=agreed.ptime_ms,
+            opus_bitrate=agreed.opus_bitrate,
+            opus_fec=agreed.opus_fec,
+            opus_dtx=agreed.opus_dtx,
+            opus_max_rate_hz=agreed.opus_max_rate_hz,
+            opus_loss_percent=agreed.opus_loss_percent,
+            srtp=agreed.srtp,
         )
 
 
@@ -164,18 +188,22 @@ class Exchange:
         if route is None:
             incoming.reject(404)
             return
+        latch_ip = incoming.source[0] if _is_behind_nat(incoming) else None
         try:
-            leg = self._media.reserve()
+            leg = self._media.reserve(remote=media_address(incoming.sdp), latch_ip=latch_ip)
         except EngineError as error:
             _log.warning("call refused: %s", error)
             incoming.reject(503)
             return
         try:
-            await self._answer_on(incoming, route, leg)
+            await self._answer_on(incoming, route, leg, latch_ip=latch_ip)
         except (NegotiationError, RemoteProtocolError) as error:
             _log.info("call refused: %s", error)
             # Harmless after our 200: then the call was ended by a BYE.
             incoming.reject(488)
+        except EngineError as error:
+            _log.warning("call refused: %s", error)
+            incoming.reject(503)
         finally:
             leg.close()
 
@@ -215,8 +243,9 @@ class Exchange:
                 headers=identity.headers,
             )
             async with _ending(sip):
-                session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
                 line.negotiator.accept(sip.remote_sdp)
+                self._media.refit(leg, line.agreed.rate_hz)
+                session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
                 self._open(line, session)
                 await self._serve(session, sip, line)
         except RemoteProtocolError as error:
@@ -225,34 +254,68 @@ class Exchange:
             leg.close()
         return session.trace
 
-    async def _answer_on(self, incoming: IncomingCall, route: Route, leg: MediaLeg) -> None:
-        source_ip = incoming.source[0]
-        nat = incoming.nat or bool(incoming.sdp and is_behind_nat(incoming.sdp, source_ip=source_ip))
-        line = self._line(leg, incoming.local_ip, latch_ip=source_ip if nat else None)
-        session = self._session(
-            incoming.call_id, "inbound", line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri
-        )
-        if incoming.sdp:
-            sdp = line.negotiator.answer(incoming.sdp)
-            self._open(line, session)
-        else:
-            sdp = line.negotiator.offer()
+    async def _answer_on(
+        self, incoming: IncomingCall, route: Route, leg: MediaLeg, *, latch_ip: str | None
+    ) -> None:
+        if not incoming.sdp:
+            await self._answer_late(incoming, route, self._line(leg, incoming.local_ip, latch_ip=latch_ip))
+            return
+        line, sdp = self._agree(incoming, leg, latch_ip=latch_ip)
+        session = self._answering(incoming, route, line)
+        self._open(line, session)
         try:
             # The voice gets ready while it rings: the first word costs no handshake.
             session.speaker.bind()
             incoming.ring()
             sip = await incoming.answer(sdp)
             async with _ending(sip):
-                if not incoming.sdp:
-                    line.negotiator.accept(await sip.answered_sdp())
-                    self._open(line, session)
                 await self._serve(session, sip, line)
         finally:
             await session.speaker.close()
 
-    def _line(self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None) -> _Line:
+    async def _answer_late(self, incoming: IncomingCall, route: Route, line: _Line) -> None:
+        """Serve a caller who leaves the offer to us: what is spoken is known with the ACK."""
+        incoming.ring()
+        sip = await incoming.answer(line.negotiator.offer())
+        async with _ending(sip):
+            line.negotiator.accept(await sip.answered_sdp())
+            self._media.refit(line.leg, line.agreed.rate_hz)
+            session = self._answering(incoming, route, line)
+            self._open(line, session)
+            await self._serve(session, sip, line)
+
+    def _agree(self, incoming: IncomingCall, leg: MediaLeg, *, latch_ip: str | None) -> tuple[_Line, bytes]:
+        """Answer the caller's offer, with a narrow codec where no row is free for a wide one."""
+        line = self._line(leg, incoming.local_ip, latch_ip=latch_ip)
+        sdp = line.negotiator.answer(incoming.sdp)
+        try:
+            self._media.refit(leg, line.agreed.rate_hz)
+        except EngineError as error:
+            _log.warning("a call goes on with a narrow codec, if it can: %s", error)
+            narrow = [name for name in self._settings.codecs if CODECS[name].rate_hz == leg.rate_hz]
+            line = self._line(leg, incoming.local_ip, latch_ip=latch_ip, codecs=narrow)
+            try:
+                sdp = line.negotiator.answer(incoming.sdp)
+            except NegotiationError:
+                raise error from None
+        return line, sdp
+
+    def _answering(self, incoming: IncomingCall, route: Route, line: _Line) -> Session:
+        return self._session(
+            incoming.call_id, "inbound", line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri
+        )
+
+    def _line(
+        self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None, codecs: Sequence[str] | None = None
+    ) -> _Line:
         ip = self._settings.advertised_ip or local_ip
-        negotiator = Negotiator(ip=ip, port=leg.local_port, session_id=self._dice.number(62))
+        negotiator = Negotiator(
+            ip=ip,
+            port=leg.local_port,
+            session_id=self._dice.number(62),
+            codecs=self._settings.codecs if codecs is None else codecs,
+            crypto=MediaCrypto(self._settings.srtp, self._dice),
+        )
         return _Line(leg, negotiator, latch_ip)
 
     def _session(
@@ -264,6 +327,8 @@ class Exchange:
             direction=direction,
             started_ns=self._clock.now_ns(),
             keeps_text=self._settings.keeps_text,
+            codec=NAMES[line.agreed.codec],
+            rate_hz=line.leg.rate_hz,
         )
         return Session(
             trace=trace,
@@ -300,3 +365,7 @@ class Exchange:
             del self._live[session.trace.id]
             self._ended.append(session.trace)
             self.ended_one.set()
+
+
+def _is_behind_nat(incoming: IncomingCall) -> bool:
+    return incoming.nat or is_behind_nat(incoming.sdp, source_ip=incoming.source[0])

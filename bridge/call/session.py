@@ -17,18 +17,19 @@ from bridge.call.recording import Recorder
 from bridge.call.routes import Route
 from bridge.call.trace import BargeInRecord, CallTrace
 from bridge.call.turns import Speaker
-from bridge.engine.commands import EngineDied
+from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import BridgeError, CallEnded, SynthesisError
-from bridge.plane.events import Digit, PlaneEvent, RowFailed
+from bridge.plane.events import Digit, RowFailed
 from bridge.ports import Clock, Synthesizer
+from bridge.sip.codecs import DEFAULT_CODECS
+from bridge.sip.crypto import SrtpPolicy
 from bridge.speech.budget import Budget
 
 __all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
 
 _log = logging.getLogger(__name__)
 
-_TELEPHONE = PcmFormat(8000)
 _LEAVE_S = 1.0
 
 
@@ -44,7 +45,11 @@ class CallSettings:
     """Folder for recordings; None records nothing."""
     keeps_text: bool = False
     prompts: Path = Path("prompts")
+    codecs: tuple[str, ...] = DEFAULT_CODECS
+    """Names of what we speak, best first (`bridge.sip.codecs`)."""
     budget: Budget = field(default_factory=Budget)
+    srtp: SrtpPolicy = "off"
+    """Whether calls are encrypted."""
 
 
 class CallObserver(Protocol):
@@ -102,7 +107,7 @@ class Session:
             leg,
             synthesizer,
             voice=route.voice,
-            format=_TELEPHONE,
+            format=PcmFormat(leg.rate_hz),
             clock=clock,
             trace=trace,
             on_barge_in=self._check_budget,
@@ -114,10 +119,13 @@ class Session:
         self._ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._live_since_ns = clock.now_ns()
 
-    def deliver(self, event: PlaneEvent | EngineDied) -> None:
+    def deliver(self, event: LegEvent) -> None:
         """Take one report of the media process; called on the loop, in order."""
         if isinstance(event, EngineDied | RowFailed):
             self.end("media failed")
+            return
+        if isinstance(event, EngineReplaced):
+            _log.info("call %s: another media process carries it on", self.trace.id)
             return
         if isinstance(event, Digit):
             self.trace.digits += 1
@@ -151,7 +159,7 @@ class Session:
 
     async def play(self, name: str, *, interruptible: str) -> float:
         """Play a prompt file; see `Call.play`."""
-        pcm = await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=_TELEPHONE.rate)
+        pcm = await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=self._leg.rate_hz)
         return await self.speaker.play(pcm, interruptible=interruptible)
 
     async def serve(self, sip: SipLeg) -> None:
@@ -219,7 +227,7 @@ class Session:
             await asyncio.sleep((min(over_ns, silent_ns) - now_ns) / 1e9)
 
     async def _record(self, folder: Path) -> None:
-        recorder = Recorder(folder / f"{self.trace.id}.wav", self._leg.capture(), rate=_TELEPHONE.rate)
+        recorder = Recorder(folder / f"{self.trace.id}.wav", self._leg.capture(), rate=self._leg.rate_hz)
         await recorder.run()
 
     def _check_budget(self, record: BargeInRecord) -> None:

@@ -57,6 +57,10 @@ class CallTrace:
     answered_ns: int | None = None
     ended_ns: int | None = None
     utterances: deque[UtteranceRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    codec: str = ""
+    """What is spoken on the line, by the name that the settings give it."""
+    rate_hz: int = 8000
+    """What positions count: samples of the leg at this rate."""
     barge_ins: deque[BargeInRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
     breaches: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT))
     false_alarms: int = 0
@@ -77,6 +81,8 @@ class CallTrace:
             "id": self.id,
             "sip_call_id": self.sip_call_id,
             "direction": self.direction,
+            "codec": self.codec,
+            "rate_hz": self.rate_hz,
             "state": self.state,
             "reason": self.reason,
             "started_ns": self.started_ns,

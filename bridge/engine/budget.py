@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-__all__ = ["LIMIT", "Budget", "Costs"]
+from bridge.plane.codec import G722, L16_8K, L16_16K, L16_48K, OPUS, PCMA, PCMU
+
+__all__ = ["LIMIT", "Budget", "Costs", "weight_of"]
 
 LIMIT = 0.75
 """Share of a core that planned work may take; the rest is for what no plan knows."""
@@ -15,6 +17,8 @@ _TELLING = 0.3
 """Share below which the load tells nothing: with few calls most of it is waking up."""
 _LEAST, _MOST = 0.5, 4.0
 _LEARNING = 0.5
+_ALWAYS = 50.0
+"""So much is taken whatever was measured: a machine that stood still for a moment is no reason to refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,42 @@ class Costs:
         return max(0, int((LIMIT * _SLOT_NS - _TICKS * self.tick_ns) // max(1, self.pair_ns)))
 
 
+_FREE = Costs(0, 0)
+_WEIGHTS = {PCMU: 1.0, PCMA: 1.0, L16_8K: 3.0, L16_16K: 3.0, L16_48K: 4.0, G722: 5.5, OPUS: 24.0}
+"""What legs cost beside a G.711 one, measured by `tests.bench.bench_weights`."""
+_SRTP_WEIGHT = 0.8
+
+
+def weight_of(rate_hz: int, codec: int | None = None, *, is_encrypted: bool = False) -> float:
+    """What a leg costs, in G.711 legs.
+
+    Args:
+        rate_hz: Audio rate of its row.
+        codec: Number of its codec (`bridge.plane.codec`); None while only the rate is known.
+        is_encrypted: Whether it speaks SRTP.
+    """
+    if codec is None:
+        # The usual one of each rate.
+        codec = {8000: PCMU, 16_000: G722}.get(rate_hz, OPUS)
+    return _WEIGHTS[codec] + (_SRTP_WEIGHT if is_encrypted else 0.0)
+
+
 class Budget:
     """What is planned for one media process, in G.711 calls, corrected by what it really takes.
 
     Args:
-        costs: Measured at the start of that process.
+        costs: Measured at the start of that process; None admits everything until `begin`.
     """
 
-    def __init__(self, costs: Costs) -> None:
-        self._costs = costs
+    def __init__(self, costs: Costs | None = None) -> None:
+        self._costs = costs or _FREE
         self._planned = 0.0
         self._factor = 1.0
         self._seen: tuple[int, int, float] | None = None
+
+    def begin(self, costs: Costs) -> None:
+        """Take what has been measured; what is planned stays planned."""
+        self._costs = costs
 
     @property
     def planned(self) -> float:
@@ -61,13 +89,15 @@ class Budget:
 
     @property
     def calls(self) -> int:
-        """Most G.711 calls that fit, by what has been seen so far."""
+        """Most G.711 calls that fit, by what has been seen so far; 0 before `begin`."""
+        if self._costs is _FREE:
+            return 0
         share_of_one = self._costs.share(1) - self._costs.share(0)
-        return max(0, int((LIMIT / self._factor - self._costs.share(0)) / max(share_of_one, 1e-9) + 1e-6))
+        return max(0, int((LIMIT / self._factor - self._costs.share(0)) / share_of_one + 1e-6))
 
     def fits(self, weight: float) -> bool:
         """Whether one more leg that costs as much as `weight` G.711 calls stays within the limit."""
-        return self._planned + weight <= self.calls
+        return self._costs is _FREE or self._planned + weight <= max(self.calls, _ALWAYS)
 
     def take(self, weight: float) -> None:
         """Plan for one more leg."""
@@ -86,6 +116,8 @@ class Budget:
         if now_ns - before_ns < _WINDOW_NS:
             return
         self._seen = (cpu_ns, now_ns, self._planned)
+        if self._costs is _FREE:
+            return
         plan = self._costs.share((planned_before + self._planned) / 2)
         if plan >= _TELLING:
             seen = (cpu_ns - cpu_before_ns) / (now_ns - before_ns) / plan

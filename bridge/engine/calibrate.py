@@ -28,16 +28,16 @@ __all__ = ["calibrate"]
 
 _FEW, _MANY = 20, 160
 """Rows of a small and of a large tick: of 100 calls, and of 800."""
-_GROUPS = 5
+_GROUPS = 4
 """A tick serves other rows than the one before: a thousand calls do not fit into the processor's cache."""
-_TICKS = 10
+_TICKS = 8
 _ROWS = _GROUPS * _MANY
 _SLOT_NS = 20_000_000
 _HOST = "127.0.0.1"
 
 
 def calibrate(settings: PlaneSettings, *, ports_shared: bool, plain_sockets: bool) -> Costs:
-    """Measure ticks of few and of many rows, which takes about 0.2 s.
+    """Measure ticks of few and of many rows, which takes about 0.15 s.
 
     Args:
         settings: As the plane will have them.

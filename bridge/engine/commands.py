@@ -15,11 +15,14 @@ from bridge.errors import RemoteProtocolError
 from bridge.plane import events
 from bridge.plane.events import PlaneEvent
 from bridge.plane.spec import RowSpec
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 
 __all__ = [
+    "Carry",
     "CloseRow",
     "Command",
     "EngineDied",
+    "EngineReplaced",
     "FlushRow",
     "FrameReader",
     "GiveVerdict",
@@ -48,6 +51,18 @@ _TEXT_LENGTH = struct.Struct("<H")
 
 
 @dataclass(frozen=True, slots=True)
+class Carry:
+    """Carry the rows of the memory whose descriptor travels with this frame; a process is told this first."""
+
+    capacity: int
+    """Rows of 8 kHz in that memory."""
+    wide: int
+    """… and of each higher rate."""
+    place: int
+    """Which of several media processes it is from now on; each has a core of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenRow:
     """Carry a leg; `fds` descriptors travel with this frame: RTP, then RTCP if there is one."""
 
@@ -56,6 +71,8 @@ class OpenRow:
     spec: RowSpec
     shared_port: int = -1
     """Number of the shared port that carries it; -1 = it has one of its own."""
+    srtp: SrtpKeys = CLEAR
+    """Encrypt it from its first packet on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +90,8 @@ class UpdateRow:
 
     row: int
     spec: RowSpec
+    srtp: SrtpKeys = CLEAR
+    """Keys from now on; a direction whose key stays goes on under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +171,10 @@ class Ready:
     """SCHED_FIFO was granted."""
     is_batched: bool
     """recvmmsg and its kin are in use, not plain sockets."""
+    tick_ns: int = 0
+    """What a tick takes (`bridge.engine.budget.Costs`); 0 = not measured."""
+    pair_ns: int = 0
+    """… and each packet received and sent in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +202,18 @@ class EngineDied:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class EngineReplaced:
+    """The media process ended, and another one carries this leg on; made by the control plane itself.
+
+    Positions, epoch and counters go on. What the dead process could not tell any more was told before this.
+    """
+
+    row: int
+    generation: int
+    at_ns: int
+
+
 Command: TypeAlias = (
     OpenRow
     | UpdateRow
@@ -191,10 +226,11 @@ Command: TypeAlias = (
     | ReleaseKeys
     | HandKey
     | SharePort
+    | Carry
 )
 Report: TypeAlias = Ready | RowOpened | RowClosed | PlaneEvent
 """What comes back through the pipe."""
-LegEvent: TypeAlias = PlaneEvent | EngineDied
+LegEvent: TypeAlias = PlaneEvent | EngineDied | EngineReplaced
 """What `MediaLeg.open`'s `deliver` is called with."""
 Message: TypeAlias = Command | Report
 

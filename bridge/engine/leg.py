@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from bridge.engine.child import MediaProcess
+from bridge.engine.budget import weight_of
 from bridge.engine.commands import (
     CloseRow,
     Command,
     EngineDied,
+    EngineReplaced,
     FlushRow,
     GiveVerdict,
     HandKey,
@@ -20,16 +21,30 @@ from bridge.engine.commands import (
     SetInterruptible,
     UpdateRow,
 )
+from bridge.engine.dues import Dues
 from bridge.engine.ports import BoundPorts, peer_address, peer_key
-from bridge.engine.seats import Seat
+from bridge.engine.seat import Seat
+from bridge.engine.shared_ports import Spot
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.columns import QUALITIES, Columns, nowhere
 from bridge.plane.events import RowFailed
 from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
 from bridge.ports import IdSource
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 
-__all__ = ["LegStatus", "MediaLeg"]
+__all__ = ["Coding", "LegStatus", "MediaLeg"]
+
+
+class Coding(TypedDict, total=False):
+    """How sound is coded beyond the codec's name; what each field means says `RowSpec`."""
+
+    ptime_ms: int
+    opus_bitrate: int
+    opus_fec: bool
+    opus_dtx: bool
+    opus_max_rate_hz: int
+    opus_loss_percent: int
 
 
 class LegStatus:
@@ -87,6 +102,8 @@ class LegStatus:
         ):
             values[name] = int(getattr(columns, name)[row])
         values["lost_out"] = int(columns.lost_out[row])
+        for name in ("srtp_tx_end", "srtp_rx_end", "srtp_rx_ssrc", "srtcp_sent"):
+            values[name] = int(getattr(columns, name)[row])
         for name in ("jitter_ticks", *QUALITIES):
             values[name] = float(getattr(columns, name)[row])
         return values if self.is_live else dict(self._last)
@@ -106,51 +123,95 @@ class MediaLeg:
     def __init__(
         self,
         *,
-        life: MediaProcess,
+        seat: Seat,
         row: int,
         generation: int,
         ports: BoundPorts,
-        seat: Seat | None = None,
+        spot: Spot | None = None,
         dice: IdSource,
         on_close: Callable[["MediaLeg"], None],
     ) -> None:
-        self._life: MediaProcess | None = life
+        self._seat: Seat | None = seat
         self._on_close = on_close
         self._deliver: Callable[[LegEvent], None] | None = None
         self._is_over = False
         self._opened = asyncio.Event()
         self.ports: BoundPorts = ports
-        self.seat: Seat | None = seat
+        self.spot: Spot | None = spot
         """Its place on a port that other calls use too; None = the ports are its own."""
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
-        self.row: int = row
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
+        self.srtp: SrtpKeys = CLEAR
+        """Keys that the media process was told last; the status holds where their indices stand."""
         self.ssrc: int = dice.number(32)
         # The lower half only, so that SRTP cannot misjudge its rollover counter early (RFC 3711 §3.3.1).
         self._sequence = dice.number(15)
         self._timestamp = dice.number(32)
         self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
-        self.status: LegStatus = LegStatus(life.memory.columns, row, generation)
-        self.writer: PlayoutWriter = PlayoutWriter(life.memory.columns, row, generation)
+        self.weight: float = 0.0
+        """What it is planned to cost, in G.711 legs."""
+        self.row: int
+        self.rate_hz: int
+        """Audio rate of everything that is written to it and read from it."""
+        self.status: LegStatus
+        self.writer: PlayoutWriter
         """Takes speech as soon as the media process has opened the row, a moment after `open`."""
+        self._sit(seat, row)
 
     @property
     def is_open(self) -> bool:
-        """Between `open` and `close`, while the media process lives."""
-        return self._deliver is not None and self._life is not None and self._life.is_alive
+        """Between `open` and `close`, unless the media process died and none took over."""
+        return self._deliver is not None and self._seat is not None and self._seat.is_alive
 
-    def is_carried_by(self, life: MediaProcess) -> bool:
-        """Whether this leg lives and dies with that process."""
-        return self._life is life
+    def refit(self, rate_hz: int) -> bool:
+        """Take a row of another rate before `open`; false if there is none. Called by `MediaEngine.refit`.
+
+        Raises:
+            EngineError: If the media process died since the reservation; the leg is as it was.
+            LocalProtocolError: If the leg is open or closed already.
+        """
+        if self._deliver is not None or self._seat is None:
+            raise LocalProtocolError("a media leg keeps its row once it is open")
+        if not self._seat.is_alive:
+            raise EngineError("the media process died after this leg was reserved")
+        free = self._seat.free_rows
+        if self.rate_hz != rate_hz:
+            if not free.has(rate_hz):
+                return False
+            before = self.row
+            self._sit(self._seat, free.take(rate_hz))
+            free.append(before)
+        return True
+
+    def can_afford(self, rate_hz: int) -> bool:
+        """Whether its process has time for a row of this rate."""
+        return self._seat is None or self._seat.budget.fits(weight_of(rate_hz) - self.weight)
+
+    def _weigh(self, seat: Seat, weight: float) -> None:
+        seat.budget.take(weight - self.weight)
+        self.weight = weight
+
+    def _sit(self, seat: Seat, row: int) -> None:
+        columns, at = seat.memory.locate(row)
+        self.row, self.rate_hz = row, columns.shape.rate_hz
+        self.status = LegStatus(columns, at, self.generation)
+        self.writer = PlayoutWriter(columns, at, self.generation)
+        self._dues = Dues(row, self.generation)
+        self._weigh(seat, weight_of(self.rate_hz))
+
+    def is_carried_by(self, seat: Seat) -> bool:
+        """Whether this leg's row is one of that seat."""
+        return self._seat is seat
 
     def capture(self) -> CaptureReader:
         """A reader of both directions' sound; each reader has a position of its own. Empty after `close`."""
-        if self._life is None:
+        if self._seat is None:
             return CaptureReader(nowhere(), 0, self.generation)
-        return CaptureReader(self._life.memory.columns, self.row, self.generation)
+        columns, at = self._seat.memory.locate(self.row)
+        return CaptureReader(columns, at, self.generation)
 
     def open(
         self,
@@ -167,7 +228,9 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        srtp: SrtpKeys = CLEAR,
         deliver: Callable[[LegEvent], None],
+        **coding: Unpack[Coding],
     ) -> None:
         """Start to carry the call; events come to `deliver`, on the event loop.
 
@@ -178,9 +241,9 @@ class MediaLeg:
                 reserve another leg.
             LocalProtocolError: If the leg is open or closed already.
         """
-        if self._deliver is not None or self._life is None:
+        if self._deliver is not None or self._seat is None:
             raise LocalProtocolError("a media leg opens once")
-        if not self._life.is_alive:
+        if not self._seat.is_alive:
             raise EngineError("the media process died after this leg was reserved")
         spec = self._spec(
             codec=codec,
@@ -195,13 +258,17 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            **coding,
         )
-        fds = [sock.fileno() for sock in self.ports.sockets()] if self.seat is None else []
-        shared_port = -1 if self.seat is None else self.seat.number
+        self.srtp = srtp
+        fds = self._fds()
+        order = OpenRow(self.row, len(fds), spec, -1 if self.spot is None else self.spot.number, srtp)
         try:
-            self._life.send(OpenRow(self.row, len(fds), spec, shared_port), fds)
+            self._seat.send(order, fds)
         except OSError as error:
             raise EngineError(f"cannot hand a media port over: {error.strerror}") from error
+        self._dues.order(order)
+        self._weigh(self._seat, weight_of(self.rate_hz, codec, is_encrypted=bool(srtp.suite)))
         self._deliver = deliver
 
     async def opened(self) -> None:
@@ -229,6 +296,8 @@ class MediaLeg:
         rtcp_mux: bool = False,
         dtmf_offered: int = -1,
         dtmf_events: int = 0xFFFF,
+        srtp: SrtpKeys = CLEAR,
+        **coding: Unpack[Coding],
     ) -> None:
         """Follow a re-INVITE: same port, sequence, timestamp and SSRC; does nothing once the leg is over.
 
@@ -248,8 +317,10 @@ class MediaLeg:
             rtcp_mux=rtcp_mux,
             dtmf_offered=dtmf_offered,
             dtmf_events=dtmf_events,
+            **coding,
         )
-        self._tell(UpdateRow(self.row, spec))
+        self.srtp = srtp
+        self._tell(UpdateRow(self.row, spec, srtp))
 
     def set_interruptible(self, bits: int) -> None:
         """Choose what takes the floor from us: 1 speech, 2 digits, 3 any, 0 nothing."""
@@ -285,18 +356,18 @@ class MediaLeg:
 
     def close(self) -> None:
         """Give port and row back; safe twice. No event is delivered afterwards."""
-        if self._life is None:
+        if self._seat is None:
             return
         # Whoever keeps a closed leg must not keep the memory of a dead process mapped with it.
-        life, self._life = self._life, None
+        seat, self._seat = self._seat, None
         was_opened, self._deliver = self._deliver is not None, None
         self.status.freeze()
         self.writer.detach()
         self._opened.set()
         if was_opened:
-            life.send(CloseRow(self.row, self.generation))
-        elif life.is_alive:
-            life.free_rows.append(self.row)  # The media process never heard of this leg.
+            seat.send(CloseRow(self.row, self.generation))
+        elif seat.is_alive:
+            seat.free_rows.append(self.row)  # The media process never heard of this leg.
         self._on_close(self)
 
     def receive(self, event: LegEvent | RowOpened) -> None:
@@ -306,14 +377,37 @@ class MediaLeg:
         if isinstance(event, RowOpened) or self._deliver is None or self._is_over:
             return
         self._is_over = isinstance(event, RowFailed | EngineDied)
+        if not isinstance(event, EngineDied | EngineReplaced):
+            event = self._dues.tell(event)
         self._deliver(event)
 
+    def resume(self, *, now_ns: int) -> list[LegEvent]:
+        """Have the seat's new process carry on, and return what is to be delivered then; by the engine."""
+        if self._seat is None or self._is_over:
+            return []
+        columns, at = self._seat.memory.locate(self.row)
+        settlement = self._dues.settle(columns, at, now_ns=now_ns)
+        if settlement is None:
+            return []
+        try:
+            for order in settlement.orders:
+                self._seat.send_only(order, self._fds() if isinstance(order, OpenRow) else ())
+        except OSError as error:
+            message = f"its sockets cannot be handed over again: {error.strerror}"
+            return [RowFailed(self.row, self.generation, now_ns, message=message)]
+        return [*settlement.events, EngineReplaced(self.row, self.generation, now_ns)]
+
+    def _fds(self) -> list[int]:
+        """What travels with its opening; a shared port was handed over before."""
+        return [] if self.spot is not None else [sock.fileno() for sock in self.ports.sockets()]
+
     def _tell(self, command: Command) -> None:
-        if self._life is None:
+        if self._seat is None:
             return
         if self._deliver is None:
             raise LocalProtocolError("the media leg was not opened")
-        self._life.send(command)
+        self._dues.order(command)
+        self._seat.send(command)
 
     def _spec(
         self,
@@ -334,5 +428,6 @@ class MediaLeg:
             latch_ip=0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16,
             rtcp_key=0 if rtcp is None else peer_key(rtcp),
             cname=self._cname,
+            rate_hz=self.rate_hz,
             **negotiated,
         )

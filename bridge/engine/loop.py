@@ -33,6 +33,7 @@ from bridge.engine.link import Link
 from bridge.engine.reports import Reports
 from bridge.engine.shared import GaugeColumns
 from bridge.engine.sockets import FOREVER_NS, LegSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
@@ -65,7 +66,7 @@ class RowPlane(Protocol):
     due_ns: NDArray[np.int64]
     report_due_ns: NDArray[np.int64]
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool: ...
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None: ...
     def close(self, row: int) -> None: ...
     def set_interruptible(self, row: int, bits: int) -> None: ...
@@ -80,6 +81,8 @@ class RowPlane(Protocol):
     def build(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def report(self, rows: NDArray[np.intp], *, now_ns: int) -> Departures: ...
     def farewell(self, row: int, *, now_ns: int) -> Departures: ...
+    def destination(self, row: int) -> int: ...
+    def next_sequence(self, row: int) -> int: ...
     def drain(self) -> Sequence[PlaneEvent]: ...
 
 
@@ -93,9 +96,11 @@ class MediaLoop:
         plane: The columns' arithmetic.
         arrivals: The buffer that `sockets` fills.
         sockets: The network.
+        srtp: Encrypts the rows that have keys.
         link: Commands in, events out.
         gauges: Where the loop's own health is told.
         clock: Monotonic time.
+        orders: Commands that came before there was a loop to read them.
     """
 
     def __init__(
@@ -104,20 +109,23 @@ class MediaLoop:
         arrivals: Arrivals,
         *,
         sockets: LegSockets,
+        srtp: SrtpRows,
         link: Link,
         gauges: GaugeColumns,
         clock: Clock,
+        orders: Sequence[Message] = (),
     ) -> None:
         self._plane = plane
         self._arrivals = arrivals
         self._full = arrivals.capacity // 4
         self._sockets = sockets
+        self._srtp = srtp
         self._link = link
         self._gauges = gauges
         self._clock = clock
         self._rows = _Rows()
         self._guard = RowGuard()
-        self._commands: deque[Message] = deque()
+        self._commands: deque[Message] = deque(orders)
         self._reports = Reports(link)
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
         sockets.watch(link.sock)
@@ -183,10 +191,11 @@ class MediaLoop:
 
     def _carry(self, now_ns: int) -> None:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
-        plane, sockets = self._plane, self._sockets
+        plane, sockets, srtp = self._plane, self._sockets, self._srtp
         for _ in range(_ROUNDS):
             count = sockets.receive()
             if count:
+                srtp.unprotect(self._arrivals)
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
             if count < self._full:
                 break
@@ -194,12 +203,12 @@ class MediaLoop:
         if len(due):
             build = partial(plane.build, now_ns=self._clock.now_ns())
             for departures in self._guard.build(build, due, plane.due_ns):
-                sockets.send(departures)
+                sockets.send(srtp.protect(departures))
         due = np.flatnonzero(plane.report_due_ns <= now_ns)
         if len(due):
             report = partial(plane.report, now_ns=self._clock.now_ns())
             for departures in self._guard.build(report, due, plane.report_due_ns):
-                sockets.send(departures)
+                sockets.send(srtp.protect(departures))
         for row, error in self._guard.drain().items():
             self._take_out(row)
             self._fail(row, f"{type(error).__name__}: {error}", now_ns)
@@ -228,6 +237,7 @@ class MediaLoop:
         """Serve it no more; it is free again when the control plane closes it."""
         self._sockets.remove(row)
         self._plane.close(row)
+        self._srtp.close(row)
 
     def _obey(self) -> bool:
         now_ns = self._clock.now_ns()
@@ -255,6 +265,7 @@ class MediaLoop:
             case OpenRow():
                 self._open(command, now_ns)
             case UpdateRow(row=row, spec=spec) if self._rows.holds(row, spec.generation):
+                self._srtp.update(row, command.srtp, ssrc=spec.ssrc)
                 plane.update(row, spec, now_ns=now_ns)
                 self._sockets.expect(row, spec)
             case SharePort():
@@ -263,6 +274,10 @@ class MediaLoop:
                 self._rows.remove(row)
                 self._part(row, now_ns)
                 self._take_out(row)
+                self._post(RowClosed(row, generation))
+            case CloseRow(row=row, generation=generation) if self._rows.generation(row) is None:
+                # A process that died had it, and failed it or could not say any more that it was closed.
+                self._plane.close(row)
                 self._post(RowClosed(row, generation))
             case SetInterruptible(row=row, generation=generation, bits=bits) if self._rows.holds(
                 row, generation
@@ -281,6 +296,9 @@ class MediaLoop:
                     question=command.question,
                     now_ns=now_ns,
                 )
+                # What it flushes ends a task and binds a connection: neither waits for the next packet.
+                for event in plane.drain():
+                    self._post(event)
             case PressKeys() | ReleaseKeys() | HandKey() if self._rows.holds(command.row, command.generation):
                 self._type(command, now_ns)
             case _:
@@ -309,11 +327,32 @@ class MediaLoop:
             self._sockets.seat(row, command.shared_port, command.spec)
         else:
             self._sockets.add(row, fds)
-        self._plane.open(row, command.spec, now_ns=now_ns)
+        is_taken_over = self._plane.open(row, command.spec, now_ns=now_ns)
+        self._lock(row, command, is_taken_over=is_taken_over)
+        if is_taken_over:
+            # It keeps its place on the grid, and with it the time of its packets.
+            self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
+            self._sockets.learn(row, self._plane.destination(row))
+            for event in self._plane.drain():
+                self._post(event)
+            self._post(RowOpened(row, command.spec.generation))
+            return
         # Its slot goes on the grid, where fewest other rows are: no tick carries more than its share.
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
+
+    def _lock(self, row: int, command: OpenRow, *, is_taken_over: bool) -> None:
+        """Encrypt a row that has just been opened; where that fails nothing of it may leave in the clear."""
+        keys, ssrc = command.srtp, command.spec.ssrc
+        try:
+            if is_taken_over:
+                self._srtp.resume(row, keys, ssrc=ssrc, sequence=self._plane.next_sequence(row))
+            else:
+                self._srtp.open(row, keys, ssrc=ssrc, sequence=command.spec.sequence)
+        except Exception:
+            self._plane.close(row)
+            raise
 
     def _take_fds(self, count: int) -> list[int]:
         """The descriptors that came with a command."""
@@ -327,7 +366,7 @@ class MediaLoop:
     def _part(self, row: int, now_ns: int) -> None:
         """Say goodbye to the peer; a row that cannot is closed all the same."""
         try:
-            self._sockets.send(self._plane.farewell(row, now_ns=now_ns))
+            self._sockets.send(self._srtp.protect(self._plane.farewell(row, now_ns=now_ns)))
         except Exception as error:
             _say(row, f"closed without goodbye: {type(error).__name__}: {error}")
 
@@ -370,6 +409,11 @@ class _Rows:
 
     def holds(self, row: int, generation: int) -> bool:
         return self._generations.get(row) == generation
+
+    def place(self, row: int, slot: int) -> None:
+        self._crowd[self._slots[row]] -= 1
+        self._crowd[slot] += 1
+        self._slots[row] = slot
 
     def slot(self, row: int) -> int:
         return self._slots[row]

@@ -40,6 +40,8 @@ _TFD_TIMER_ABSTIME = 1
 _PR_SET_PDEATHSIG = 1
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
+_MOST_PACKETS = 4
+"""Of one row in a slot: short ones, or a key behind what waited before it."""
 _IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
 _MMSGHDR = np.dtype(
     [
@@ -137,7 +139,7 @@ class BatchSockets:
         self._shared_fd_by_name = np.full(2 * capacity, -1, np.int64)
         self._seated: set[int] = set()
         self._build_headers(capacity)
-        self._build_departures(capacity)
+        self._build_departures(_MOST_PACKETS * capacity)
 
     def _build_headers(self, capacity: int) -> None:
         """Point one mmsghdr at each buffer of the Arrivals; they stay valid for ever."""
@@ -156,15 +158,15 @@ class BatchSockets:
         self._headers["iov_length"] = 1
         self._headers_at = self._headers.ctypes.data
 
-    def _build_departures(self, capacity: int) -> None:
+    def _build_departures(self, most: int) -> None:
         """The same for what is sent: `sendto` needs the addresses, `sendmmsg` the headers."""
-        self._peers = np.zeros(capacity, _SOCKADDR_IN)
+        self._peers = np.zeros(most, _SOCKADDR_IN)
         self._peers["family"] = socket.AF_INET
-        index = np.arange(capacity, dtype=np.uint64)
+        index = np.arange(most, dtype=np.uint64)
         peers_at = self._peers.ctypes.data + index * np.uint64(_SOCKADDR_IN.itemsize)
         self._peers_at = peers_at.tolist()
-        self._out_iovecs = np.zeros(capacity, _IOVEC)
-        self._out_headers = np.zeros(capacity, _MMSGHDR)
+        self._out_iovecs = np.zeros(most, _IOVEC)
+        self._out_headers = np.zeros(most, _MMSGHDR)
         self._out_headers["name"] = peers_at
         self._out_headers["name_length"] = _SOCKADDR_IN.itemsize
         self._out_headers["iov"] = self._out_iovecs.ctypes.data + index * np.uint64(_IOVEC.itemsize)
@@ -287,7 +289,7 @@ class BatchSockets:
                 self.rtcp_packets += taken * is_rtcp
                 lost = assign_rows(self._demux, arrivals, port, begin, begin + taken, is_rtcp=is_rtcp)
                 self.strangers += len(lost)
-                arrivals.drop(lost)
+                arrivals.remove(np.array(lost, np.intp))
 
     def _take(self, begin: int, end: int) -> None:
         """Read lengths and sources out of what the kernel wrote."""

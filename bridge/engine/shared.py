@@ -1,17 +1,27 @@
-"""The memory that both processes see: the plane's columns, and a page of gauges behind them."""
+"""The memory that both processes see: the planes' columns, bank by bank, and a page of gauges behind them."""
 
 import mmap
 import os
 import sys
 import tempfile
 from bisect import bisect_left
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.codec import ROW_RATES_HZ
 from bridge.plane.columns import Columns
+from bridge.plane.shape import Shape
 
-__all__ = ["LATENESS_BOUNDS_NS", "EngineGauges", "GaugeColumns", "SharedMemory"]
+__all__ = [
+    "LATENESS_BOUNDS_NS",
+    "EngineGauges",
+    "GaugeColumns",
+    "SharedMemory",
+    "bank_sizes",
+    "lay_banks",
+]
 
 LATENESS_BOUNDS_NS: tuple[int, ...] = tuple(round(1000 * 1.25**step) for step in range(80))
 """Upper bounds of the lateness histogram: 1 µs to 45 s, each a quarter above the last."""
@@ -27,11 +37,12 @@ _WORDS = (
     "stalls",
     "strangers",
 )
+_TICKS, _MAX_LATE = _WORDS.index("ticks"), _WORDS.index("max_late_ns")
 _GAUGE_WORDS = len(_WORDS) + len(LATENESS_BOUNDS_NS) + 1
 
 
 class EngineGauges:
-    """A reading of the media process's own health; counts since that process started."""
+    """A reading of a media process's own health; counts go on when another one takes over from it."""
 
     def __init__(self, words: NDArray[np.uint64]) -> None:
         copy = words.copy()
@@ -60,6 +71,15 @@ class EngineGauges:
         """The reading of a process that has done nothing."""
         return cls(np.zeros(_GAUGE_WORDS, np.uint64))
 
+    @classmethod
+    def together(cls, readings: Sequence[NDArray[np.uint64]]) -> "EngineGauges":
+        """The reading of several processes as if they were one."""
+        if not readings:
+            return cls.zero()
+        words = np.stack(readings).sum(axis=0, dtype=np.uint64).reshape(-1)
+        words[_MAX_LATE] = max(int(reading[_MAX_LATE]) for reading in readings)
+        return cls(words)
+
     def lateness_ns(self, quantile: float) -> int:
         """Lateness that this share of the ticks did not exceed, to the next bound; 0 without ticks."""
         total = sum(self.lateness_counts)
@@ -80,7 +100,9 @@ class GaugeColumns:
 
     def __init__(self, words: NDArray[np.uint64]) -> None:
         self._values = words.data  # ten times as quick as numpy for single words
-        self._max_late_ns = 0
+        # What a process that died has counted counts on.
+        self._max_late_ns: int = self._values[3]
+        self._before: tuple[int, ...] = tuple(self._values[at] for at in (2, 4, 5, 6, 8))
 
     def tick(self, late_ns: int) -> None:
         """Count one timed wake-up."""
@@ -104,10 +126,10 @@ class GaugeColumns:
         strangers: int,
     ) -> None:
         """Store the present values."""
-        values = self._values
-        values[1], values[2] = rows, cpu_ns
-        values[4], values[5], values[6] = rtcp_packets, socket_errors, events_dropped
-        values[8] = strangers
+        values, before = self._values, self._before
+        values[1], values[2] = rows, cpu_ns + before[0]
+        values[4], values[5] = rtcp_packets + before[1], socket_errors + before[2]
+        values[6], values[8] = events_dropped + before[3], strangers + before[4]
 
 
 class SharedMemory:
@@ -117,22 +139,46 @@ class SharedMemory:
     child dies, and containers give /dev/shm 64 MB.
 
     Args:
-        capacity: Number of rows.
+        capacity: Number of rows of 8 kHz.
+        wide: Number of rows of each higher rate.
         fd: Descriptor handed over by the other process; None makes new, zeroed memory.
     """
 
-    def __init__(self, capacity: int, *, fd: int | None = None) -> None:
-        columns_bytes = -(-Columns.size_bytes(capacity) // mmap.PAGESIZE) * mmap.PAGESIZE
-        size = columns_bytes + _GAUGE_WORDS * 8
+    def __init__(self, capacity: int, *, wide: int = 0, fd: int | None = None) -> None:
+        self.wide: int = wide
+        """Number of rows of each higher rate."""
+        end = _bank_begins(capacity, wide)[-1]
+        size = end + _GAUGE_WORDS * 8
         self.fd: int = _unnamed_file(size) if fd is None else fd
-        """To be handed to the other process, then closed by `close_fd`; the mapping stays."""
+        """To be handed to other processes; closed by `close_fd`, after which the mapping stays."""
         try:
             self._map = mmap.mmap(self.fd, size)
         except (OSError, ValueError):
             os.close(self.fd)
             raise
-        self.columns: Columns = Columns(self._map, capacity)
-        self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, columns_bytes)
+        # Pages of rows that no leg has used are not backed.
+        self.banks: tuple[Columns, ...] = lay_banks(self._map, capacity, wide)
+        """Columns of each rate; rows are numbered through."""
+        self.columns: Columns = self.banks[0]
+        """Those of 8 kHz."""
+        self._gauges: NDArray[np.uint64] = np.frombuffer(self._map, np.uint64, _GAUGE_WORDS, end)
+
+    def locate(self, row: int) -> tuple[Columns, int]:
+        """The bank that has this row, and the row's number in it.
+
+        Raises:
+            IndexError: If no bank has it.
+        """
+        for bank in self.banks:
+            if row < bank.capacity:
+                return bank, row
+            row -= bank.capacity
+        raise IndexError(f"{row} rows too far")
+
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time that the processes which carried these rows have had."""
+        return int(self._gauges[_WORDS.index("cpu_ns")])
 
     def gauge_columns(self) -> GaugeColumns:
         """For the process that writes them."""
@@ -142,11 +188,44 @@ class SharedMemory:
         """For the process that reads them."""
         return EngineGauges(self._gauges)
 
+    def readings(self) -> NDArray[np.uint64]:
+        """A copy of the gauges as they lie, for `EngineGauges.together`."""
+        return self._gauges.copy()
+
+    @property
+    def ticks(self) -> int:
+        """The first of the gauges: a process that carries calls moves it 50 times a second at least."""
+        return int(self._gauges[_TICKS])
+
     def close_fd(self) -> None:
         """Close the descriptor; the memory lives until the last array over it is gone."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def bank_sizes(capacity: int, wide: int) -> list[tuple[int, int]]:
+    """Rate in Hz and number of rows of every bank, in the order in which rows are numbered."""
+    narrow, *others = ROW_RATES_HZ
+    return [(narrow, capacity), *((rate_hz, wide) for rate_hz in others if wide)]
+
+
+def lay_banks(memory: mmap.mmap, capacity: int, wide: int) -> tuple[Columns, ...]:
+    """Columns of each rate over a memory of this layout; see `SharedMemory.banks`."""
+    begins = _bank_begins(capacity, wide)
+    return tuple(
+        Columns(memoryview(memory)[begin:], rows, Shape(rate_hz))
+        for begin, (rate_hz, rows) in zip(begins, bank_sizes(capacity, wide), strict=False)
+    )
+
+
+def _bank_begins(capacity: int, wide: int) -> list[int]:
+    """Where each bank begins, and where the last one ends: on borders of pages."""
+    begins = [0]
+    for rate_hz, rows in bank_sizes(capacity, wide):
+        pages = -(-Columns.size_bytes(rows, Shape(rate_hz)) // mmap.PAGESIZE)
+        begins.append(begins[-1] + pages * mmap.PAGESIZE)
+    return begins
 
 
 def _unnamed_file(size: int) -> int:

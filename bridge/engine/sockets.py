@@ -209,7 +209,7 @@ class PlainSockets:
             if isinstance(name, _SharedName):
                 lost = assign_rows(self._demux, arrivals, name.port, begin, end, is_rtcp=is_rtcp)
                 self.strangers += len(lost)
-                arrivals.drop(lost)
+                arrivals.remove(np.array(lost, np.intp))
             else:
                 arrivals.rows[begin:end] = ~name if is_rtcp else name
                 arrivals.is_rtcp[begin:end] = is_rtcp

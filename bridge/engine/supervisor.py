@@ -1,24 +1,31 @@
-"""The control plane's side of the media engine: ports, rows, and a new process for a dead one."""
+"""The control plane's side of the media engine: ports, legs, and the media processes that carry them."""
 
 import asyncio
-import contextlib
 import dataclasses
 import itertools
 import logging
+import os
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from bridge.aio.tasks import Tasks
-from bridge.engine.child import MediaProcess, MediaSettings
-from bridge.engine.commands import EngineDied, LegEvent, Message, Ready, RowClosed, RowOpened, SharePort
+from bridge.engine.budget import LIMIT, Budget, weight_of
+from bridge.engine.child import MediaSettings
+from bridge.engine.commands import EngineDied, LegEvent, Message, RowClosed, RowOpened
 from bridge.engine.leg import LegStatus, MediaLeg
 from bridge.engine.ports import BoundPorts, PortRange, peer_key, raise_file_limit
-from bridge.engine.seats import Seat, SharedPorts
+from bridge.engine.seat import Seat
 from bridge.engine.shared import EngineGauges
-from bridge.engine.verdict import Verdict, VerdictThread, is_available
+from bridge.engine.shared_ports import SharedPorts, Spot
+from bridge.engine.standby import Standby
+from bridge.engine.station import Station
+from bridge.engine.verdict import Verdict, is_available
+from bridge.engine.verdict_child import VerdictProcess
 from bridge.errors import EngineError
 from bridge.plane.columns import Columns
 from bridge.plane.events import RowFailed, VoiceQuestioned
+from bridge.plane.shape import NARROW
 from bridge.plane.spec import judged
 from bridge.ports import Clock, IdSource
 
@@ -26,59 +33,40 @@ __all__ = ["EngineGauges", "LegStatus", "MediaEngine", "MediaLeg", "MediaSetting
 
 _START_S = 15.0
 """Loading numpy takes 0.2 s, and some seconds on a machine that is busy with other things."""
-_STEADY_S = 1.0
-"""A life shorter than this counts as a failed start."""
-_FREE_RESTARTS = 3
-"""Failed starts in a row after which a restart has to wait."""
-_PAUSE_S = 0.1
-"""Doubles with every further early death in a row."""
-_PAUSE_MAX_S = 5.0
 _SHARED_PORTS = 32
-"""Ports that are shared at most: so many calls from behind one address can share."""
+"""Ports that are shared at most in each process: so many calls from behind one address can share."""
 
 _log = logging.getLogger(__name__)
 
 
 class MediaEngine:
-    """Owns the media process; made by `start`, ended by `close`.
+    """Owns the media processes; made by `start`, ended by `close`.
 
-    When the process dies, every open leg's `deliver` gets an `EngineDied`, and a new process with
-    fresh memory takes over at once. Legs of the old one are to be closed; `reserve` gives new ones.
+    When one dies, the standby carries its calls on, and every open leg's `deliver` gets an `EngineReplaced`.
+    Where that cannot be, it gets an `EngineDied`, and a new process with fresh memory begins at once. Such
+    legs are to be closed; `reserve` gives new ones.
     """
 
     def __init__(
         self, settings: MediaSettings, *, clock: Clock, dice: IdSource, on_death: Callable[[], None] | None
     ) -> None:
         first, last = settings.ports
-        self._judge: VerdictThread | None = None
+        self._judge: VerdictProcess | None = None
         if settings.verdicts and is_available():
-            self._judge = VerdictThread(self._post)
+            self._judge = VerdictProcess(self._give)
             settings = dataclasses.replace(settings, plane=judged(settings.plane))
         self._settings = settings
         self._clock = clock
         self._dice = dice
         self._on_death = on_death
         self._ports = PortRange(first, last, bind_ip=settings.bind_ip, skip=dice.number(16))
-        self._shared = (
-            SharedPorts(self._ports, size=_SHARED_PORTS, on_open=self._share)
-            if settings.ports_shared
-            else None
-        )
+        self._shared: list[SharedPorts] = []
         self._generations = itertools.count(1)
         self._legs: dict[int, MediaLeg] = {}
-        self._life: MediaProcess | None = None
-        self._ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self._tasks = Tasks("media")
-        self._burials: list[asyncio.Task[None]] = []
-        self._early_deaths = 0
-        self._greeting: Ready | None = None
-        self._retry: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self.restarts: int = 0
-        """How often a dead process was replaced."""
-        self._last_gauges = EngineGauges.zero()
-        self._loop = asyncio.get_running_loop()
-        self._begin()
+        self._standby: Standby | None = Standby(settings, self._tasks) if settings.standby else None
+        self._stations: list[Station] = []
 
     @classmethod
     async def start(
@@ -89,137 +77,183 @@ class MediaEngine:
         dice: IdSource,
         on_death: Callable[[], None] | None = None,
     ) -> "MediaEngine":
-        """Start the media process and wait until it takes commands.
+        """Start the media processes and wait until they take commands; the standby comes a moment later.
 
         Raises:
-            EngineError: If it does not come up, or `MediaSettings.ports` holds no pair.
+            EngineError: If they do not come up, or `MediaSettings.ports` holds no pair.
         """
         raise_file_limit()
         engine = cls(settings, clock=clock, dice=dice, on_death=on_death)
         try:
-            await asyncio.wait_for(engine._ready, _START_S)
+            engine._begin()
+            async with asyncio.timeout(_START_S):
+                await asyncio.gather(*(station.ready for station in engine._stations))
         except TimeoutError:
             await engine.close()
             raise EngineError(f"the media process did not come up within {_START_S:.0f} s") from None
         except BaseException:
             await engine.close()
             raise
+        if engine._standby is not None:
+            engine._standby.begin()
         return engine
 
     @property
     def pid(self) -> int:
-        """Process id of the media process; 0 between two lives."""
-        return self._life.pid if self._life is not None else 0
+        """Process id of the first media process; 0 between two lives."""
+        return self._stations[0].pid
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the media processes that carry calls now; the standby is none of them."""
+        return [station.pid for station in self._stations if station.pid]
+
+    @property
+    def standby_pid(self) -> int:
+        """Process id of the standby; 0 while there is none."""
+        return self._standby.pid if self._standby is not None else 0
+
+    @property
+    def has_standby(self) -> bool:
+        """Whether a process could take over at once."""
+        return self._standby is not None and self._standby.is_ready
 
     @property
     def columns(self) -> Columns:
-        """Shared columns of the present life.
+        """Shared columns of the first media process.
 
         Raises:
             EngineError: Between two lives.
         """
-        return self._living().memory.columns
+        return self._seats()[0].memory.columns
 
     @property
     def gauges(self) -> EngineGauges:
-        """Health of the media process, or between two lives the last reading of the dead one."""
-        return self._life.memory.gauges() if self._life is not None else self._last_gauges
+        """Health of the media processes together; of one that is lost, its last reading until the next."""
+        readings = []
+        for station in self._stations:
+            seat = station.seat
+            reading = seat.memory.readings() if seat is not None else station.last_readings
+            if reading is not None:
+                readings.append(reading)
+        return EngineGauges.together(readings)
 
     @property
     def is_realtime(self) -> bool:
         """Whether the system granted real-time priority."""
-        return self._greeting is not None and self._greeting.is_realtime
+        return all(station.is_realtime for station in self._stations)
 
-    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg:
-        """Take a row and a port pair, or where ports are shared and the peer is known, a seat on one.
+    @property
+    def restarts(self) -> int:
+        """How often a dead process was replaced, its calls saved or lost."""
+        return sum(station.restarts + station.takeovers for station in self._stations)
+
+    @property
+    def takeovers(self) -> int:
+        """How often the standby saved the calls."""
+        return sum(station.takeovers for station in self._stations)
+
+    def reserve(
+        self,
+        rate_hz: int = NARROW.rate_hz,
+        *,
+        remote: tuple[str, int] | None = None,
+        latch_ip: str | None = None,
+    ) -> MediaLeg:
+        """Take a row of the process that has most to spare, and a port pair or a place on a shared one.
 
         Args:
+            rate_hz: Audio rate of the row.
             remote: Where the peer's packets will come from, by its description; None = not known yet.
             latch_ip: The peer is behind NAT at this address.
 
         Raises:
             EngineError: If no port or row is left, or the media process is down at this moment.
         """
-        life = self._living()
-        if not life.free_rows:
-            raise EngineError(
-                f"all {self._settings.capacity} rows of the media engine carry calls; "
-                "raise media.capacity or take fewer calls"
-            )
-        seat, ports = self._place(remote, latch_ip)
+        roomy = [seat for seat in self._seats() if seat.free_rows.has(rate_hz)]
+        if not roomy:
+            raise self._full(rate_hz)
+        weight = weight_of(rate_hz)
+        for seat in roomy:
+            seat.budget.observe(seat.memory.cpu_ns, now_ns=self._clock.now_ns())
+        roomy = [seat for seat in roomy if seat.budget.fits(weight)]
+        if not roomy:
+            raise self._busy()
+        # One that is being replaced will carry the call in a moment; another one does now.
+        seat = min(roomy, key=lambda seat: (seat.process is None, seat.budget.planned, seat.load))
+        spot, ports = self._place(seat.shared, remote, latch_ip)
         leg = MediaLeg(
-            life=life,
-            row=life.free_rows.popleft(),
+            seat=seat,
+            row=seat.free_rows.take(rate_hz),
             generation=next(self._generations),
             ports=ports,
-            seat=seat,
+            spot=spot,
             dice=self._dice,
-            on_close=self._forget,
+            on_close=partial(self._forget, seat.shared, seat.budget),
         )
         self._legs[leg.generation] = leg
         return leg
 
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None:
+        """Give a leg that is not open yet a row of another rate: the answer told the codec.
+
+        Raises:
+            EngineError: If no row of this rate is left, or no time for its codec, or the media process died
+                since the reservation; the leg is as it was.
+        """
+        if not leg.can_afford(rate_hz):
+            raise self._busy()
+        if not leg.refit(rate_hz):
+            raise self._full(rate_hz)
+
+    @property
+    def calls(self) -> int:
+        """How many G.711 calls fit at a time, as far as is known."""
+        fit = sum(station.budget.calls for station in self._stations)
+        return min(fit, self._settings.capacity) if fit else self._settings.capacity
+
+    def _busy(self) -> EngineError:
+        return EngineError(
+            f"the media processes are as busy as they may be: {self.calls} G.711 calls, or fewer of dearer "
+            f"codecs, fit into {LIMIT:.0%} of their cores; see media.processes and media.ports_shared"
+        )
+
+    def _full(self, rate_hz: int) -> EngineError:
+        name = "capacity" if rate_hz == NARROW.rate_hz else "wide_capacity"
+        return EngineError(
+            f"all {getattr(self._settings, name)} rows of the media engine carry calls; "
+            f"raise media.{name} or take fewer calls"
+        )
+
     async def close(self) -> None:
-        """Close every leg, end the media process and wait for its end; safe twice."""
+        """Close every leg, end the media processes and wait for their end; safe twice."""
         self._is_closed = True
-        if self._retry is not None:
-            self._retry.cancel()
         for leg in list(self._legs.values()):
             leg.close()
-        life, self._life = self._life, None
-        if life is not None:
-            await life.stop()
+        await asyncio.gather(*(station.close() for station in self._stations))
+        if self._standby is not None:
+            await self._standby.close()
         if self._judge is not None:
-            await asyncio.to_thread(self._judge.close)
-        if self._shared is not None:
-            self._shared.close()
-        await asyncio.gather(*self._burials)
+            await self._judge.close()
+        for shared in self._shared:
+            shared.close()
         await self._tasks.close()
-        self._ready.cancel()
 
-    def _place(self, remote: tuple[str, int] | None, latch_ip: str | None) -> tuple[Seat | None, BoundPorts]:
-        if self._shared is not None and remote is not None:
+    def _place(
+        self, shared: SharedPorts | None, remote: tuple[str, int] | None, latch_ip: str | None
+    ) -> tuple[Spot | None, BoundPorts]:
+        if shared is not None and remote is not None:
             nat_ip = 0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16
-            taken = self._shared.take(peer_key(remote), nat_ip, now_ns=self._clock.now_ns())
+            taken = shared.take(peer_key(remote), nat_ip, now_ns=self._clock.now_ns())
             if taken is not None:
                 return taken
         return None, self._ports.bind()
 
-    def _share(self, number: int, ports: BoundPorts) -> None:
-        """Hand a shared port over, before the first row that sits on it."""
-        if self._life is not None:
-            fds = [sock.fileno() for sock in ports.sockets()]
-            self._life.send(SharePort(number, len(fds)), fds)
-
-    def _living(self) -> MediaProcess:
-        if self._is_closed:
-            raise EngineError("the media engine is closed")
-        if self._life is None:
-            raise EngineError("the media process is down and will be restarted in a moment")
-        return self._life
-
-    def _begin(self) -> None:
-        self._retry = None
-        self._greeting = None
-        try:
-            self._life = MediaProcess(self._settings, on_message=self._hear, on_end=self._mourn)
-        except OSError as error:
-            raise EngineError(f"cannot start the media process: {error.strerror or error}") from error
-        if self._shared is not None:
-            for number, ports in enumerate(self._shared.opened):
-                self._share(number, ports)
-        if self._judge is not None:
-            self._judge.watch(self._life.memory.columns)
-
-    def _hear(self, message: Message) -> None:
+    def hear(self, message: Message) -> None:
+        """Take a report; called by a station."""
         match message:
-            case Ready():
-                self._greeting = message
-                if not self._ready.done():
-                    self._ready.set_result(message)
-            case RowClosed(row=row):
-                if self._life is not None:
-                    self._life.free_rows.append(row)
+            case RowClosed():
+                pass
             case VoiceQuestioned():
                 if self._judge is not None:
                     self._judge.wake()
@@ -228,10 +262,61 @@ class MediaEngine:
             case _:
                 pass  # A last word about a leg that was closed meanwhile.
 
-    def _post(self, verdicts: list[Verdict]) -> None:
-        """Hand answers over to the loop; called in the judge's thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is gone, and so are the calls
-            self._loop.call_soon_threadsafe(self._give, verdicts)
+    def legs_of(self, seat: Seat) -> list[MediaLeg]:
+        """The legs whose rows are of this seat; called by a station."""
+        return [leg for leg in self._legs.values() if leg.is_carried_by(seat)]
+
+    def carry_on(self, legs: list[MediaLeg]) -> None:
+        """Repeat to a new process what these legs have asked for, then tell them; called by a station."""
+        now_ns = self._clock.now_ns()
+        told = [(leg, leg.resume(now_ns=now_ns)) for leg in legs]
+        for leg, events in told:
+            for event in events:
+                self._deliver(leg, event)
+
+    def bereave(self, legs: list[MediaLeg]) -> None:
+        """Tell these legs that their media is lost; called by a station."""
+        now_ns = self._clock.now_ns()
+        for leg in legs:
+            self._deliver(leg, EngineDied(row=leg.row, generation=leg.generation, at_ns=now_ns))
+
+    def mourn(self) -> None:
+        """A process died; called by a station."""
+        if self._on_death is not None:
+            self._on_death()
+
+    def seated(self) -> None:
+        """A seat came or went; called by a station."""
+        if self._judge is not None:
+            for place, station in enumerate(self._stations):
+                self._judge.watch(None if station.seat is None else station.seat.memory, place=place)
+
+    def _begin(self) -> None:
+        count = _process_count(self._settings)
+        for place in range(count):
+            shared = SharedPorts(self._ports, size=_SHARED_PORTS) if self._settings.ports_shared else None
+            if shared is not None:
+                self._shared.append(shared)
+            station = Station(
+                self._settings,
+                -(-self._settings.capacity // count),
+                place=place,
+                shared=shared,
+                owner=self,
+                standby=self._standby,
+                tasks=self._tasks,
+                clock=self._clock,
+            )
+            self._stations.append(station)
+        self.seated()
+
+    def _seats(self) -> list[Seat]:
+        if self._is_closed:
+            raise EngineError("the media engine is closed")
+        seats = [station.seat for station in self._stations if station.seat is not None]
+        if not seats:
+            raise EngineError("the media process is down and will be restarted in a moment")
+        return seats
 
     def _give(self, verdicts: list[Verdict]) -> None:
         for told in verdicts:
@@ -250,56 +335,20 @@ class MediaEngine:
                 now_ns = self._clock.now_ns()
                 self._deliver(leg, RowFailed(leg.row, leg.generation, now_ns, message=message))
 
-    def _mourn(self) -> None:
-        """The media process is gone: say so, begin again, then tell everyone."""
-        life = self._life
-        if life is None or self._is_closed:
-            return
-        age_s = asyncio.get_running_loop().time() - life.started_s
-        lost = [leg for leg in self._legs.values() if leg.is_carried_by(life)]
-        for leg in lost:
-            leg.status.freeze()
-        self._last_gauges = life.memory.gauges()
-        if self._judge is not None:
-            self._judge.watch(None)
-        life.abandon()
-        self._life = None
-        self._burials = [burial for burial in self._burials if not burial.done()]
-        self._burials.append(self._tasks.start(_bury(life, len(lost)), name=f"bury {life.pid}"))
-        if not self._ready.done():
-            self._ready.set_exception(
-                EngineError("the media process ended while it started; see its last line")
-            )
-            return
-        self._early_deaths = self._early_deaths + 1 if age_s < _STEADY_S else 0
-        if self._early_deaths <= _FREE_RESTARTS:
-            self._restart()
-        else:
-            pause_s = min(_PAUSE_S * 2 ** (self._early_deaths - _FREE_RESTARTS), _PAUSE_MAX_S)
-            self._retry = asyncio.get_running_loop().call_later(pause_s, self._restart)
-        now_ns = self._clock.now_ns()
-        for leg in lost:
-            self._deliver(leg, EngineDied(row=leg.row, generation=leg.generation, at_ns=now_ns))
-        if self._on_death is not None:
-            self._on_death()
-
-    def _restart(self) -> None:
-        self.restarts += 1
-        try:
-            self._begin()
-        except EngineError as error:
-            _log.error("%s; trying again in %.0f s", error, _PAUSE_MAX_S)
-            self._retry = asyncio.get_running_loop().call_later(_PAUSE_MAX_S, self._restart)
-
-    def _forget(self, leg: MediaLeg) -> None:
+    def _forget(self, shared: SharedPorts | None, budget: Budget, leg: MediaLeg) -> None:
         self._legs.pop(leg.generation, None)
-        if leg.seat is None:
+        budget.give_back(leg.weight)
+        if leg.spot is None:
             self._ports.release(leg.ports)
-        elif self._shared is not None:
-            self._shared.leave(leg.seat, now_ns=self._clock.now_ns())
+        elif shared is not None:
+            shared.leave(leg.spot, now_ns=self._clock.now_ns())
 
 
-async def _bury(life: MediaProcess, lost: int) -> None:
-    status = await life.reap()
-    cause = f"by signal {-status}" if status < 0 else f"with status {status}"
-    _log.error("the media process %d ended %s; %d calls lost their media", life.pid, cause, lost)
+def _process_count(settings: MediaSettings) -> int:
+    """One less than there are cores, for signalling needs one: but one at least, and no more than rows."""
+    wanted = settings.processes or _cores() - 1
+    return max(1, min(wanted, settings.capacity))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,13 +1,11 @@
-"""Says whether a voice is speech: Silero over the capture rings of those rows that ask, in its own thread.
+"""Says whether a voice is speech: Silero over the capture rings of those rows that ask.
 
 The media process asks (`VoiceQuestioned`, `Columns.question`) and does not wait: an answer that comes too
-late, or never, is replaced by the voice gate's own evidence. The network runs without the interpreter's
-lock, so that the event loop goes on meanwhile; while nobody asks, the thread sleeps.
+late, or never, is replaced by the voice gate's own evidence. It runs in a process of its own
+(`bridge.engine.verdict_process`).
 """
 
 import importlib.util
-import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import CAPTURE_SAMPLES, Columns
+from bridge.plane.columns import Columns
 from bridge.plane.floor import DUCKED
+from bridge.plane.shape import thin
 from bridge.speech.silero import WINDOW_SAMPLES, Opinion, Streams, opinion
 
-__all__ = ["MODEL", "Judge", "Network", "Verdict", "VerdictThread", "is_available", "silero"]
+__all__ = ["MODEL", "Judge", "Network", "Verdict", "is_available", "silero"]
 
 MODEL = Path(__file__).with_name("models") / "silero_vad.onnx"
 _RATE = 8000
@@ -30,10 +29,6 @@ _SLOTS = 256
 """Voices judged at a time. More wait for a slot, or for the gate's own evidence."""
 _BATCH = 64
 """Voices in a run of the network at most: more would not be cheaper."""
-_POLL_S = 0.008
-"""A quarter of a window."""
-
-_log = logging.getLogger(__name__)
 
 Network = Callable[
     [NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -93,11 +88,16 @@ def silero() -> Network:
 
 
 class Judge:
-    """The voices of one life of the media process; `step` does whatever can be done now."""
+    """The voices of one bank of rows in one life of the media process; `step` does whatever can be done now.
+
+    Whatever the rate of the rows, the network hears 8 kHz.
+    """
 
     def __init__(self, columns: Columns, network: Network) -> None:
-        self._columns = columns
+        self.columns: Columns = columns
         self._network = network
+        self._per_tick = columns.shape.per_tick
+        self._window = WINDOW_SAMPLES * self._per_tick
         self._streams = Streams(_SLOTS)
         self._free = list(range(_SLOTS))
         self._voices: dict[int, _Voice] = {}
@@ -106,7 +106,7 @@ class Judge:
 
     def step(self) -> list[Verdict]:
         """Listen to what has come since the last step, and answer what can be answered."""
-        columns = self._columns
+        columns = self.columns
         asked = columns.question.copy()
         for row, voice in list(self._voices.items()):
             if int(asked[row]) != voice.question or int(columns.generation[row]) != voice.generation:
@@ -122,12 +122,12 @@ class Judge:
     @property
     def is_asked(self) -> bool:
         """Whether an answer may still be needed."""
-        return bool(np.count_nonzero(self._columns.question))
+        return bool(np.count_nonzero(self.columns.question))
 
     def _begin(self, row: int, question: int) -> None:
-        columns = self._columns
+        columns = self.columns
         written = int(columns.capture_write[row])
-        at = max(0, written - _LEAD_WINDOWS * WINDOW_SAMPLES)
+        at = max(0, written - _LEAD_WINDOWS * self._window)
         slot = self._free.pop()
         self._streams.restart(slot)
         generation, epoch = int(columns.generation[row]), int(columns.epoch[row])
@@ -136,92 +136,33 @@ class Judge:
         self._voices[row] = _Voice(slot, row, generation, epoch, question, at, written, is_doubted, [])
 
     def _has_window(self, voice: _Voice) -> bool:
-        written = int(self._columns.capture_write[voice.row])
-        return not voice.is_answered and written - voice.at >= WINDOW_SAMPLES
+        written = int(self.columns.capture_write[voice.row])
+        return not voice.is_answered and written - voice.at >= self._window
 
     def _listen(self, batch: list[_Voice]) -> None:
         slots = np.array([voice.slot for voice in batch])
         rows = np.array([voice.row for voice in batch])
-        where = (
-            np.array([voice.at for voice in batch])[:, None] + np.arange(WINDOW_SAMPLES)
-        ) % CAPTURE_SAMPLES
-        sound, state = self._streams.inputs(slots, self._columns.capture[rows[:, None], 0, where])
+        begins = np.array([voice.at for voice in batch])
+        sound, state = self._streams.inputs(slots, self._heard(rows, begins))
         likelihoods, after = self._network(sound, state)
         self._streams.keep(slots, after)
         self.windows += len(batch)
         for voice, likelihood in zip(batch, likelihoods.tolist(), strict=True):
-            voice.at += WINDOW_SAMPLES
+            voice.at += self._window
             if voice.at > voice.counts_from:
                 voice.likelihoods.append(likelihood)
+
+    def _heard(self, rows: NDArray[np.intp], begins: NDArray[np.int64]) -> NDArray[np.int16]:
+        """A window of what was heard in each of these rows, at 8 kHz, ``[k, 256]``."""
+        where = (begins[:, None] + np.arange(self._window)) % self.columns.shape.capture
+        return thin(self.columns.capture[rows[:, None], 0, where], self._per_tick)
 
     def _answer(self, voice: _Voice) -> Verdict | None:
         if voice.is_answered:
             return None
-        sensitivity = int(self._columns.sensitivity[voice.row])
+        sensitivity = int(self.columns.sensitivity[voice.row])
         thought = opinion(voice.likelihoods, sensitivity=sensitivity, is_doubted=voice.is_doubted)
         if thought is Opinion.OPEN:
             return None
         voice.is_answered = True
         return Verdict(voice.row, voice.generation, voice.epoch, voice.question, thought is Opinion.SPEECH)
-
-
-class VerdictThread:
-    """Judges beside the event loop.
-
-    Args:
-        deliver: Called in the thread with each round's answers.
-        load: Makes the network, in the thread.
-    """
-
-    def __init__(
-        self, deliver: Callable[[list[Verdict]], None], *, load: Callable[[], Network] = silero
-    ) -> None:
-        self._deliver = deliver
-        self._load = load
-        self._columns: Columns | None = None
-        self._wanted = threading.Event()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="verdict", daemon=True)
-        self._thread.start()
-
-    def watch(self, columns: Columns | None) -> None:
-        """Judge the rows of this memory from now on; None lets go of it."""
-        self._columns = columns
-        self._wanted.set()
-
-    def wake(self) -> None:
-        """Somebody asks."""
-        self._wanted.set()
-
-    def close(self) -> None:
-        """End the thread and wait for it; safe twice."""
-        self._closing.set()
-        self._wanted.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            network = self._load()
-        except Exception as error:
-            _log.error("voices are judged by their loudness alone, for Silero does not load: %s", error)
-            return
-        judge: Judge | None = None
-        watched: Columns | None = None
-        while not self._closing.is_set():
-            if self._columns is not watched:
-                # Whoever keeps a dead process's columns keeps its memory mapped.
-                watched = self._columns
-                judge = None if watched is None else Judge(watched, network)
-            if judge is None or not judge.is_asked:
-                self._wanted.wait()
-                self._wanted.clear()
-                continue
-            try:
-                verdicts = judge.step()
-            except Exception as error:
-                _log.error("a round of verdicts failed: %s", error, exc_info=error)
-                watched = judge = None
-                continue
-            if verdicts:
-                self._deliver(verdicts)
-            self._closing.wait(_POLL_S)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bridge.plane.columns import Columns
 from bridge.plane.echo import EchoGate
 from bridge.plane.events import (
+    FLUSH_CAUSES,
     Ducked,
     FlushCause,
     Flushed,
@@ -51,6 +52,7 @@ class BargeIn:
         self._playout = playout
         self._settings = settings
         self._events = events
+        self._frame_samples = np.uint64(columns.shape.frame)
         self._quiet_sub_frames = settings.resume_quiet_ms // _SUB_FRAME_MS
         self.echo: EchoGate = EchoGate(columns)
         self.gate: Gate = Gate(columns.capacity, settings, self.echo)
@@ -74,20 +76,35 @@ class BargeIn:
         self.floor.restart(row)
         self._inquiry.restart(row)
 
+    def resume(self, row: int, floor_state: int, *, fades_in: bool, now_ns: int) -> None:
+        """Go on with what a row was saying when its process died; a duck of that time is over.
+
+        Called after `open`. With `fades_in` there was a gap: what follows begins softly.
+        """
+        self._inquiry.resume(row, now_ns=now_ns)
+        self.floor.state[row] = floor_state
+        if not self._playout.resume(row, fades_in=fades_in and floor_state == SPEAKING):
+            self.flush(row, FloorEvent.COMMAND, "command", now_ns=now_ns)
+        elif floor_state == DUCKED:
+            self._resume(np.array([row]), now_ns)
+
     def set_sensitivity(self, row: int, sensitivity: int) -> None:
         """Choose how easily this caller takes the floor; below 0 is what all rows are told."""
         level = self._settings.sensitivity if sensitivity < 0 else sensitivity
         self._columns.sensitivity[row] = level
         self._needed[row] = self._settings.speech_evidence + self._settings.evidence_shift[level]
-        self.gate.shift(row, self._settings.threshold_shift_db[level])
+        self.gate.set_sensitivity(row, level)
 
     def set_interruptible(self, row: int, bits: int) -> None:
         """Change what may interrupt from now on; a duck that is under way ends by its own rules."""
         self._interruptible[row] = bits
 
     def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
-        """Take one packet of sound of each of these distinct rows, and act on it at once."""
-        heard = self.gate.hear(rows, pcm, now_ns=now_ns)
+        """Take one packet of sound, at 8 kHz, of each of these distinct rows, and act on it at once."""
+        exposed = keen = None
+        if self._settings.band_evidence[0]:
+            exposed, keen = self._closely(rows, now_ns)
+        heard = self.gate.hear(rows, pcm, now_ns=now_ns, exposed=exposed, keen=keen)
         self.meter.hear(rows, self.gate.loudest_db[rows])
         for row in rows[heard.opened].tolist():
             self._armed[row] = True
@@ -110,7 +127,7 @@ class BargeIn:
             self._events.append(SpeechStarted(row, self._generation(row), now_ns, position=position))
 
     def sound(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
-        """These frames of ours, ``[k, 160]``, are being sent."""
+        """These frames of ours, ``[k, 160]`` at 8 kHz, are being sent."""
         self.echo.sound(rows, now_ns=now_ns)
         self.meter.send(rows, pcm)
 
@@ -134,7 +151,7 @@ class BargeIn:
     def mute(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
         """A silent packet of each of these ducked rows is being built."""
         self._columns.silence_ducked[rows] += np.uint64(1)
-        self._columns.ducked_samples[rows] += np.uint64(160)
+        self._columns.ducked_samples[rows] += self._frame_samples
         unannounced = self.floor.unannounced[rows]
         if somewhere(unannounced):
             self._announce(rows[unannounced].tolist(), now_ns)
@@ -163,6 +180,7 @@ class BargeIn:
         self._announce([row] if self.floor.unannounced[row] else [], now_ns)
         self._inquiry.close(np.array([row]))
         # Who speaks wants silence at once; whoever presses a key wants no click in the ear.
+        self._columns.flush_cause[row] = FLUSH_CAUSES.index(cause)
         fades = self._settings.fades and cause != "speech" and self.floor.state[row] == SPEAKING
         self.floor.apply(np.array([row]), event, now_ns=now_ns)
         position = self._playout.flush(row, fades=bool(fades))
@@ -201,6 +219,14 @@ class BargeIn:
         calm &= self.floor.state[rows] == DUCKED
         if somewhere(calm):
             self._resume(rows[calm], now_ns)
+
+    def _closely(self, rows: NDArray[np.intp], now_ns: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Where a voice would interrupt us, and where no duck was in vain of late: there even a faint one."""
+        exposed = self.floor.state[rows] == SPEAKING
+        exposed &= self._interruptible[rows] & SPEECH_INTERRUPTS != 0
+        exposed &= self.echo.may_return(rows, now_ns=now_ns)
+        keen = self.floor.may_duck(rows, now_ns=now_ns) & self.floor.is_calm(rows, now_ns=now_ns)
+        return exposed, keen
 
     def _is_callers(self, rows: NDArray[np.intp], now_ns: int) -> NDArray[np.bool_]:
         """Where enough was heard that was not ourselves: an echo is speech, too."""

@@ -55,6 +55,14 @@ CODECS: tuple[CodecInfo, ...] = (
 class RowDecoder(Protocol):
     """From one leg's packets to sound, in the order in which they arrive."""
 
+    @property
+    def carried_lost(self) -> bool:
+        """Whether the last packet carries again the frame before it, which is lost (in-band FEC).
+
+        Then it pays to wait for one packet more.
+        """
+        ...
+
     def receive(self, sequence: int, timestamp: int, payload: bytes) -> list[tuple[int, NDArray[np.int16]]]:
         """Decode one packet, and what it tells about lost ones before it (in-band FEC).
 

@@ -11,22 +11,27 @@ from mmap import mmap
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from bridge.plane.shape import NARROW, Shape
+
 __all__ = [
     "CAPTURE_SAMPLES",
     "COUNTERS",
     "FRAME_SAMPLES",
+    "PACKET_BYTES",
     "PLAY_SAMPLES",
     "QUALITIES",
     "Columns",
     "nowhere",
 ]
 
-FRAME_SAMPLES = 160
+FRAME_SAMPLES = NARROW.frame
 """Samples of one packet that we send: 20 ms at 8 kHz."""
-PLAY_SAMPLES = 32768
+PLAY_SAMPLES = NARROW.play
 """Room of one playout ring: 4.096 s at 8 kHz; a power of two."""
-CAPTURE_SAMPLES = 16384
+CAPTURE_SAMPLES = NARROW.capture
 """Room of one lane of a capture ring: 2.048 s at 8 kHz; a power of two."""
+PACKET_BYTES = 320
+"""Longest Opus packet of 20 ms that is passed on: 128 kbit/s."""
 
 COUNTERS = (
     "rx_packets",
@@ -54,6 +59,10 @@ COUNTERS = (
     "rx_keys_ignored",
     "tx_keys",
     "silence_keys",
+    "tx_passed",
+    "rx_srtp_auth",
+    "rx_srtp_replay",
+    "tx_srtp_failed",
 )
 """Names of the counters of a row; each is a column of unsigned 64-bit words."""
 
@@ -87,25 +96,40 @@ _WORDS = (
     *COUNTERS,
     "question",
     "sensitivity",
+    "flush_cause",
+    "srtp_tx_end",
+    "srtp_rx_end",
+    "srtp_rx_ssrc",
+    "srtcp_sent",
 )
 
 
-def _layout(capacity: int) -> Iterator[tuple[str, DTypeLike, tuple[int, ...], int, int]]:
+def _layout(capacity: int, shape: Shape) -> Iterator[tuple[str, DTypeLike, tuple[int, ...], int, int]]:
     """Yield name, dtype, shape, offset and end of every column, in the order in which they lie."""
     fields: list[tuple[str, DTypeLike, tuple[int, ...]]] = [(name, np.uint64, (capacity,)) for name in _WORDS]
     fields += [
         ("remote_key", np.int64, (capacity,)),
         ("jitter_ticks", np.float64, (capacity,)),
-        ("play_samples", np.int16, (capacity, PLAY_SAMPLES)),
-        ("capture", np.int16, (capacity, 2, CAPTURE_SAMPLES)),
+        ("play_samples", np.int16, (capacity, shape.play)),
+        ("capture", np.int16, (capacity, 2, shape.capture)),
         ("lost_out", np.int64, (capacity,)),
+        ("tx_sequence", np.int64, (capacity,)),
+        ("tx_timestamp", np.int64, (capacity,)),
+        ("tx_due_ns", np.int64, (capacity,)),
+        ("tx_octets", np.int64, (capacity,)),
+        ("flush_position", np.int64, (capacity,)),
+        ("signalled_key", np.int64, (capacity,)),
         ("level_db", np.float64, (capacity, 2)),
+        ("packet_stamp", np.uint64, (capacity, shape.packets)),
+        ("packet_begin", np.int64, (capacity, shape.packets)),
+        ("packet_length", np.int64, (capacity, shape.packets)),
+        ("packet_bytes", np.uint8, (capacity, shape.packets, PACKET_BYTES)),
     ]
     fields += [(name, np.float64, (capacity,)) for name in QUALITIES]
     offset = 0
-    for name, dtype, shape in fields:
-        end = offset + int(np.prod(shape)) * np.dtype(dtype).itemsize
-        yield name, dtype, shape, offset, end
+    for name, dtype, size in fields:
+        end = offset + int(np.prod(size)) * np.dtype(dtype).itemsize
+        yield name, dtype, size, offset, end
         offset = -(-end // _CACHE_LINE_BYTES) * _CACHE_LINE_BYTES
 
 
@@ -115,6 +139,7 @@ class Columns:
     Args:
         buffer: Writable memory of at least `size_bytes` bytes, zeroed at first use.
         capacity: Number of rows.
+        shape: Audio rate of all of them.
 
     Raises:
         ValueError: If the buffer is too small.
@@ -122,7 +147,7 @@ class Columns:
 
     # Written by control: the playout ring and its header.
     play_samples: NDArray[np.int16]
-    """Samples of the playout ring, ``[n, PLAY_SAMPLES]``."""
+    """Samples of the playout ring, ``[n, shape.play]``."""
     play_stamp: NDArray[np.uint64]
     """``generation << 32 | epoch`` of everything in ``[play_start, play_write)``."""
     play_start: NDArray[np.uint64]
@@ -131,6 +156,15 @@ class Columns:
     """Absolute index after the last sample written."""
     play_open: NDArray[np.uint64]
     """1 while the utterance being written has more to come."""
+
+    packet_begin: NDArray[np.int64]
+    """``[n, shape.packets]``: index in the playout ring of the first sample of each Opus packet."""
+    packet_stamp: NDArray[np.uint64]
+    """``generation << 32 | epoch`` of each."""
+    packet_length: NDArray[np.int64]
+    """Bytes of each; 0 = none."""
+    packet_bytes: NDArray[np.uint8]
+    """``[n, shape.packets, PACKET_BYTES]``."""
 
     # Written by the plane: the status line.
     generation: NDArray[np.uint64]
@@ -145,12 +179,14 @@ class Columns:
     """When the last believed packet arrived; 0 = never."""
     remote_key: NDArray[np.int64]
     """Where we send: ``ip << 16 | port``; 0 = unknown."""
+    signalled_key: NDArray[np.int64]
+    """Where signalling last told to send, in the same form."""
     latched: NDArray[np.uint64]
     """1 once the source of the peer's media is known by its packets."""
     jitter_ticks: NDArray[np.float64]
     """Interarrival jitter (RFC 3550 §6.4.1), in ticks of 8 kHz."""
     depth_samples: NDArray[np.uint64]
-    """Samples that wait in the jitter ring."""
+    """Sound that waits in the jitter ring, in ticks of 8 kHz."""
 
     rx_packets: NDArray[np.uint64]
     """Packets from the believed source, whatever became of them."""
@@ -190,9 +226,27 @@ class Columns:
     """Keys that we have pressed."""
     silence_keys: NDArray[np.uint64]
     """Packets without speech because we were pressing keys: theirs, and those of the pauses after them."""
+    rx_srtp_auth: NDArray[np.uint64]
+    """Datagrams on an encrypted leg that were not made with its keys, cleartext among them."""
+    rx_srtp_replay: NDArray[np.uint64]
+    """Encrypted packets that came again, or too late to tell."""
+    tx_srtp_failed: NDArray[np.uint64]
+    """Packets that could not be encrypted, and so were not sent."""
+
+    srtp_tx_end: NDArray[np.uint64]
+    """SRTP index after that of the last packet sent: ``rollover counter << 16 | sequence number``."""
+    srtp_rx_end: NDArray[np.uint64]
+    """SRTP index after the highest one received; 0 = none."""
+    srtp_rx_ssrc: NDArray[np.uint64]
+    """Stream that `srtp_rx_end` counts."""
+    srtcp_sent: NDArray[np.uint64]
+    """SRTCP packets made under the present keys."""
+
+    tx_passed: NDArray[np.uint64]
+    """Opus packets that left as the voice made them."""
 
     capture: NDArray[np.int16]
-    """``[n, 2, CAPTURE_SAMPLES]``: lane 0 what the caller said, lane 1 what we sent."""
+    """``[n, 2, shape.capture]``: lane 0 what the caller said, lane 1 what we sent."""
     capture_write: NDArray[np.uint64]
     """Absolute index after the last sample of both lanes."""
     question: NDArray[np.uint64]
@@ -201,6 +255,20 @@ class Columns:
     """How easily the row is interrupted: 0 low, 1 medium, 2 high."""
     level_db: NDArray[np.float64]
     """``[n, 2]``: loudness of what the caller said and of what we sent, over full scale, falling slowly."""
+
+    tx_sequence: NDArray[np.int64]
+    """Sequence number of our next packet. Raised before the packet that had it is sent: whoever takes over
+    finds none here that was used."""
+    tx_timestamp: NDArray[np.int64]
+    """Timestamp of our next packet."""
+    tx_due_ns: NDArray[np.int64]
+    """When that packet is due."""
+    tx_octets: NDArray[np.int64]
+    """Bytes of payload that were sent."""
+    flush_position: NDArray[np.int64]
+    """Index after the last sample that was sent before the last flush."""
+    flush_cause: NDArray[np.uint64]
+    """What caused it: an index into `bridge.plane.events.FLUSH_CAUSES`."""
 
     rtcp_received: NDArray[np.uint64]
     """Compound RTCP packets from the peer."""
@@ -234,20 +302,22 @@ class Columns:
     mos_out_lowest: NDArray[np.float64]
     """The lowest that `mos_out` has been."""
 
-    def __init__(self, buffer: memoryview | mmap | bytearray, capacity: int) -> None:
-        if (have := memoryview(buffer).nbytes) < (need := self.size_bytes(capacity)):
+    def __init__(self, buffer: memoryview | mmap | bytearray, capacity: int, shape: Shape = NARROW) -> None:
+        if (have := memoryview(buffer).nbytes) < (need := self.size_bytes(capacity, shape)):
             raise ValueError(f"{capacity} rows need {need} bytes, not {have}")
         self.capacity: int = capacity
+        self.shape: Shape = shape
+        """Lengths of the rings, which go with the rate of the rows."""
         self._all: list[NDArray[np.generic]] = []
-        for name, dtype, shape, offset, _end in _layout(capacity):
-            column = np.frombuffer(buffer, dtype=dtype, count=int(np.prod(shape)), offset=offset)
-            setattr(self, name, column.reshape(shape))
+        for name, dtype, size, offset, _end in _layout(capacity, shape):
+            column = np.frombuffer(buffer, dtype=dtype, count=int(np.prod(size)), offset=offset)
+            setattr(self, name, column.reshape(size))
             self._all.append(getattr(self, name))
 
     @staticmethod
-    def size_bytes(capacity: int) -> int:
-        """Memory that `capacity` rows take."""
-        *_, last = _layout(capacity)
+    def size_bytes(capacity: int, shape: Shape = NARROW) -> int:
+        """Memory that `capacity` rows of this shape take."""
+        *_, last = _layout(capacity, shape)
         return last[-1]
 
     def clear(self, row: int) -> None:

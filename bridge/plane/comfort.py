@@ -3,28 +3,27 @@
 A SID's level and spectrum become a loop of noise once; from then on a quiet row only reads it.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.samples import PIECE_SAMPLES
+from bridge.plane.shape import NARROW, Shape
 
 __all__ = ["ComfortNoise"]
 
-_LOOP_SAMPLES = 4000
+_LOOP_PIECES = 100
 """Half a second: long enough that nobody hears it come round."""
-_LOOP_PIECES = _LOOP_SAMPLES // PIECE_SAMPLES
 _FULL_SCALE = 32768.0
 _MAX_ORDER = 12
 """More coefficients than telephones send are not needed."""
-_WHITE = np.fft.rfft(np.random.default_rng(3389).normal(size=_LOOP_SAMPLES))
-_OFFSETS = np.arange(PIECE_SAMPLES)
 
 
 class ComfortNoise:
     """A loop of noise for every row that ever asked for it."""
 
-    def __init__(self, capacity: int) -> None:
-        self._loops = np.zeros((capacity, _LOOP_PIECES, PIECE_SAMPLES), np.int16)
+    def __init__(self, capacity: int, shape: Shape = NARROW) -> None:
+        self._loops = np.zeros((capacity, _LOOP_PIECES, shape.piece), np.int16)
         self._at = np.zeros(capacity, np.int64)
         self._payloads: dict[int, bytes] = {}
 
@@ -41,21 +40,27 @@ class ComfortNoise:
         payload = payload[: 1 + _MAX_ORDER]
         if payload and self._payloads.get(row) != payload:
             self._payloads[row] = payload
-            self._loops[row] = _noise(payload).reshape(_LOOP_PIECES, PIECE_SAMPLES)
+            self._loops[row] = _noise(payload, self._loops[row].size).reshape(_LOOP_PIECES, -1)
 
     def next(self, rows: NDArray[np.intp]) -> NDArray[np.int16]:
-        """Next piece of each row, ``[k, 40]``: silence for those that never said how theirs sounds."""
+        """Next piece of each row, ``[k, shape.piece]``: silence if it never said how its own sounds."""
         at = self._at[rows]
         self._at[rows] = (at + 1) % _LOOP_PIECES
         pieces: NDArray[np.int16] = self._loops[rows, at]
         return pieces
 
 
-def _noise(payload: bytes) -> NDArray[np.int16]:
+@cache
+def _white(samples: int) -> NDArray[np.complex128]:
+    spectrum: NDArray[np.complex128] = np.fft.rfft(np.random.default_rng(3389).normal(size=samples))
+    return spectrum
+
+
+def _noise(payload: bytes, samples: int) -> NDArray[np.int16]:
     """One loop at the level that the first octet gives in -dBov, through the filter of the others."""
     level = _FULL_SCALE * 10 ** (-(payload[0] & 0x7F) / 20)
-    spectrum = _WHITE / np.abs(np.fft.rfft(_predictor(payload[1:]), _LOOP_SAMPLES))
-    noise = np.fft.irfft(spectrum, _LOOP_SAMPLES)
+    spectrum = _white(samples) / np.abs(np.fft.rfft(_predictor(payload[1:]), samples))
+    noise = np.fft.irfft(spectrum, samples)
     noise *= level / np.sqrt(np.mean(noise**2))
     rounded: NDArray[np.int16] = np.rint(noise.clip(-32768, 32767)).astype(np.int16)
     return rounded

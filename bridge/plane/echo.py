@@ -9,8 +9,9 @@ Most of an echo is explained by one delay; of a caller's voice, over an echo or 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, Columns
+from bridge.plane.columns import Columns
 from bridge.plane.masks import somewhere
+from bridge.plane.shape import FRAME_TICKS, thin
 
 __all__ = ["EchoGate"]
 
@@ -18,7 +19,7 @@ _MS = 1_000_000
 _REACH_SAMPLES = 3600
 """Longest delay looked for: 400 ms, a frame of ours that is under way, and a packet's own wait."""
 _HEARD_SAMPLES = 480
-_BEFORE_SAMPLES = _HEARD_SAMPLES - FRAME_SAMPLES
+_BEFORE_SAMPLES = _HEARD_SAMPLES - FRAME_TICKS
 _SENT_SAMPLES = _REACH_SAMPLES + _HEARD_SAMPLES
 _FFT = 4096
 _AFTER_NS = 460 * _MS
@@ -53,6 +54,9 @@ class EchoGate:
 
     def __init__(self, columns: Columns) -> None:
         n = columns.capacity
+        self._room = columns.shape.capture
+        self._per_tick = columns.shape.per_tick
+        self._reach = np.arange(-_SENT_SAMPLES * self._per_tick, 0)
         self._sent = columns.capture[:, 1]
         self._write = columns.capture_write.view(np.int64)
         self._before = np.zeros((n, _BEFORE_SAMPLES), np.int16)
@@ -102,7 +106,7 @@ class EchoGate:
             now_ns: When they arrived.
         """
         echoes = np.zeros(len(rows), np.bool_)
-        concerned = now_ns - self._sounded_ns[rows] < _AFTER_NS
+        concerned = self.may_return(rows, now_ns=now_ns)
         if not somewhere(concerned):
             return echoes
         spared = concerned & (level_db <= self._spared_db[rows] + _SPARED_DB)
@@ -122,6 +126,11 @@ class EchoGate:
         echoes |= spared | (doubtful & (level_db <= self._proven_db[rows] + _DOUBTFUL_DB))
         self._strangers[rows[spared | (asked & echoes & ~doubtful)]] = 0
         return echoes
+
+    def may_return(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
+        """Where we sound or did so short a time ago that an echo may still come."""
+        may: NDArray[np.bool_] = now_ns - self._sounded_ns[rows] < _AFTER_NS
+        return may
 
     def is_known(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
         """Where the line was heard to return us a moment ago."""
@@ -162,8 +171,8 @@ class EchoGate:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Likeness at every delay, ``[k, _REACH_SAMPLES]``, and the loudest sample's share of the energy."""
         heard = np.concatenate((self._before[rows], pcm), axis=1)[:, -_HEARD_SAMPLES:]
-        where = self._write[rows][:, None] + np.arange(-_SENT_SAMPLES, 0)
-        sent = self._sent[rows[:, None], where % CAPTURE_SAMPLES]
+        where = self._write[rows][:, None] + self._reach
+        sent = thin(self._sent[rows[:, None], where % self._room], self._per_tick)
         heard_edge, sent_edge = _edges(heard), _edges(sent)
         product = np.fft.rfft(heard_edge, _FFT).conj() * np.fft.rfft(sent_edge, _FFT)
         likeness = np.abs(np.fft.irfft(product, _FFT)[:, :_REACH_SAMPLES])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 __all__ = [
+    "FLUSH_CAUSES",
     "Digit",
     "Ducked",
     "FlushCause",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 FlushCause: TypeAlias = Literal["speech", "dtmf", "command"]
+FLUSH_CAUSES: tuple[FlushCause, ...] = ("speech", "dtmf", "command")
+"""By the number under which `Columns.flush_cause` names them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ _TYPES = 32
 _PER_SECOND = 16
 """Compounds of one row that are read within a second; an honest peer sends one in five."""
 _SECOND_NS = 1_000_000_000
+_TICKS_HZ = 8000
+"""What the columns count jitter in, whatever the clock of the stream."""
 _MOVE_NS = 15 * _SECOND_NS
 """Three reports missed: then RTCP may come from another port of the media's host."""
 _LONGEST_TRIP_MS = 10_000
@@ -47,6 +49,7 @@ class Feedback:
         self._latch = latch
         self._wall_offset_ns = wall_offset_ns
         self._ours = [0] * n
+        self._clock_hz = [_TICKS_HZ] * n
         self._media = np.zeros(n, np.int64)
         self._signalled = np.zeros(n, np.int64)
         self._muxed = np.zeros(n, np.bool_)
@@ -71,7 +74,7 @@ class Feedback:
         """Take a re-INVITE; what was learnt from packets holds until the address of the media changes."""
         if self._media[row] != spec.remote_key:
             self._learnt[row] = -1
-        self._ours[row] = spec.ssrc
+        self._ours[row], self._clock_hz[row] = spec.ssrc, spec.clock_hz
         self._media[row], self._signalled[row] = spec.remote_key, spec.rtcp_key
         self._muxed[row] = spec.rtcp_mux
 
@@ -167,7 +170,7 @@ class Feedback:
         self.has_reported[row] = True
         columns.loss_out[row] = block.fraction_lost / 256
         columns.lost_out[row] = block.cumulative_lost
-        columns.jitter_out_ticks[row] = block.jitter_ticks
+        columns.jitter_out_ticks[row] = block.jitter_ticks * _TICKS_HZ / self._clock_hz[row]
         if block.last_sr:
             now = middle_of(ntp_of(now_ns + self._wall_offset_ns))
             trip = (now - block.last_sr - block.delay_since_last_sr + 0x8000_0000) % (1 << 32) - 0x8000_0000

@@ -107,7 +107,7 @@ class Floor:
         """When the present duck was decided: mark t1."""
         self.unannounced: NDArray[np.bool_] = np.zeros(n, np.bool_)
         """Ducked, but no silent packet was built yet."""
-        self._resumed_ns = np.zeros(n, np.int64)
+        self._resumed_ns = np.full(n, -_MINUTE_NS, np.int64)
         self._rests_until_ns = np.zeros(n, np.int64)
         self._present_rest_ns = np.zeros(n, np.int64)
 
@@ -115,8 +115,8 @@ class Floor:
         """Nobody speaks, and no duck was in vain yet."""
         self.state[row] = FloorState.IDLE
         self.unannounced[row] = False
-        self._resumed_ns[row] = self._rests_until_ns[row] = self._present_rest_ns[row] = 0
-        self._vain_ns[row] = -_MINUTE_NS
+        self._rests_until_ns[row] = self._present_rest_ns[row] = 0
+        self._resumed_ns[row] = self._vain_ns[row] = -_MINUTE_NS
 
     def apply(self, rows: NDArray[np.intp], event: FloorEvent, *, now_ns: int) -> NDArray[np.uint8]:
         """Move distinct rows by one event; return the action of each."""
@@ -141,6 +141,11 @@ class Floor:
         rested: NDArray[np.bool_] = self._rests_until_ns[rows] <= now_ns
         return rested
 
+    def is_calm(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
+        """Where no duck was in vain within twice the longest rest."""
+        calm: NDArray[np.bool_] = now_ns - self._resumed_ns[rows] > 2 * self._rest_max_ns
+        return calm
+
     def is_overdue(self, rows: NDArray[np.intp], *, now_ns: int) -> NDArray[np.bool_]:
         """Where a duck has lasted as long as it may without a verdict."""
         ducked = self.state[rows] == DUCKED
@@ -149,7 +154,7 @@ class Floor:
 
     def _rest(self, rows: NDArray[np.intp], now_ns: int) -> None:
         # A line that was calm for twice the longest rest begins anew with the shortest.
-        calm = now_ns - self._resumed_ns[rows] > 2 * self._rest_max_ns
+        calm = self.is_calm(rows, now_ns=now_ns)
         doubled = np.minimum(self._present_rest_ns[rows] * 2, self._rest_max_ns)
         rest = np.where(calm | (doubled == 0), self._rest_ns, doubled)
         self._present_rest_ns[rows] = rest

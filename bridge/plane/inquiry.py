@@ -34,6 +34,11 @@ class Inquiry:
         self._asked[row] = 0
         self.agreed[row] = False
 
+    def resume(self, row: int, *, now_ns: int) -> None:
+        """A row of a process that died: nothing is asked, and no number is given that it may have given."""
+        self.restart(row)
+        self._asked[row] = now_ns // _MS
+
     def ask(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
         """Open a question for each of these distinct rows."""
         self._asked[rows] += np.uint64(1)

@@ -7,48 +7,51 @@ it goes on from the same sample after the last key.
 
 from collections import deque
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import FRAME_SAMPLES, Columns
+from bridge.plane.columns import Columns
 from bridge.plane.events import KeysSent, PlaneEvent
 from bridge.plane.masks import somewhere
 from bridge.plane.rows import Rows
 from bridge.plane.tones import HIGH_HZ, LOW_HZ, PAD, ZERO_DBM0_PEAK
 from bridge.rtp.dtmf import DIGITS, MAX_SEGMENT_TICKS
 
-__all__ = ["MOST_KEYS", "Keypad", "Strokes"]
+__all__ = ["MOST_KEYS", "EventPacket", "Keypad", "Strokes"]
 
 MOST_KEYS = 64
 """Keys of one row that may wait to be pressed."""
 
-_RATE_HZ = 8000
-_TICKS_PER_MS = 8
 _ENDS = 3
 """How often the end of an event or of a segment is said (§2.5.1.4)."""
 _VOLUME = 7
 """Loudness told with events, in -dBm0: that of the louder of our tones."""
 _LOW_DBM0, _HIGH_DBM0 = -9.0, -7.0
 """Levels of the two tones: lines are worse at the high one."""
-_RAMP_SAMPLES = 24
-"""3 ms from silence to full level and back, so that no key clicks."""
+_RAMP_MS = 3
+"""From silence to full level and back, so that no key clicks."""
+_SLOT_MS = 20
 _MARKER = 0x80
 _END = 0x80
 
-_LOW_RAD = 2 * np.pi * np.array([LOW_HZ[PAD.index(key) // 4] for key in DIGITS]) / _RATE_HZ
-_HIGH_RAD = 2 * np.pi * np.array([HIGH_HZ[PAD.index(key) % 4] for key in DIGITS]) / _RATE_HZ
+_LOW_HZ = np.array([LOW_HZ[PAD.index(key) // 4] for key in DIGITS])
+_HIGH_HZ = np.array([HIGH_HZ[PAD.index(key) % 4] for key in DIGITS])
 _LOW_PEAK = ZERO_DBM0_PEAK * 10 ** (_LOW_DBM0 / 20)
 _HIGH_PEAK = ZERO_DBM0_PEAK * 10 ** (_HIGH_DBM0 / 20)
-_FRAME = np.arange(FRAME_SAMPLES)
+
+
+EventPacket: TypeAlias = tuple[int, int, bytes]
+"""Second byte of its header, timestamp, payload."""
 
 
 @dataclass(slots=True)
 class _Request:
     ticket: int
     digits: str
-    ticks: int
-    pause_ticks: int
+    duration_ms: int
+    pause_ms: int
     pressed: int = 0
 
 
@@ -62,7 +65,7 @@ class Strokes:
         """Rows that send no speech: a key, or the pause after one."""
         self.sounds: NDArray[np.intp] = np.zeros(0, np.intp)
         """Positions of the rows whose key is a tone."""
-        self.pcm: NDArray[np.int16] = np.zeros((0, FRAME_SAMPLES), np.int16)
+        self.pcm: NDArray[np.int16] = np.zeros((0, 0), np.int16)
         """Their frames."""
         self.events: NDArray[np.intp] = np.zeros(0, np.intp)
         """Positions of the rows that send a telephone-event packet."""
@@ -70,6 +73,21 @@ class Strokes:
         """Second byte of its header, marker and payload type, of each of them."""
         self.timestamps: NDArray[np.int64] = np.zeros(0, np.int64)
         self.payloads: NDArray[np.uint8] = np.zeros((0, 4), np.uint8)
+
+    def only(self, mask: NDArray[np.bool_]) -> "Strokes":
+        """The same with those event packets where `mask`, over `events`, is set."""
+        some = Strokes(0)
+        some.where, some.sounds, some.pcm = self.where, self.sounds, self.pcm
+        some.events, some.seconds = self.events[mask], self.seconds[mask]
+        some.timestamps, some.payloads = self.timestamps[mask], self.payloads[mask]
+        return some
+
+    def by_position(self) -> dict[int, EventPacket]:
+        """Event packets by the position of their row."""
+        lines = zip(
+            self.events.tolist(), self.seconds.tolist(), self.timestamps.tolist(), self.payloads, strict=True
+        )
+        return {at: (second, timestamp, payload.tobytes()) for at, second, timestamp, payload in lines}
 
 
 class Keypad:
@@ -86,6 +104,10 @@ class Keypad:
         self._events = events
         self._waiting: dict[int, deque[_Request]] = {}
         self._present = _Present(n)
+        self._frame = np.arange(columns.shape.frame)
+        turn = 2 * np.pi / columns.shape.rate_hz
+        self._low_rad, self._high_rad = turn * _LOW_HZ, turn * _HIGH_HZ
+        self._ramp_samples = _RAMP_MS * columns.shape.rate_hz // 1000
         self.active: NDArray[np.bool_] = np.zeros(n, np.bool_)
         """Rows that have keys to press, or are at it."""
 
@@ -94,7 +116,7 @@ class Keypad:
     ) -> None:
         """Press these keys after those that wait; a request that finds no room is refused as a whole."""
         waiting = self._waiting.setdefault(row, deque())
-        request = _Request(ticket, digits, duration_ms * _TICKS_PER_MS, pause_ms * _TICKS_PER_MS)
+        request = _Request(ticket, digits, duration_ms, pause_ms)
         if len(digits) + sum(len(other.digits) - other.pressed for other in waiting) > MOST_KEYS:
             self._tell(row, request, now_ns)
             return
@@ -126,7 +148,7 @@ class Keypad:
         strokes, present = Strokes(len(rows)), self._present
         at = rows[busy]
         for row in at[present.is_over(at, agreed.timestamp[at])].tolist():
-            self._next(row, int(agreed.timestamp[row]), now_ns)
+            self._next(row, int(agreed.timestamp[row]), int(agreed.slot_ticks[row]), now_ns)
         strokes.where = self.active[rows] & sends
         at = rows[strokes.where]
         self._columns.silence_keys[at] += np.uint64(1)
@@ -159,16 +181,17 @@ class Keypad:
     ) -> None:
         """Tones, with a ramp at both ends."""
         present = self._present
-        begins = present.elapsed(rows, agreed.timestamp[rows])
-        times = begins[:, None] + _FRAME
-        keys, ticks = present.key[rows], present.ticks[rows]
-        low = _LOW_PEAK * np.sin(times * _LOW_RAD[keys][:, None])
-        high = _HIGH_PEAK * np.sin(times * _HIGH_RAD[keys][:, None])
-        level = np.clip(np.minimum(times + 1, ticks[:, None] - times) / _RAMP_SAMPLES, 0.0, 1.0)
+        slot, frame = agreed.slot_ticks[rows], len(self._frame)
+        begins = present.elapsed(rows, agreed.timestamp[rows]) * frame // slot
+        times = begins[:, None] + self._frame
+        keys, length = present.key[rows], present.ticks[rows] * frame // slot
+        low = _LOW_PEAK * np.sin(times * self._low_rad[keys][:, None])
+        high = _HIGH_PEAK * np.sin(times * self._high_rad[keys][:, None])
+        level = np.clip(np.minimum(times + 1, length[:, None] - times) / self._ramp_samples, 0.0, 1.0)
         strokes.sounds, strokes.pcm = positions, np.rint((low + high) * level).astype(np.int16)
-        present.sounded(rows, begins + FRAME_SAMPLES >= ticks)
+        present.sounded(rows, begins + frame >= length)
 
-    def _next(self, row: int, timestamp: int, now_ns: int) -> None:
+    def _next(self, row: int, timestamp: int, slot_ticks: int, now_ns: int) -> None:
         """Take the next key of a row; tell of requests that have none left."""
         waiting = self._waiting[row]
         while waiting:
@@ -176,7 +199,7 @@ class Keypad:
             if request.pressed < len(request.digits):
                 digit = request.digits[request.pressed]
                 request.pressed += 1
-                self._present.start(row, DIGITS.index(digit), timestamp, request)
+                self._present.start(row, DIGITS.index(digit), timestamp, slot_ticks, request)
                 self._columns.tx_keys[row] += np.uint64(1)
                 return
             self._tell(row, waiting.popleft(), now_ns)
@@ -215,6 +238,7 @@ class _Present:
         self.key: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         """Event code; -1 before the first."""
         self.ticks: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._slot = np.full(capacity, 160, np.int64)
         self.end: NDArray[np.bool_] = np.ones(capacity, np.bool_)
         """Whether it is up again."""
         self._pause = np.zeros(capacity, np.int64)
@@ -223,9 +247,11 @@ class _Present:
         self._repeats = np.zeros(capacity, np.int64)
         self._reached = np.zeros(capacity, np.int64)
 
-    def start(self, row: int, key: int, timestamp: int, request: _Request) -> None:
+    def start(self, row: int, key: int, timestamp: int, slot_ticks: int, request: _Request) -> None:
         self.key[row] = key
-        self.ticks[row], self._pause[row] = request.ticks, request.pause_ticks
+        self._slot[row] = slot_ticks
+        self.ticks[row] = request.duration_ms * slot_ticks // _SLOT_MS
+        self._pause[row] = request.pause_ms * slot_ticks // _SLOT_MS
         self._begin[row] = timestamp
         self._segment[row] = self._repeats[row] = self._reached[row] = 0
         self.end[row] = False
@@ -238,12 +264,12 @@ class _Present:
 
     def cut(self, row: int) -> None:
         """Let the key come up now: within the next slot, so that a tone has time to fade."""
-        self.ticks[row] = min(self.ticks[row], self._reached[row] + _RAMP_SAMPLES)
+        self.ticks[row] = min(self.ticks[row], self._reached[row] + _RAMP_MS * self._slot[row] // _SLOT_MS)
 
     def elapsed(self, rows: NDArray[np.intp], timestamps: NDArray[np.int64]) -> NDArray[np.int64]:
         """Ticks from each key's begin to the begin of the present slot."""
         elapsed: NDArray[np.int64] = timestamps - self._begin[rows] & 0xFFFF_FFFF
-        self._reached[rows] = elapsed + FRAME_SAMPLES
+        self._reached[rows] = elapsed + self._slot[rows]
         return elapsed
 
     def is_over(self, rows: NDArray[np.intp], timestamps: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -261,7 +287,7 @@ class _Present:
     def say(self, rows: NDArray[np.intp], timestamps: NDArray[np.int64]) -> _Said:
         """What the next packet of each row says of its key."""
         segment, repeats, ended = self._segment[rows], self._repeats[rows], self.end[rows]
-        reached = self.elapsed(rows, timestamps) + FRAME_SAMPLES - segment
+        reached = self.elapsed(rows, timestamps) + self._slot[rows] - segment
         left = self.ticks[rows] - segment
         # A segment that is full is said to its end before the next one begins.
         again = repeats > 0
@@ -269,7 +295,7 @@ class _Present:
         ends = np.where(again, ended, ~ended & ~fills & (reached >= left))
         duration = np.where(fills, MAX_SEGMENT_TICKS, np.minimum(reached, left))
         duration = np.where(ended & ~again, 0, duration)
-        marker = np.where((segment == 0) & (reached == FRAME_SAMPLES), _MARKER, 0)
+        marker = np.where((segment == 0) & (reached == self._slot[rows]), _MARKER, 0)
         repeats = np.where(again, repeats - 1, np.where(fills | ends, _ENDS - 1, 0))
         self._repeats[rows] = repeats
         self.end[rows] = ended | ends

@@ -13,21 +13,22 @@ from bridge.plane.columns import Columns
 from bridge.plane.events import Digit, PlaneEvent
 from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.presses import Carrier, Presses
+from bridge.plane.shape import thin
 from bridge.plane.spec import PlaneSettings, RowSpec
 from bridge.plane.tones import ToneChange, Tones
 from bridge.rtp.dtmf import DtmfReceiver, KeyDown, parse_event
 
 __all__ = ["Keys"]
 
-_TICKS_PER_MS = 8
 _ONE = np.uint64(1)
 
 
 class _Row:
     """What one leg's keys need."""
 
-    def __init__(self) -> None:
-        self.receiver = DtmfReceiver()
+    def __init__(self, clock_hz: int) -> None:
+        self.clock_hz = clock_hz
+        self.receiver = DtmfReceiver(clock_rate=clock_hz)
         self.presses = Presses()
 
 
@@ -45,6 +46,7 @@ class Keys:
         self, columns: Columns, settings: PlaneSettings, bargein: BargeIn, events: list[PlaneEvent]
     ) -> None:
         self._columns = columns
+        self._per_tick = columns.shape.per_tick
         self._inband = settings.inband_digits
         self._bargein = bargein
         self._events = events
@@ -56,12 +58,15 @@ class Keys:
 
     def open(self, row: int, spec: RowSpec) -> None:
         """Begin with all keys up."""
-        self._rows[row] = _Row()
+        self._rows[row] = _Row(spec.clock_hz)
         self._tones.stop(row)
         self._choose(row, spec)
 
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         """Take what was negotiated anew; keys that can no longer be followed are up."""
+        if self._rows[row].clock_hz != spec.clock_hz:
+            self.restart(row, now_ns=now_ns)
+            self._rows[row] = _Row(spec.clock_hz)
         self._choose(row, spec)
         if spec.dtmf_payload_type < 0:
             self.restart(row, now_ns=now_ns)
@@ -97,13 +102,13 @@ class Keys:
         self._report(row, now_ns)
 
     def hear(self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, now_ns: int) -> None:
-        """Listen for tones in the next frame of each of these distinct rows, ``[k, 160]``."""
+        """Listen for tones in the next frame of each of these distinct rows, ``[k, L]`` at the row's rate."""
         listens = self._listens[rows]
         if not somewhere(listens):
             return
         if not everywhere(listens):
             rows, pcm = rows[listens], pcm[listens]
-        self._follow(self._tones.hear(rows, pcm), now_ns)
+        self._follow(self._tones.hear(rows, thin(pcm, self._per_tick)), now_ns)
         sounding = self._tones.down[rows] >= 0
         if somewhere(sounding):
             # A key is no word, however loud and long it sounds.
@@ -135,7 +140,7 @@ class Keys:
             if isinstance(step, KeyDown):
                 self._down(row, Carrier.EVENT, step.digit, now_ns)
             else:
-                duration_ms = step.duration_ticks // _TICKS_PER_MS
+                duration_ms = step.duration_ticks * 1000 // self._rows[row].clock_hz
                 self._up(row, Carrier.EVENT, step.digit, duration_ms, now_ns)
         if receiver.deadline_ns is None:
             self._pressed.discard(row)

@@ -49,14 +49,18 @@ class Latch:
         # The last packet that might be the first of two: who, and the sequence number that would prove it.
         self._candidate = np.full((n, 3), -1, np.int64)
 
-    def open(self, row: int, spec: RowSpec) -> None:
-        """Believe what signalling says, and nothing that was learnt from packets."""
-        self._signalled[row] = spec.remote_key
+    def open(self, row: int, spec: RowSpec, remote_key: int | None = None) -> None:
+        """Believe what signalling says, and nothing that was learnt from packets.
+
+        `remote_key` is where a process that died was sending: go on there. What comes from there has to
+        prove itself again.
+        """
+        self._signalled[row] = self._columns.signalled_key[row] = spec.remote_key
         self._nat_ip[row] = spec.latch_ip
         self._payload_type[row], self._event_type[row] = spec.payload_type, spec.dtmf_payload_type
         self._source[row] = self._ssrc[row] = -1
         self._candidate[row] = -1
-        self._columns.remote_key[row] = spec.remote_key
+        self._columns.remote_key[row] = spec.remote_key if remote_key is None else remote_key
         self._columns.latched[row] = 0
 
     def update(self, row: int, spec: RowSpec) -> None:
@@ -102,7 +106,9 @@ class Latch:
         silent = now_ns - self._last_rx_ns[rows] > self._silence_ns
         believable = np.where(
             unlatched,
-            (sources == self._signalled[rows]) | ((nat_ip != 0) & (sources >> 16 == nat_ip)),
+            (sources == self._signalled[rows])
+            | (sources == self._columns.remote_key[rows])
+            | ((nat_ip != 0) & (sources >> 16 == nat_ip)),
             same_source | (same_ssrc & silent & (self._source[rows] >> 16 == sources >> 16)),
         )
         self._columns.rx_stranger[rows[~believable]] += np.uint64(1)

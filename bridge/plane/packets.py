@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 from bridge.plane.columns import FRAME_SAMPLES
 from bridge.plane.keypad import Strokes
 
-__all__ = ["HEADER", "HEADER_BYTES", "MAX_PACKET_BYTES", "Arrivals", "Departures", "Headers", "parse_headers"]
+__all__ = [
+    "HEADER",
+    "HEADER_BYTES",
+    "MAX_PACKET_BYTES",
+    "TRAILER_BYTES",
+    "Arrivals",
+    "Departures",
+    "Headers",
+    "parse_headers",
+]
 
 HEADER = np.dtype(
     [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
@@ -17,6 +26,8 @@ HEADER = np.dtype(
 HEADER_BYTES = HEADER.itemsize
 MAX_PACKET_BYTES = 1500
 PACKET_BYTES = HEADER_BYTES + FRAME_SAMPLES
+TRAILER_BYTES = 20
+"""Room behind every packet that we build: the longest tag of SRTP, and the index of SRTCP (RFC 7714 §9)."""
 
 _PLAIN = 0x80
 """Version 2, no padding, no extension, no CSRC: what nearly every packet begins with."""
@@ -44,6 +55,13 @@ class Arrivals:
         self.headers: NDArray[np.void] = self.packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
         """The fixed headers, in place."""
 
+    def from_row(self, first: int) -> "Arrivals":
+        """The same datagrams as somebody sees them whose row 0 is `first`; nothing is copied but the rows."""
+        seen = object.__new__(Arrivals)
+        vars(seen).update(vars(self))
+        seen.rows = self.rows - first
+        return seen
+
     def add(self, packet: bytes, *, row: int, source: int, is_rtcp: bool = False) -> None:
         """Append one datagram: for callers that receive them one by one.
 
@@ -59,14 +77,17 @@ class Arrivals:
         self.is_rtcp[at] = is_rtcp
         self.count = at + 1
 
-    def drop(self, positions: Sequence[int]) -> None:
-        """Forget the datagrams at these positions, in rising order; the last ones take their places."""
-        for at in reversed(positions):
-            self.count -= 1
-            last = self.count
-            if at != last:
-                for column in (self.packets, self.lengths, self.rows, self.sources, self.is_rtcp):
-                    column[at] = column[last]
+    def remove(self, dropped: NDArray[np.intp]) -> None:
+        """Take out datagrams at these indices; the others stay in order."""
+        keep = np.delete(np.arange(self.count), dropped)
+        count = len(keep)
+        begin = int(dropped[0]) if len(dropped) else count
+        # Only what stands behind the first one moves, and only as far as it is filled.
+        width = int(self.lengths[keep[begin:]].max(initial=0))
+        self.packets[begin:count, :width] = self.packets[keep[begin:], :width]
+        for column in (self.lengths, self.rows, self.sources, self.is_rtcp):
+            column[:count] = column[keep]
+        self.count = count
 
 
 class Departures:
@@ -82,7 +103,7 @@ class Departures:
         destinations: NDArray[np.int64],
     ) -> None:
         self.packets: NDArray[np.uint8] = packets
-        """``[m, 172]``, C-contiguous."""
+        """``[m, longest]``, C-contiguous: `TRAILER_BYTES` more than the longest packet."""
         self.lengths: NDArray[np.int32] = lengths
         self.rows: NDArray[np.intp] = rows
         """Rows that send; fewer than were asked for when some are held or their peer is unknown.
@@ -94,6 +115,34 @@ class Departures:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @classmethod
+    def of(cls, packets: Sequence[tuple[int, int, bytes]]) -> "Departures":
+        """Row, destination and bytes of each packet, in order; rows may repeat."""
+        lengths = np.array([len(packet) for _, _, packet in packets], np.int32)
+        buffer = np.zeros((len(packets), int(lengths.max(initial=0)) + TRAILER_BYTES), np.uint8)
+        for line, (_, _, packet) in zip(buffer, packets, strict=True):
+            line[: len(packet)] = np.frombuffer(packet, np.uint8)
+        rows = np.array([row for row, _, _ in packets], np.intp)
+        return cls(buffer, lengths, rows, np.array([key for _, key, _ in packets], np.int64))
+
+    @classmethod
+    def join(cls, parts: "Sequence[Departures]") -> "Departures":
+        """All packets of the parts, one part after the other; the only one that has any stays as it is."""
+        some = [part for part in parts if len(part)]
+        if len(some) < 2:
+            return some[0] if some else parts[0]
+        packets = np.zeros((sum(map(len, some)), max(part.packets.shape[1] for part in some)), np.uint8)
+        at = 0
+        for part in some:
+            packets[at : at + len(part), : part.packets.shape[1]] = part.packets
+            at += len(part)
+        return cls(
+            packets,
+            np.concatenate([part.lengths for part in some]),
+            np.concatenate([part.rows for part in some]),
+            np.concatenate([part.destinations for part in some]),
+        )
 
 
 class Headers:
@@ -161,7 +210,7 @@ class PacketBuffer:
     """Outgoing packets of up to `capacity` rows: made once, overwritten by every tick."""
 
     def __init__(self, capacity: int) -> None:
-        self._packets = np.zeros((capacity, PACKET_BYTES), np.uint8)
+        self._packets = np.zeros((capacity, PACKET_BYTES + TRAILER_BYTES), np.uint8)
         self._headers = self._packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
         self._lengths = np.full(capacity, PACKET_BYTES, np.int32)
 
@@ -185,7 +234,8 @@ class PacketBuffer:
         headers["sequence"] = sequences
         headers["timestamp"] = timestamps
         headers["ssrc"] = ssrcs
-        self._packets[:count, HEADER_BYTES:] = payloads
+        if count:
+            self._packets[:count, HEADER_BYTES:PACKET_BYTES] = payloads
         return Departures(self._packets[:count], self._lengths[:count], rows, destinations)
 
     def replace(self, positions: NDArray[np.intp], strokes: Strokes) -> None:

@@ -4,12 +4,15 @@ Pure: packets and time come in, packets and events go out. `receive` takes what 
 gate; `build` makes the next packet of every row whose slot of 20 ms has come.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.plane.apart import Apart
 from bridge.plane.arrival import ArrivalRing
 from bridge.plane.bargein import BargeIn
-from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, Columns
+from bridge.plane.columns import Columns
 from bridge.plane.events import Latched, PlaneEvent, RowFailed
 from bridge.plane.floor import DUCKED, IDLE, SPEAKING, FloorEvent
 from bridge.plane.g711 import DECODE, ENCODE
@@ -20,46 +23,70 @@ from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.packets import Arrivals, Departures, Headers, PacketBuffer, parse_headers
 from bridge.plane.playout import Playout, Survey
 from bridge.plane.reception import Reception
+from bridge.plane.remains import Remains
 from bridge.plane.reporting import Reporting
+from bridge.plane.rowcodecs import MakeCodec
 from bridge.plane.rows import FOREVER_NS, Rows
+from bridge.plane.shape import thin
 from bridge.plane.spec import PlaneSettings, RowSpec
 
 __all__ = ["FOREVER_NS", "Plane"]
 
 _COMFORT_NOISE = 13
-_CAPTURE_BLOCK = 32
-_FRAME_BLOCKS = FRAME_SAMPLES // _CAPTURE_BLOCK
-_CAPTURE_BLOCKS = CAPTURE_SAMPLES // _CAPTURE_BLOCK
-_BLOCKS = np.arange(_FRAME_BLOCKS)
 _ONE = np.uint64(1)
 _DECODE_FLAT = DECODE.reshape(-1)
 _ENCODE_FLAT = ENCODE.reshape(-1)
 
 
 class Plane:
-    """All rows of one media process.
+    """All rows of one rate in a media process.
 
     Args:
         columns: The memory shared with the control process.
         settings: Thresholds, the same for all rows.
         wall_offset_ns: What to add to `now_ns` to get nanoseconds since 1970; RTCP tells that time.
+        make_codec: Makes the codec of a row that no table decodes; None where there are none such.
+        due: Where to tell when packets and when reports are due, ``[2, n]``; None makes arrays for it.
     """
 
-    def __init__(self, columns: Columns, settings: PlaneSettings, *, wall_offset_ns: int = 0) -> None:
-        n = columns.capacity
+    def __init__(
+        self,
+        columns: Columns,
+        settings: PlaneSettings,
+        *,
+        wall_offset_ns: int = 0,
+        make_codec: MakeCodec | None = None,
+        due: NDArray[np.int64] | None = None,
+    ) -> None:
+        n, shape = columns.capacity, columns.shape
+        due = np.empty((2, n), np.int64) if due is None else due
+        self._frame = shape.frame
+        self._per_tick = shape.per_tick
+        # The longest stretch that fits both a frame and the ring a whole number of times.
+        block = math.gcd(shape.frame, shape.capture)
+        self._blocks = np.arange(shape.frame // block)
+        self._capture_blocks = shape.capture // block
         self._columns = columns
         self._events: list[PlaneEvent] = []
         self._latch = Latch(columns, settings)
         self._reception = Reception(columns)
-        self._arrival = ArrivalRing(columns, settings)
         self._playout = Playout(columns)
         self._bargein = BargeIn(columns, self._playout, settings, self._events)
-        self._rows = Rows(n)
+        self._rows = Rows(columns, due_ns=due[0])
         self._reporting = Reporting(
-            columns, self._rows, self._latch, self._reception, settings, wall_offset_ns=wall_offset_ns
+            columns,
+            self._rows,
+            self._latch,
+            self._reception,
+            settings,
+            wall_offset_ns=wall_offset_ns,
+            due_ns=due[1],
         )
+        self._apart = Apart(columns, self._rows, self._reporting, make_codec)
+        self._codecs = self._apart.codecs
+        self._arrival = ArrivalRing(columns, settings, self._codecs.decoders)
         self._packets = PacketBuffer(n)
-        self._capture = columns.capture.reshape(n, 2, _CAPTURE_BLOCKS, _CAPTURE_BLOCK)
+        self._capture = columns.capture.reshape(n, 2, self._capture_blocks, block)
         self._keys = Keys(columns, settings, self._bargein, self._events)
         self._keypad = Keypad(columns, self._events)
         self._order = np.zeros(n, np.intp)
@@ -68,18 +95,24 @@ class Plane:
         self.report_due_ns: NDArray[np.int64] = self._reporting.due_ns
         """When each row is to be handed to `report`; `FOREVER_NS` while it is free."""
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         """Take a leg into service; whatever the row held before is erased.
 
+        Unless it held this very leg, carried by a process that died: then our stream, our speech and the
+        counters go on, all that was learnt from packets is learnt anew, and true is returned.
+
         Raises:
-            ValueError: If the row is in service.
+            ValueError: If the row is in service, or its codec cannot be spoken here.
         """
         if self._rows.open[row]:
             raise ValueError(f"row {row} is in service")
+        self._apart.open(row, spec)
         columns = self._columns
-        columns.clear(row)
-        self._rows.begin(row, spec, now_ns)
-        self._latch.open(row, spec)
+        remains = Remains.of(columns, row, spec, now_ns=now_ns)
+        if remains is None:
+            columns.clear(row)
+        missed = self._rows.begin(row, spec, now_ns, remains)
+        self._latch.open(row, spec, None if remains is None else remains.remote_key)
         self._reception.open(row)
         self._reporting.open(row, spec, now_ns=now_ns)
         self._arrival.restart(row)
@@ -87,17 +120,24 @@ class Plane:
         self._playout.set_gain(row, spec.gain_db)
         self._keys.open(row, spec)
         self._keypad.close(row)
+        if remains is not None:
+            self._bargein.resume(row, remains.floor_state, fades_in=missed > 0, now_ns=now_ns)
+            return True
         # The generation comes last: from here on the control process may write.
         columns.generation[row] = spec.generation
+        return False
 
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         """Take a re-INVITE: our own stream runs on, and so does what is being said.
 
         Raises:
-            ValueError: If the row carries another leg.
+            ValueError: If the row carries another leg, or the new codec has another rate.
         """
         if not self._rows.open[row] or int(self._columns.generation[row]) != spec.generation:
             raise ValueError(f"row {row} does not carry generation {spec.generation}")
+        self._apart.open(row, spec)
+        if self._rows.clock_hz[row] != spec.clock_hz:
+            self._arrival.restart(row)  # Timestamps count something else from now on.
         self._rows.agree(row, spec)
         self._latch.update(row, spec)
         self._reporting.update(row, spec)
@@ -112,6 +152,7 @@ class Plane:
         self._reporting.close(row)
         self._keys.close(row)
         self._keypad.close(row)
+        self._apart.close(row)
         self._columns.generation[row] = 0
         self._columns.clear(row)
         self._arrival.restart(row)
@@ -151,6 +192,14 @@ class Plane:
         """Press no more keys; the one that is down comes up."""
         self._keypad.release(row)
 
+    def next_sequence(self, row: int) -> int:
+        """Sequence number of the next packet that a row sends."""
+        return int(self._rows.sequence[row])
+
+    def destination(self, row: int) -> int:
+        """Where a row sends, ``ip << 16 | port``; 0 = nowhere yet."""
+        return int(self._columns.remote_key[row])
+
     def peer_ssrc(self, row: int) -> int:
         """The stream that a row listens to; below 0 while it has heard none."""
         return self._latch.peer_ssrc(row)
@@ -161,10 +210,11 @@ class Plane:
         self._events.clear()
         return events
 
-    def receive(self, arrivals: Arrivals, *, now_ns: int) -> None:
-        """Take the packets of one tick, in the order of their arrival."""
-        index = np.arange(arrivals.count)
-        index = index[self._rows.open[arrivals.rows[: arrivals.count]]]
+    def receive(self, arrivals: Arrivals, *, now_ns: int, index: NDArray[np.intp] | None = None) -> None:
+        """Take the packets of one tick, in the order of their arrival: those at `index`, if it is given."""
+        if index is None:
+            index = np.arange(arrivals.count)
+        index = index[self._rows.open[arrivals.rows[index]]]
         index = self._reporting.take(arrivals, index, now_ns=now_ns)
         while len(index):
             # Each round takes the first packet that is left of every row; nearly always there is one round.
@@ -191,18 +241,28 @@ class Plane:
         strokes = self._keypad.step(rows, sends, self._rows, now_ns=now_ns)
         pcm = self._speak(rows, survey, sends if strokes is None else sends & ~strokes.where, now_ns)
         if strokes is not None:
-            pcm[strokes.sounds] = strokes.pcm
+            if len(strokes.sounds):
+                pcm[strokes.sounds] = strokes.pcm
             held = rows[strokes.where]
             self._playout.fades_in[held] = self._bargein.floor.state[held] == SPEAKING
         heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows], self._rows.due_ns[rows])
         self._keys.hear(rows, heard, now_ns=now_ns)
         self._record(rows, heard, pcm)
-        departures = self._pack(rows, pcm, sends, now_ns)
+        apart = self._apart.among(rows)
+        plain = sends if apart is None else sends & ~apart
+        departures = self._pack(rows, pcm, plain, now_ns)
         if strokes is not None:
             # What is packed are the rows that send: a row's place among them.
-            self._packets.replace(np.cumsum(sends)[strokes.events] - 1, strokes)
-        self._rows.advance(rows, sends)
+            told = strokes if apart is None else strokes.only(plain[strokes.events])
+            self._packets.replace(np.cumsum(plain)[told.events] - 1, told)
         self._reporting.sent(departures)
+        if apart is not None and somewhere(apart):
+            others = self._apart.pack(rows, pcm, strokes=strokes, now_ns=now_ns)
+            departures = Departures.join((departures, others))
+        self._rows.advance(rows, plain)
+        if apart is not None:
+            for row, message in self._apart.drain():
+                self._fail(np.array([row]), message, now_ns)
         self._reporting.review(rows, now_ns=now_ns)
         return departures
 
@@ -230,6 +290,7 @@ class Plane:
         for at in admission.restarted:
             self._reception.restart(int(rows[at]), int(headers.sequences[at]))
             self._arrival.restart(int(rows[at]))
+            self._codecs.restart(int(rows[at]))
             self._keys.restart(int(rows[at]), now_ns=now_ns)
             # The packet before, which only proved the source, came from it too.
             self._columns.rx_packets[rows[at]] += _ONE
@@ -269,6 +330,17 @@ class Plane:
             )
         if not len(rows):
             return
+        if len(self._codecs) and somewhere(decodes := self._codecs.decodes[rows]):
+            self._decode(arrivals, index[decodes], rows[decodes], headers.only(decodes), now_ns)
+            others = ~decodes
+            headers, rows, index, lengths = (
+                headers.only(others),
+                rows[others],
+                index[others],
+                lengths[others],
+            )
+            if not len(rows):
+                return
         self._reception.time(rows, headers.timestamps, now_ns=now_ns)
         shapes = headers.begins << 16 | lengths
         if everywhere(shapes == shapes[0]):
@@ -292,6 +364,26 @@ class Plane:
         self._bargein.hear(rows, pcm, now_ns=now_ns)
         self._arrival.place(rows, headers.timestamps, pcm, now_ns=now_ns)
 
+    def _decode(
+        self,
+        arrivals: Arrivals,
+        index: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        headers: Headers,
+        now_ns: int,
+    ) -> None:
+        """Decode audio packets one by one, then take those of one length together."""
+        stamps = self._codecs.samples(rows, headers.timestamps)
+        self._reception.time(rows, stamps // self._per_tick, now_ns=now_ns)
+        batches, patches = self._apart.decode(arrivals, index, rows, headers)
+        for who, when, pcm in batches:
+            self._bargein.hear(who, thin(pcm, self._per_tick), now_ns=now_ns)
+            self._arrival.place(who, when, pcm, now_ns=now_ns)
+            if repeats := [row for row in who.tolist() if self._codecs.decoders[row].carried_lost]:
+                self._arrival.repeated(np.array(repeats))
+        for row, (begin, sound) in patches:
+            self._arrival.patch(row, begin, sound)
+
     def _take_other(self, row: int, headers: Headers, at: int, payload: bytes, now_ns: int) -> None:
         """One packet that is not the negotiated audio."""
         payload_type = int(headers.payload_types[at])
@@ -314,19 +406,19 @@ class Plane:
     def _speak(
         self, rows: NDArray[np.intp], survey: Survey, sends: NDArray[np.bool_], now_ns: int
     ) -> NDArray[np.int16]:
-        """Next frame of each row, ``[m, 160]``; where it is silent, why is counted."""
+        """Next frame of each row, ``[m, shape.frame]``; where it is silent, why is counted."""
         columns, state = self._columns, self._bargein.floor.state
         ready = survey.ready & sends
         starts = ready & (state[rows] == IDLE)
         if somewhere(starts):
             self._bargein.start(rows[starts], survey.reads[starts], now_ns=now_ns)
         plays = ready & (state[rows] == SPEAKING)
-        pcm = np.zeros((len(rows), FRAME_SAMPLES), np.int16)
+        pcm = np.zeros((len(rows), self._frame), np.int16)
         left = survey.available
         if somewhere(plays):
             pcm[plays] = self._playout.take(rows[plays], survey.reads[plays], left[plays])
-            self._bargein.sound(rows[plays], pcm[plays], now_ns=now_ns)
-            left = left - np.where(plays, np.minimum(left, FRAME_SAMPLES), 0)
+            self._bargein.sound(rows[plays], thin(pcm[plays], self._per_tick), now_ns=now_ns)
+            left = left - np.where(plays, np.minimum(left, self._frame), 0)
         silent = ~plays
         self._playout.fade_out(rows, silent, pcm)
         if somewhere(silent):
@@ -347,11 +439,12 @@ class Plane:
         """Append one frame to both lanes of the capture rings."""
         write = self._columns.capture_write.view(np.int64)
         at = write[rows]
-        blocks = (at[:, None] // _CAPTURE_BLOCK + _BLOCKS) % _CAPTURE_BLOCKS
-        shape = (len(rows), _FRAME_BLOCKS, _CAPTURE_BLOCK)
+        size, count = self._capture.shape[3], len(self._blocks)
+        blocks = (at[:, None] // size + self._blocks) % self._capture_blocks
+        shape = (len(rows), count, size)
         self._capture[rows[:, None], 0, blocks] = heard.reshape(shape)
         self._capture[rows[:, None], 1, blocks] = sent.reshape(shape)
-        write[rows] = at + FRAME_SAMPLES
+        write[rows] = at + self._frame
 
     def _pack(
         self, rows: NDArray[np.intp], pcm: NDArray[np.int16], sends: NDArray[np.bool_], now_ns: int

@@ -4,15 +4,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from bridge.plane.columns import FRAME_SAMPLES, PLAY_SAMPLES, Columns
+from bridge.plane.columns import Columns
 from bridge.plane.masks import somewhere
 
 __all__ = ["Playout", "Survey"]
-
-_FADE_SAMPLES = 40
-_FADE = (np.arange(1, _FADE_SAMPLES + 1) / (_FADE_SAMPLES + 1)).astype(np.float32)
-"""5 ms from silence to full level."""
-_LAST_WINDOW = PLAY_SAMPLES - FRAME_SAMPLES
 
 
 class Survey:
@@ -26,6 +21,7 @@ class Survey:
         available: NDArray[np.int64],
         is_open: NDArray[np.bool_],
         broken: NDArray[np.bool_],
+        frame_samples: int,
     ) -> None:
         self.reads: NDArray[np.int64] = reads
         """Index of the next sample to send."""
@@ -35,7 +31,7 @@ class Survey:
         """Whether the utterance has more to come."""
         self.broken: NDArray[np.bool_] = broken
         """Whether the indices contradict each other."""
-        self.ready: NDArray[np.bool_] = (available >= FRAME_SAMPLES) | (~is_open & (available > 0))
+        self.ready: NDArray[np.bool_] = (available >= frame_samples) | (~is_open & (available > 0))
         """Whether a frame can be sent: a whole one, or the padded end of a closed utterance."""
 
 
@@ -43,6 +39,12 @@ class Playout:
     """The reading end of all playout rings."""
 
     def __init__(self, columns: Columns) -> None:
+        self._frame = columns.shape.frame
+        self._room = columns.shape.play
+        self._last_window = self._room - self._frame
+        # 5 ms from silence to full level.
+        count = columns.shape.piece
+        self._fade = (np.arange(1, count + 1) / (count + 1)).astype(np.float32)
         self._stamp = columns.play_stamp
         self._open = columns.play_open
         self._start = columns.play_start.view(np.int64)
@@ -50,8 +52,9 @@ class Playout:
         self._played = columns.played.view(np.int64)
         self._generation = columns.generation
         self._epoch = columns.epoch
+        self._told = columns.flush_position
         self._samples = columns.play_samples
-        self._windows = sliding_window_view(columns.play_samples, FRAME_SAMPLES, axis=1)
+        self._windows = sliding_window_view(columns.play_samples, self._frame, axis=1)
         self.fades_in: NDArray[np.bool_] = np.zeros(columns.capacity, np.bool_)
         """Rows whose next frame begins in silence: after a duck."""
         self._sounds = np.zeros(columns.capacity, np.bool_)
@@ -77,23 +80,23 @@ class Playout:
         write = self._write[rows]
         reads = np.where(valid, np.maximum(self._played[rows], self._start[rows]), self._played[rows])
         available = np.where(valid, write - reads, 0)
-        broken = (available < 0) | (available > PLAY_SAMPLES)
-        return Survey(reads, available, is_open, broken)
+        broken = (available < 0) | (available > self._room)
+        return Survey(reads, available, is_open, broken, self._frame)
 
     def take(
         self, rows: NDArray[np.intp], reads: NDArray[np.int64], available: NDArray[np.int64]
     ) -> NDArray[np.int16]:
-        """Frames ``[k, 160]`` of rows that are ready; they count as sent."""
-        at = reads & PLAY_SAMPLES - 1
-        frames: NDArray[np.int16] = self._windows[rows, np.minimum(at, _LAST_WINDOW)]
-        special = (at > _LAST_WINDOW) | (available < FRAME_SAMPLES) | self.fades_in[rows]
+        """Frames ``[k, shape.frame]`` of rows that are ready; they count as sent."""
+        at = reads & self._room - 1
+        frames: NDArray[np.int16] = self._windows[rows, np.minimum(at, self._last_window)]
+        special = (at > self._last_window) | (available < self._frame) | self.fades_in[rows]
         for k in special.nonzero()[0].tolist():
             self._finish(frames[k], int(rows[k]), int(at[k]), int(available[k]))
         gain = self._gain[rows]
         louder = gain != 1
         if somewhere(louder):
             frames[louder] = np.rint(frames[louder] * gain[louder, None]).clip(-32768, 32767)
-        self._played[rows] = reads + np.minimum(available, FRAME_SAMPLES)
+        self._played[rows] = reads + np.minimum(available, self._frame)
         return frames
 
     def fade_out(self, rows: NDArray[np.intp], silent: NDArray[np.bool_], pcm: NDArray[np.int16]) -> None:
@@ -108,13 +111,14 @@ class Playout:
 
     def _finish(self, frame: NDArray[np.int16], row: int, at: int, available: int) -> None:
         """Set right what is no plain copy: the ring's seam, an utterance's end, the end of a duck."""
-        if at > _LAST_WINDOW:
-            ring, tail = self._samples[row], PLAY_SAMPLES - at
+        if at > self._last_window:
+            ring, tail = self._samples[row], self._room - at
             frame[:tail] = ring[at:]
-            frame[tail:] = ring[: FRAME_SAMPLES - tail]
+            frame[tail:] = ring[: self._frame - tail]
         frame[available:] = 0
         if self.fades_in[row]:
-            frame[:_FADE_SAMPLES] = np.rint(frame[:_FADE_SAMPLES] * _FADE)
+            fade = self._fade
+            frame[: len(fade)] = np.rint(frame[: len(fade)] * fade)
             self.fades_in[row] = False
 
     def flush(self, row: int, *, fades: bool = False) -> int:
@@ -124,15 +128,26 @@ class Playout:
         """
         seen = self.survey(np.array([row]))
         position = int(seen.reads[0])
-        if fades and self._sounds[row] and seen.available[0] >= _FADE_SAMPLES:
-            ring = self._samples[row].take(range(position, position + _FADE_SAMPLES), mode="wrap")
-            self._tails[row] = (
-                np.rint(ring * (_FADE[::-1] * self._gain[row])).clip(-32768, 32767).astype(np.int16)
-            )
+        fade = self._fade[::-1]
+        if fades and self._sounds[row] and seen.available[0] >= len(fade):
+            ring = self._samples[row].take(range(position, position + len(fade)), mode="wrap")
+            self._tails[row] = np.rint(ring * (fade * self._gain[row])).clip(-32768, 32767).astype(np.int16)
+        self._told[row] = position
         self._played[row] = position
         self._epoch[row] += np.uint64(1)
         self.fades_in[row] = False
         return position
+
+    def resume(self, row: int, *, fades_in: bool) -> bool:
+        """Go on where a process that died stopped; false if the indices contradict each other.
+
+        Then nothing of the ring is believed but where its writer stands: flush it.
+        """
+        self.fades_in[row] = fades_in
+        if not self.survey(np.array([row])).broken[0]:
+            return True
+        self._played[row] = self._write[row]
+        return False
 
     def has_pending(self, row: int) -> bool:
         """Whether an utterance is under way, sounding or not yet."""

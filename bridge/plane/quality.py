@@ -40,7 +40,9 @@ class Quality:
     def open(self, row: int) -> None:
         """Nothing is known yet."""
         self._second[row] = -1
-        self._seen[row] = self._recent[row] = 0
+        self._recent[row] = 0
+        # What was lost under a process that died is not lost again.
+        self._seen[row] = 0, int(self._columns.rx_lost[row] + self._columns.rx_late[row]), 0
 
     def review(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
         """Look at those of these rows that were not looked at in this second."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bridge.plane.columns import Columns
 from bridge.plane.feedback import Feedback
 from bridge.plane.latch import Latch
-from bridge.plane.packets import HEADER_BYTES, Arrivals, Departures
+from bridge.plane.packets import HEADER_BYTES, TRAILER_BYTES, Arrivals, Departures
 from bridge.plane.quality import Quality
 from bridge.plane.reception import Reception
 from bridge.plane.rows import FOREVER_NS, Rows
@@ -32,7 +32,9 @@ from bridge.rtp.rtcp import (
 __all__ = ["Reporting"]
 
 _MS = 1_000_000
-_NS_PER_TICK = 125_000
+_SECOND_NS = 1000 * _MS
+_TICKS_HZ = 8000
+"""What the columns count jitter in, whatever the clock of the stream."""
 _AT_ONCE = 32
 """Reports of one turn; more rows than these wait for the next one."""
 _MOST_BYTES = 512
@@ -69,6 +71,7 @@ class Reporting:
         reception: What has come of it.
         settings: The interval.
         wall_offset_ns: What to add to `now_ns` to get nanoseconds since 1970; it must not change.
+        due_ns: Where to tell when reports are due; None makes an array for it.
     """
 
     def __init__(
@@ -80,10 +83,12 @@ class Reporting:
         settings: PlaneSettings,
         *,
         wall_offset_ns: int,
+        due_ns: NDArray[np.int64] | None = None,
     ) -> None:
         n = columns.capacity
-        self.due_ns: NDArray[np.int64] = np.full(n, FOREVER_NS, np.int64)
+        self.due_ns: NDArray[np.int64] = np.empty(n, np.int64) if due_ns is None else due_ns
         """When the next report of each row is to be considered; `FOREVER_NS` while a row is free."""
+        self.due_ns[:] = FOREVER_NS
         self._columns = columns
         self._rows = rows
         self._latch = latch
@@ -94,15 +99,17 @@ class Reporting:
         self._quality = Quality(columns, reception, self._feedback)
         self._reporters: dict[int, _Reporter] = {}
         self._packets = np.zeros(n, np.int64)
-        self._octets = np.zeros(n, np.int64)
-        self._buffer = np.zeros((_AT_ONCE, _MOST_BYTES), np.uint8)
+        self._octets = columns.tx_octets
+        self._buffer = np.zeros((_AT_ONCE, _MOST_BYTES + TRAILER_BYTES), np.uint8)
 
     def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         """Take part in a session; the first report comes after half an interval (§6.2)."""
         self._feedback.open(row, spec)
         self._quality.open(row)
-        self._packets[row] = self._octets[row] = 0
+        # Both are 0, unless the row is taken over from a process that died: our stream is still the same.
+        self._packets[row] = self._columns.tx_packets[row]
         reporter = _Reporter(spec.ssrc, spec.cname.encode(), dice=spec.ssrc, last_ns=now_ns)
+        reporter.received = int(self._columns.rx_packets[row])
         self._reporters[row] = reporter
         self.due_ns[row] = now_ns + self._draw_ns(reporter)
 
@@ -123,6 +130,11 @@ class Reporting:
         """Account for the RTP packets of distinct rows that leave now."""
         self._packets[departures.rows] += 1
         self._octets[departures.rows] += departures.lengths - HEADER_BYTES
+
+    def sent_one(self, row: int, octets: int) -> None:
+        """Account for one packet of one row with so many bytes of payload."""
+        self._packets[row] += 1
+        self._octets[row] += octets
 
     def review(self, rows: NDArray[np.intp], *, now_ns: int) -> None:
         """Bring the figures of these rows up to date, once a second."""
@@ -166,11 +178,12 @@ class Reporting:
         report: RtcpPacket = ReceiverReport(reporter.ssrc, blocks)
         # §6.4: a sender is who sent since the report before the last one.
         if packets > reporter.packets[0]:
-            ahead_ns = int(self._rows.due_ns[row]) - now_ns
+            ahead_ns, clock_hz = int(self._rows.due_ns[row]) - now_ns, int(self._rows.clock_hz[row])
             report = SenderReport(
                 ssrc=reporter.ssrc,
                 ntp=ntp_of(now_ns + self._wall_offset_ns),
-                rtp_timestamp=int(self._rows.timestamp[row]) - ahead_ns // _NS_PER_TICK & 0xFFFF_FFFF,
+                rtp_timestamp=int(self._rows.timestamp[row]) - ahead_ns * clock_hz // _SECOND_NS
+                & 0xFFFF_FFFF,
                 packets=packets & 0xFFFF_FFFF,
                 octets=int(self._octets[row]) & 0xFFFF_FFFF,
                 blocks=blocks,
@@ -196,7 +209,7 @@ class Reporting:
                 fraction_lost=min((due - came << 8) // due, 255) if due > came else 0,
                 cumulative_lost=self._reception.lost(row),
                 highest_sequence=self._reception.highest(row) & 0xFFFF_FFFF,
-                jitter_ticks=int(self._columns.jitter_ticks[row]),
+                jitter_ticks=int(self._columns.jitter_ticks[row] * self._rows.clock_hz[row] / _TICKS_HZ),
                 last_sr=last_sr,
                 delay_since_last_sr=delay,
             ),

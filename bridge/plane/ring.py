@@ -7,12 +7,10 @@ checks the row's generation before and after it copies. x86 and the interpreter 
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.plane.columns import CAPTURE_SAMPLES, FRAME_SAMPLES, PLAY_SAMPLES, Columns, nowhere
+from bridge.plane.columns import PACKET_BYTES, Columns, nowhere
+from bridge.plane.passing import is_passable
 
 __all__ = ["CaptureReader", "PlayoutWriter", "stamp_of"]
-
-_CAPTURE_SAFE_SAMPLES = CAPTURE_SAMPLES - 2 * FRAME_SAMPLES
-"""What a reader may trust: the plane writes a frame before it publishes the index."""
 
 
 def stamp_of(generation: int, epoch: int) -> int:
@@ -77,7 +75,8 @@ class PlayoutWriter:
             return 0
         waiting = self.ahead
         # The plane may erase the row between two of these loads; then nothing fits.
-        return PLAY_SAMPLES - waiting if 0 <= waiting <= PLAY_SAMPLES else 0
+        room = self._columns.shape.play
+        return room - waiting if 0 <= waiting <= room else 0
 
     def is_current(self, epoch: int) -> bool:
         """Whether a write under this epoch would be heard."""
@@ -114,19 +113,52 @@ class PlayoutWriter:
         return True
 
     def write(self, pcm: NDArray[np.int16], *, epoch: int) -> int:
-        """Append samples at 8 kHz; return how many were taken, 0 if `epoch` is over or the ring full."""
+        """Append samples at the row's rate; return how many were taken: 0 under an epoch that is over."""
         if not self.begin(epoch):
             return 0
         columns, row = self._columns, self._row
         count = min(len(pcm), self.free())
         write = int(columns.play_write[row])
-        at = write % PLAY_SAMPLES
-        first = min(count, PLAY_SAMPLES - at)
         ring = columns.play_samples[row]
+        at = write % len(ring)
+        first = min(count, len(ring) - at)
         ring[at : at + first] = pcm[:first]
         ring[: count - first] = pcm[first:count]
         columns.play_write[row] = write + count
         return count
+
+    def write_packet(self, payload: bytes, pcm: NDArray[np.int16], *, epoch: int, skip: int = 0) -> int:
+        """Append an Opus packet and the sound it decodes to: all of it, or nothing if there is no room.
+
+        A packet of one mono frame of 20 ms that begins where frames of the row begin is sent as it is, unless
+        something is done to its sound; of others, and of those with `skip`, the sound is.
+
+        Args:
+            payload: The packet.
+            pcm: What it decodes to, at the row's rate.
+            epoch: As for `write`.
+            skip: Samples at its begin that are not to be heard (pre-skip of Ogg Opus, RFC 7845 §4.2): they
+                become silence, so that the packets after it keep their places.
+
+        Returns:
+            Samples taken: those of `pcm` or none.
+        """
+        if not self.begin(epoch) or self.free() < len(pcm):
+            return 0
+        columns, row = self._columns, self._row
+        frame = columns.shape.frame
+        if skip:
+            pcm = np.concatenate((np.zeros(min(skip, len(pcm)), np.int16), pcm[skip:]))
+        elif len(pcm) == frame and len(payload) <= PACKET_BYTES and is_passable(payload):
+            write = int(columns.play_write[row])
+            slot = write // frame % columns.shape.packets
+            # The plane looks for it once the samples are there: they come after it.
+            columns.packet_length[row, slot] = 0
+            columns.packet_bytes[row, slot, : len(payload)] = np.frombuffer(payload, np.uint8)
+            columns.packet_stamp[row, slot] = stamp_of(self._generation, epoch)
+            columns.packet_begin[row, slot] = write
+            columns.packet_length[row, slot] = len(payload)
+        return self.write(pcm, epoch=epoch)
 
 
 class CaptureReader:
@@ -137,6 +169,8 @@ class CaptureReader:
         self._row = row
         self._generation = generation
         self._read = 0
+        # What may be trusted: the plane writes a frame before it publishes the index.
+        self._safe_samples = columns.shape.capture - 2 * columns.shape.frame
         self.skipped_samples: int = 0
         """Samples that were overwritten before they were read."""
 
@@ -159,15 +193,15 @@ class CaptureReader:
         columns, row = self._columns, self._row
         if not self.is_open:
             return np.empty((2, 0), np.int16)
-        self._skip_to(int(columns.capture_write[row]) - _CAPTURE_SAFE_SAMPLES)
+        self._skip_to(int(columns.capture_write[row]) - self._safe_samples)
         start = self._read
         count = max(0, min(max_samples, int(columns.capture_write[row]) - start))
-        at = start % CAPTURE_SAMPLES
-        first = min(count, CAPTURE_SAMPLES - at)
         lanes = columns.capture[row]
+        at = start % columns.shape.capture
+        first = min(count, columns.shape.capture - at)
         samples = np.concatenate((lanes[:, at : at + first], lanes[:, : count - first]), axis=1)
         # The writer may have come round while we copied: what it reached is not ours to return.
-        self._skip_to(int(columns.capture_write[row]) - _CAPTURE_SAFE_SAMPLES)
+        self._skip_to(int(columns.capture_write[row]) - self._safe_samples)
         if not self.is_open:
             return np.empty((2, 0), np.int16)
         lost = min(self._read - start, count)

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bridge.plane.codec import CODECS, L16_16K, L16_48K, OPUS, PCMA, ROW_RATES_HZ
+
 __all__ = ["DTMF_INTERRUPTS", "SENSITIVITIES", "SPEECH_INTERRUPTS", "PlaneSettings", "RowSpec", "judged"]
 
 SPEECH_INTERRUPTS = 1
 """Bit of `RowSpec.interruptible`: a voice ducks, and speech flushes."""
 DTMF_INTERRUPTS = 2
 """Bit of `RowSpec.interruptible`: a digit flushes."""
+_PTIMES_MS = (10, 20, 30, 40, 60)
 SENSITIVITIES = ("low", "medium", "high")
 """Names of the values of `RowSpec.sensitivity`."""
 
@@ -29,7 +32,7 @@ class RowSpec:
     timestamp: int
     """Timestamp of the first packet we send; random."""
     codec: int
-    """0 PCMU, 1 PCMA: both directions."""
+    """Index into `bridge.plane.codec.CODECS`: both directions."""
     payload_type: int
     """What we send and expect."""
     dtmf_payload_type: int
@@ -57,12 +60,25 @@ class RowSpec:
     """How easily the caller takes the floor: 0 low, 1 medium, 2 high; -1 as `PlaneSettings` say."""
     gain_db: int = 0
     """What we say is made so much louder; at 0 it stays bit for bit what it was."""
+    rate_hz: int = 8000
+    """Audio rate of the row: the codec's, or for Opus one of `ROW_RATES_HZ`."""
+    ptime_ms: int = 20
+    """Length of the packets that we send: 10, 20, 30, 40 or 60; Opus only 20, L16 at 48 kHz only 10."""
+    opus_bitrate: int = 0
+    """Bits a second that we send; 0 = what suits the rate."""
+    opus_fec: bool = False
+    """Packets carry the one before again, for the peer to fill a loss with."""
+    opus_dtx: bool = False
+    """Nothing is sent while we have nothing to say."""
+    opus_max_rate_hz: int = 0
+    """Highest rate that the peer plays; 0 = any."""
+    opus_loss_percent: int = 0
+    """Loss for which `opus_fec` prepares."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
             raise ValueError(f"generation must be in 1..2**32-1, not {self.generation}")
-        if self.codec not in (0, 1):
-            raise ValueError(f"codec must be 0 (PCMU) or 1 (PCMA), not {self.codec}")
+        self._check_codec()
         if not 0 <= self.payload_type < 128 or not -1 <= self.dtmf_payload_type < 128:
             raise ValueError(f"payload types {self.payload_type}, {self.dtmf_payload_type} do not fit 7 bits")
         if not (0 <= self.ssrc < 1 << 32 and 0 <= self.sequence < 1 << 16 and 0 <= self.timestamp < 1 << 32):
@@ -77,6 +93,33 @@ class RowSpec:
             raise ValueError(f"sensitivity must be -1 to 2, not {self.sensitivity}")
         if not -60 <= self.gain_db <= 20:
             raise ValueError(f"gain_db must be -60 to 20, not {self.gain_db}")
+
+    @property
+    def clock_hz(self) -> int:
+        """RTP clock: timestamps and telephone events count it."""
+        return CODECS[self.codec].clock_hz
+
+    @property
+    def is_by_column(self) -> bool:
+        """Whether the codec is a table, looked up for all rows at once."""
+        return self.codec <= PCMA
+
+    def _check_codec(self) -> None:
+        if not 0 <= self.codec < len(CODECS):
+            raise ValueError(f"codec must be 0 to {len(CODECS) - 1}, not {self.codec}")
+        rates = ROW_RATES_HZ if self.codec == OPUS else (CODECS[self.codec].rate_hz,)
+        if self.rate_hz not in rates:
+            raise ValueError(f"{CODECS[self.codec].encoding} has a rate of {rates} Hz, not {self.rate_hz}")
+        # More than 1440 bytes of sound would not reach everybody in one piece.
+        lengths = {OPUS: (20,), L16_48K: (10,), L16_16K: (10, 20, 30, 40)}.get(self.codec, _PTIMES_MS)
+        if self.ptime_ms not in lengths:
+            raise ValueError(f"ptime_ms must be one of {lengths}, not {self.ptime_ms}")
+        if self.opus_bitrate and not 6000 <= self.opus_bitrate <= 510_000:
+            raise ValueError(f"opus_bitrate must be 6000 to 510000, not {self.opus_bitrate}")
+        if self.opus_max_rate_hz and not 8000 <= self.opus_max_rate_hz <= 48_000:
+            raise ValueError(f"opus_max_rate_hz must be 8000 to 48000, not {self.opus_max_rate_hz}")
+        if not 0 <= self.opus_loss_percent <= 100:
+            raise ValueError(f"opus_loss_percent must be 0 to 100, not {self.opus_loss_percent}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +139,11 @@ class PlaneSettings:
     """… if it is also at least this loud."""
     soft_run: int = 3
     """Soft sub-frames in a row that open the gate."""
+    band_evidence: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Evidence in a sub-frame's bands that makes it a voice (`bridge.plane.bands`), by sensitivity; 0 asks
+    for none and hears none."""
+    faint_level_db: float = -60.0
+    """Packets without a sub-frame this loud are not asked."""
     below_peak_db: float = 24.0
     """Sub-frames this far below the loudest one since the onset are no evidence of speech: a decay."""
     warm_up: int = 10
@@ -152,5 +200,10 @@ class PlaneSettings:
 def judged(settings: PlaneSettings) -> PlaneSettings:
     """The same where somebody judges voices: the gate may then be quicker, for it need not be right."""
     return replace(
-        settings, awaits_verdict=True, clear_over_floor_db=10.0, soft_over_floor_db=6.5, soft_run=2
+        settings,
+        awaits_verdict=True,
+        clear_over_floor_db=10.0,
+        soft_over_floor_db=6.5,
+        soft_run=2,
+        band_evidence=(50.0, 35.0, 28.0),
     )

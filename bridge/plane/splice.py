@@ -3,6 +3,8 @@
 In silence any place will do. In a voice it is a whole number of pitch periods away, where the sound repeats.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,12 +21,11 @@ _ALIKE = 0.8
 _FAINT = 100.0**2 * _WINDOW_SAMPLES
 """Energy under which nothing is heard at all: 50 dB below full scale."""
 _LAGGED = np.arange(SHORTEST_PERIOD, LONGEST_PERIOD + 1)[:, None] + np.arange(_WINDOW_SAMPLES)[None, :]
-_FADE_SAMPLES = 80
-_FADE = np.linspace(0.0, 1.0, _FADE_SAMPLES + 2, dtype=np.float32)[1:-1]
+_FADE_TICKS = 80
 
 
 def periods_ahead(sound: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Pitch period of each of ``[k, SEEN_SAMPLES]`` sounds; 0 where none is good enough."""
+    """Pitch period of each of ``[k, SEEN_SAMPLES]`` sounds at 8 kHz; 0 where none is good enough."""
     wave = sound.astype(np.float32)
     first = wave[:, :_WINDOW_SAMPLES]
     lagged = wave[:, _LAGGED]
@@ -38,9 +39,14 @@ def periods_ahead(sound: NDArray[np.int16]) -> NDArray[np.int64]:
     return np.where(faint, LONGEST_PERIOD, period)
 
 
-def blend(old: NDArray[np.int16], new: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Begin as `old` and end as `new`, ``[k, L]`` each: within 10 ms."""
+@cache
+def _fade(per_tick: int) -> NDArray[np.float32]:
+    return np.linspace(0.0, 1.0, _FADE_TICKS * per_tick + 2, dtype=np.float32)[1:-1]
+
+
+def blend(old: NDArray[np.int16], new: NDArray[np.int16], per_tick: int = 1) -> NDArray[np.int16]:
+    """Begin as `old` and end as `new`, ``[k, L]`` each: within 10 ms of so many samples a tick."""
+    fade = _fade(per_tick)
     joined = new.copy()
-    mixed = old[:, :_FADE_SAMPLES] * (1 - _FADE) + new[:, :_FADE_SAMPLES] * _FADE
-    joined[:, :_FADE_SAMPLES] = np.rint(mixed)
+    joined[:, : len(fade)] = np.rint(old[:, : len(fade)] * (1 - fade) + new[:, : len(fade)] * fade)
     return joined

@@ -31,7 +31,7 @@ _PAYLOAD = struct.Struct(">BBH")
 _MS = 1_000_000
 _REMEMBERED = 16
 """Timestamps of past events that are known again."""
-_OVERTAKEN_TICKS = 16_000
+_OVERTAKEN_S = 2
 """A packet of a key that was pressed longer ago is no key that was overtaken, but a stray."""
 
 
@@ -106,11 +106,13 @@ class DtmfReceiver:
 
     Args:
         silence_ms: A key whose updates stop for this long was released and its ends were lost (§2.5.2.2).
+        clock_rate: Ticks of the RTP timestamp per second, in Hz.
     """
 
-    def __init__(self, *, silence_ms: int = 150) -> None:
+    def __init__(self, *, silence_ms: int = 150, clock_rate: int = 8000) -> None:
         self.state: DtmfState = DtmfState.IDLE
         self._silence_ns = silence_ms * _MS
+        self._overtaken_ticks = _OVERTAKEN_S * clock_rate
         self._seen: deque[int] = deque(maxlen=_REMEMBERED)
         self._event = 0
         self._ticks = 0
@@ -178,7 +180,7 @@ class DtmfReceiver:
     def _take_older(self, item: EventPacket, timestamp: int) -> None:
         """A packet of a key from before the present one: known, or overtaken as a whole."""
         age = step(timestamp, self._seen[-1], TIMESTAMP_TURN)
-        if timestamp not in self._seen and age <= _OVERTAKEN_TICKS:
+        if timestamp not in self._seen and age <= self._overtaken_ticks:
             if len(self._seen) == _REMEMBERED:
                 self._seen.popleft()
             self._seen.insert(len(self._seen) - 1, timestamp)

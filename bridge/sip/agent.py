@@ -14,12 +14,12 @@ from bridge.sip.challenger import DEFAULT_ALGORITHMS, Challenger, Verdict
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Algorithm, Credentials, DigestClient
 from bridge.sip.events import Arrived, Command, Datagram, Output, Replied
+from bridge.sip.glance import is_behind_nat
 from bridge.sip.grammar import Uri
 from bridge.sip.guard import Guard
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response, respond
 from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new
-from bridge.sip.offer import is_behind_nat
 from bridge.sip.roster import Roster
 from bridge.sip.session import Session, Surroundings
 from bridge.sip.timers import DEFAULT_TIMERS, Timers

@@ -100,7 +100,8 @@ class SessionDescription:
         reader = _Reader()
         for line in lines[1:]:
             if line[1:2] != "=":
-                raise RemoteProtocolError(f"not an SDP line: {line[:80]!r}", rule="RFC 8866 §5")
+                shown = line[:80].partition("inline:")[0]  # What follows is a key (RFC 4568).
+                raise RemoteProtocolError(f"not an SDP line: {shown!r}", rule="RFC 8866 §5")
             reader.read(line[0], line[2:].strip())
         if reader.origin is None:
             raise RemoteProtocolError("SDP without o=", rule="RFC 8866 §5.2")

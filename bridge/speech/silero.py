@@ -28,11 +28,19 @@ class Opinion(Enum):
     NOISE = 2
 
 
-_SURE_OF_TWO = (1.01, 0.85, 0.65)
-"""Mean probability of two windows in a row that makes it speech, by sensitivity; the lowest needs three."""
-_SURE_OF_THREE = (0.88, 0.75, 0.55)
+_AT_ONCE = ((1.01, 0.95), (0.95, 0.92), (0.85, 0.75))
+"""Mean probability of two windows in a row, or of three, that makes it speech, by sensitivity."""
+_STEADY = ((1.01, 0.88), (0.85, 0.75), (0.65, 0.55))
+"""The same after so many windows, if the last one is like speech still: a note dies away, a word goes on."""
+_STEADY_WINDOWS = 5
+_FALLEN = 0.9
+"""Part of the likeliest window below which the last one has fallen."""
+_RISING = (1.01, 0.80, 0.70)
+"""The last window of all, if it is the likeliest: a voice that has only begun to be heard."""
+_UNFINISHED = 0.5
+"""From here on such a window leaves the question open, to the gate's own evidence."""
 _BEYOND_DOUBT = (0.97, 0.92)
-"""The same two where a voice is doubted."""
+"""What a voice that is doubted needs at any time."""
 _ENOUGH = 6
 """Windows after which a voice that was not speech so far is none …"""
 _HOPELESS = 4
@@ -48,15 +56,31 @@ def opinion(likelihoods: Sequence[float], *, sensitivity: int, is_doubted: bool 
         sensitivity: 0 low, 1 medium, 2 high: how little is needed for speech.
         is_doubted: The surroundings are known to be noisy, and nobody waits in silence for the answer.
     """
-    count = len(likelihoods)
-    two, three = _SURE_OF_TWO[sensitivity], _SURE_OF_THREE[sensitivity]
     if is_doubted:
-        two, three = max(two, _BEYOND_DOUBT[0]), max(three, _BEYOND_DOUBT[1])
-    if _best(likelihoods, 2) >= two or _best(likelihoods, 3) >= three:
+        is_speech = _reaches(likelihoods, _BEYOND_DOUBT)
+    else:
+        is_speech = _reaches(likelihoods, _AT_ONCE[sensitivity]) or _lasts(likelihoods, sensitivity)
+    if is_speech:
         return Opinion.SPEECH
-    if count >= _ENOUGH or (count >= _HOPELESS and max(likelihoods) < _UNLIKE):
-        return Opinion.NOISE
-    return Opinion.OPEN
+    count, most = len(likelihoods), max(likelihoods, default=0.0)
+    if count >= _ENOUGH:
+        is_rising = likelihoods[-1] == most >= _UNFINISHED and not is_doubted
+        return Opinion.OPEN if is_rising else Opinion.NOISE
+    return Opinion.NOISE if count >= _HOPELESS and most < _UNLIKE else Opinion.OPEN
+
+
+def _lasts(likelihoods: Sequence[float], sensitivity: int) -> bool:
+    """Whether it was like speech, if not surely, and does not sound like something that dies away."""
+    if len(likelihoods) < _STEADY_WINDOWS:
+        return False
+    last, most = likelihoods[-1], max(likelihoods)
+    if len(likelihoods) >= _ENOUGH and last == most >= _RISING[sensitivity]:
+        return True
+    return last >= _FALLEN * most and _reaches(likelihoods, _STEADY[sensitivity])
+
+
+def _reaches(likelihoods: Sequence[float], means: tuple[float, float]) -> bool:
+    return _best(likelihoods, 2) >= means[0] or _best(likelihoods, 3) >= means[1]
 
 
 def _best(likelihoods: Sequence[float], run: int) -> float:

@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.app.values import HostList, Listen, MaybeAddress, Networks, PortRange, Token, TtsUrl
+from bridge.app.values import Codecs, HostList, Listen, MaybeAddress, Networks, PortRange, Token, TtsUrl
 
 listens = TypeAdapter[tuple[str, int]](Listen)
 networks = TypeAdapter[tuple[str, ...]](Networks)
 ranges = TypeAdapter[tuple[int, int]](PortRange)
 addresses = TypeAdapter[str | None](MaybeAddress)
+codecs = TypeAdapter[tuple[str, ...]](Codecs)
 urls = TypeAdapter[str](TtsUrl)
 
 IPS = st.integers(0, 2**32 - 1).map(lambda number: str(ipaddress.IPv4Address(number)))
@@ -48,6 +49,24 @@ def test_a_range_of_ports_is_taken_exactly_if_a_call_fits(first: int, last: int)
 
 def test_a_range_of_ports_may_be_two_numbers() -> None:
     assert ranges.validate_python([20000, 20001]) == (20000, 20001)
+
+
+def test_codecs_are_named_in_any_case_and_kept_in_order() -> None:
+    assert codecs.validate_python("g722, pcmu,L16/16000") == ("G722", "PCMU", "L16/16000")
+    assert codecs.validate_python(["OPUS"]) == ("opus",)
+
+
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["G729"], '"G729" must be one of PCMU,'),
+        ([], "at least one"),
+        (["PCMU", "pcmu"], "none of them twice"),
+    ],
+)
+def test_codecs_that_we_do_not_speak_are_refused(names: list[str], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        codecs.validate_python(names)
 
 
 def test_no_address_is_none() -> None:

@@ -1,5 +1,7 @@
 """`python -m tests.bench.bench_quality`: what lost packets cost, by PESQ, for our concealment and for others.
 
+With --wide, of G.722 and of Opus with in-band FEC and without, the voice before any coding being the measure.
+
 Needs `pesq`, which is compiled and therefore in no lock: install it anywhere and name the folder with
 --extras. libspandsp2 (Debian) is compared if it is there.
 """
@@ -8,9 +10,10 @@ import argparse
 import ctypes
 import ctypes.util
 import importlib
+import itertools
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,15 +24,18 @@ from rich.table import Table
 
 from bridge.load.clip import render_clip
 from bridge.plane.arrival import ArrivalRing
+from bridge.plane.codec import G722, OPUS
 from bridge.plane.columns import FRAME_SAMPLES, Columns
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
 from bridge.plane.spec import PlaneSettings
+from tests.bench.wide_lines import SCORED_HZ, WideLine, wide_clips
 from tests.fakes import MS
 
 __all__ = ["bursty", "conceal_ours", "random_losses"]
 
 Pcm = NDArray[np.int16]
 Losses = NDArray[np.bool_]
+Method = Callable[[Pcm, Losses], Pcm]
 _RATES = (0.01, 0.03, 0.05, 0.10)
 _PHASE_NS = 5 * MS
 """Our frame is due a little after their packet, or the ring would rightly ask for more delay."""
@@ -55,6 +61,9 @@ def bursty(count: int, rate: float, dice: np.random.Generator) -> Losses:
         inside = dice.random() < (0.5 if inside else 0.5 * rate / (1 - rate))
         lost[at] = inside
     return lost
+
+
+_KINDS = {"random": random_losses, "bursty": bursty}
 
 
 def conceal_ours(pcm: Pcm, lost: Losses, *, delay_ms: int = 40) -> Pcm:
@@ -115,19 +124,8 @@ def clips() -> list[Pcm]:
     return made
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_quality", description=__doc__)
-    parser.add_argument("--extras", help="folder in which pesq is installed (pip install --target)")
-    parser.add_argument("--seeds", type=int, default=5, help="loss patterns of each kind and clip")
-    parser.add_argument("--out", type=Path, default=Path("out/bench/quality.json"))
-    told = parser.parse_args()
-    if told.extras:
-        sys.path.append(told.extras)
-    try:
-        pesq = importlib.import_module("pesq").pesq
-    except ImportError:
-        sys.exit("pesq is not installed: pip install pesq --target DIR, then --extras DIR")
-    methods: dict[str, Callable[[Pcm, Losses], Pcm]] = {
+def narrow() -> dict[str, Method]:
+    methods: dict[str, Method] = {
         "ours, 40 ms": conceal_ours,
         "ours, 0 ms": partial(conceal_ours, delay_ms=0),
         "silence": silence,
@@ -136,21 +134,62 @@ def main() -> None:
         print("libspandsp2 is not installed: left out")
     else:
         methods["libspandsp"] = other
-    rows = []
-    sound = clips()
-    for kind, pattern in (("random", random_losses), ("bursty", bursty)):
-        for rate in _RATES:
-            scores: dict[str, list[float]] = {name: [] for name in methods}
-            for number, pcm in enumerate(sound):
-                for seed in range(_FIRST_SEED, _FIRST_SEED + told.seeds):
-                    dice = np.random.default_rng([seed, number, int(rate * 100)])
-                    lost = pattern(len(pcm) // FRAME_SAMPLES, rate, dice)
-                    for name, conceal in methods.items():
-                        scores[name].append(float(pesq(8000, pcm, conceal(pcm, lost), "nb")))
-            means = {name: round(float(np.mean(values)), 3) for name, values in scores.items()}
-            rows.append({"loss": kind, "rate": rate, **means})
-            print(rows[-1], flush=True)
-    grid = Table(title="PESQ (narrow band, MOS-LQO) of G.711 through loss", title_justify="left")
+    return methods
+
+
+WIDE: dict[str, Method] = {
+    "G.722, 40 ms": WideLine(G722, 16000).carry,
+    "G.722, 0 ms": WideLine(G722, 16000, delay_ms=0).carry,
+    "Opus FEC, 40 ms": WideLine(OPUS, 24000, has_fec=True).carry,
+    "Opus FEC, 0 ms": WideLine(OPUS, 24000, delay_ms=0, has_fec=True).carry,
+    "Opus PLC, 40 ms": WideLine(OPUS, 24000).carry,
+}
+
+
+def measure(
+    methods: Mapping[str, Method],
+    sound: list[Pcm],
+    frame: int,
+    score: Callable[[Pcm, Pcm], float],
+    seeds: int,
+) -> list[dict[str, str | float]]:
+    """Mean scores of every method at each kind and rate of loss."""
+    rows: list[dict[str, str | float]] = []
+    for kind, rate in (("none", 0.0), *itertools.product(_KINDS, _RATES)):
+        scores: dict[str, list[float]] = {name: [] for name in methods}
+        for number, pcm in enumerate(sound):
+            for seed in range(_FIRST_SEED, _FIRST_SEED + (seeds if rate else 1)):
+                dice = np.random.default_rng([seed, number, int(rate * 100)])
+                lost = _KINDS.get(kind, random_losses)(len(pcm) // frame, rate, dice)
+                for name, conceal in methods.items():
+                    scores[name].append(float(score(pcm, conceal(pcm, lost))))
+        means = {name: round(float(np.mean(values)), 3) for name, values in scores.items()}
+        rows.append({"loss": kind, "rate": rate, **means})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_quality", description=__doc__)
+    parser.add_argument("--extras", help="folder in which pesq is installed (pip install --target)")
+    parser.add_argument("--seeds", type=int, default=5, help="loss patterns of each kind and clip")
+    parser.add_argument("--out", type=Path, default=Path("out/bench/quality.json"))
+    parser.add_argument("--wide", action="store_true", help="measure G.722 and Opus instead of G.711")
+    told = parser.parse_args()
+    if told.extras:
+        sys.path.append(told.extras)
+    try:
+        pesq = importlib.import_module("pesq").pesq
+    except ImportError:
+        sys.exit("pesq is not installed: pip install pesq --target DIR, then --extras DIR")
+    if told.wide:
+        rows = measure(
+            WIDE, wide_clips(_SENTENCES, _PITCHES), 320, partial(pesq, SCORED_HZ, mode="wb"), told.seeds
+        )
+    else:
+        rows = measure(narrow(), clips(), FRAME_SAMPLES, partial(pesq, 8000, mode="nb"), told.seeds)
+    band = "wide band, 16 kHz" if told.wide else "narrow band"
+    grid = Table(title=f"PESQ ({band}, MOS-LQO) through loss", title_justify="left")
     for name in rows[0]:
         grid.add_column(str(name), justify="right")
     for row in rows:

@@ -62,6 +62,8 @@ class Received:
         self.sequence: NDArray[np.uint16] = np.zeros(capacity, np.uint16)
         self.timestamp: NDArray[np.uint32] = np.zeros(capacity, np.uint32)
         self.is_silent: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self.payload: NDArray[np.uint8] = np.zeros((0, PAYLOAD), np.uint8)
+        """Of all of them, up to `PAYLOAD` bytes each; none unless they are asked for."""
         self.overflow = 0
 
 
@@ -73,10 +75,21 @@ class FarEnd:
         payloads: [k, 160] codes; every row says them over and over.
         keep: Packets to remember.
         watch_ssrc: Payloads of this source are kept whole, for a comparison bit by bit.
+        keeps_payloads: Keep all of them in `Received.payload`.
     """
 
-    def __init__(self, legs: int, payloads: NDArray[np.uint8], *, keep: int, watch_ssrc: int) -> None:
+    def __init__(
+        self,
+        legs: int,
+        payloads: NDArray[np.uint8],
+        *,
+        keep: int,
+        watch_ssrc: int,
+        keeps_payloads: bool = False,
+    ) -> None:
         self.received = Received(keep)
+        if keeps_payloads:
+            self.received.payload = np.zeros((keep, PAYLOAD), np.uint8)
         self.watched: list[tuple[int, bytes]] = []
         self._watch_ssrc = watch_ssrc
         self._payloads = payloads
@@ -166,6 +179,8 @@ class FarEnd:
         kept.sequence[place] = packets["sequence"]
         kept.timestamp[place] = packets["timestamp"]
         kept.is_silent[place] = (packets["payload"] == 0xFF).all(axis=1) | (lengths != PACKET)
+        if len(kept.payload):
+            kept.payload[place] = packets["payload"]
         kept.count += count
         for index in np.nonzero(packets["ssrc"] == self._watch_ssrc)[0].tolist():
             self.watched.append((int(packets["timestamp"][index]), packets["payload"][index].tobytes()))

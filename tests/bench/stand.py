@@ -18,14 +18,28 @@ from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.plane.g711 import encode_ulaw
+from bridge.plane.spec import PlaneSettings
+from tests.bench.stages import StageSet
 
-__all__ = ["Run", "baseline_run", "engine_run"]
+__all__ = [
+    "Helper",
+    "Run",
+    "baseline_run",
+    "engine_run",
+    "helper",
+    "media_settings",
+    "process_cpu_ns",
+    "reserve",
+    "until",
+]
 
 _WARM_UP_S = 2.0
 _LEAD_NS = 500_000_000
 _BURST_SAMPLES = 16_000
 _CYCLE_S = 4.0
 _PRIORITY = 10
+_PROBE_PRIORITY = 11
+"""Above the generator too: the probe shows the machine, and not our own other processes."""
 _GATE_SENT = 0.995
 _END_S = 3.0
 
@@ -35,7 +49,7 @@ class Run:
     """One measurement."""
 
     carrier: str
-    """``engine`` or ``asyncio``."""
+    """``engine``, or a kind of `baseline_run`."""
     legs: int
     seconds: float
     """Measured, warm-up not counted."""
@@ -48,6 +62,9 @@ class Run:
     notes: list[str] = field(default_factory=list)
     died: bool = False
     """Whether the media process was replaced on the way."""
+    shared: bool = False
+    """Whether calls shared ports."""
+    stages: str = "basic"
 
     @property
     def is_valid(self) -> bool:
@@ -77,19 +94,21 @@ class Run:
             "realtime": self.realtime,
             "far_end": self.far_end,
             "timer_probe": self.probe,
+            "shared_ports": self.shared,
+            "stages": self.stages,
             "speech_exact": self.exact,
             "notes": self.notes,
         }
 
 
-class _Helper:
+class Helper:
     """A child that is spoken to in lines of JSON."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
-    async def start(cls, module: str) -> "_Helper":
+    async def start(cls, module: str) -> "Helper":
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -100,7 +119,7 @@ class _Helper:
         )
         return cls(process)
 
-    async def __aenter__(self) -> "_Helper":
+    async def __aenter__(self) -> "Helper":
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -126,36 +145,83 @@ class _Helper:
         return heard
 
 
-async def engine_run(legs: int, seconds: float, *, plain_sockets: bool = False) -> Run:
-    """Measure the media process of `bridge.engine` with `legs` calls."""
-    settings = MediaSettings(
-        bind_ip="127.0.0.1", ports=(20_480, 32_767), capacity=max(legs, 16), plain_sockets=plain_sockets
-    )
+async def engine_run(
+    legs: int,
+    seconds: float,
+    *,
+    plain_sockets: bool = False,
+    shared: bool = False,
+    stages: StageSet | None = None,
+) -> Run:
+    """Measure the media process of `bridge.engine` with `legs` calls.
+
+    Args:
+        legs: Number of calls.
+        seconds: To measure, after the warm-up.
+        plain_sockets: Without recvmmsg.
+        shared: All calls on a few ports, told apart by where they come from.
+        stages: What the plane and the network do; None is the plane's own defaults on a clean network.
+    """
+    stages = stages or StageSet("basic", PlaneSettings(), reports=False, loss=0.0)
+    settings = media_settings(max(legs, 16), shared, stages.plane, plain_sockets=plain_sockets)
     engine = await MediaEngine.start(settings, clock=SystemClock(), dice=SystemDice())
     try:
-        rows = [engine.reserve() for _ in range(legs)]
-        return await _measure_engine(engine, rows, seconds)
+        run = await _measure_engine(engine, legs, seconds, stages)
     finally:
         await engine.close()
+    run.shared = shared
+    run.stages = stages.name
+    return run
 
 
-async def _measure_engine(engine: MediaEngine, rows: Sequence[MediaLeg], seconds: float) -> Run:
-    async with _helper("generator") as generator, _helper("probe") as probe:
+def reserve(engine: MediaEngine, port: int) -> MediaLeg:
+    """Take a row for the phone on this loopback port: where ports are shared, it is known by that."""
+    return engine.reserve(remote=("127.0.0.1", port))
+
+
+def media_settings(
+    capacity: int, shared: bool, plane: PlaneSettings, *, plain_sockets: bool = False
+) -> MediaSettings:
+    """One media process on loopback, away from the ports of a bridge that runs."""
+    return MediaSettings(
+        bind_ip="127.0.0.1",
+        ports=(20_480, 32_767),
+        capacity=capacity,
+        processes=1,
+        ports_shared=shared,
+        plain_sockets=plain_sockets,
+        plane=plane,
+    )
+
+
+async def _measure_engine(engine: MediaEngine, legs: int, seconds: float, stages: StageSet) -> Run:
+    async with helper("generator") as generator, helper("probe") as probe:
+        generator.tell(legs=legs, seconds=seconds + _WARM_UP_S)
+        ports = (await generator.hear())["ports"]
+        rows = [reserve(engine, port) for port in ports]
+        await _open(rows, ports, reports=stages.reports)
         timing = _timing(seconds)
-        generator.tell(legs=len(rows), watch_ssrc=rows[0].ssrc, **timing)
-        await _open(rows, port=(await generator.hear())["port"])
-        generator.tell(ports=[leg.local_port for leg in rows])
-        probe.tell(realtime=engine.is_realtime, priority=_PRIORITY, **timing)
+        generator.tell(
+            ports=[leg.local_port for leg in rows],
+            ssrcs=[leg.ssrc for leg in rows],
+            watch_ssrc=rows[0].ssrc,
+            loss=stages.loss,
+            reports=stages.reports,
+            **timing,
+        )
+        probe.tell(realtime=engine.is_realtime, priority=_PROBE_PRIORITY, **timing)
         pcm = np.random.default_rng(3).integers(-9000, 9000, _BURST_SAMPLES).astype(np.int16)
         talk = asyncio.ensure_future(_talk(rows, pcm, timing["begin_ns"], timing["seconds"]))
-        await _until(timing["begin_ns"] + int(_WARM_UP_S * 1e9))
+        await until(timing["begin_ns"] + int(_WARM_UP_S * 1e9))
         pid = engine.pid
-        before_ns, began_ns = _cpu_ns(pid), time.monotonic_ns()
-        await _until(timing["begin_ns"] + int(timing["seconds"] * 1e9))
-        after_ns, ended_ns = _cpu_ns(pid), time.monotonic_ns()
+        before_ns, began_ns = process_cpu_ns(pid), time.monotonic_ns()
+        await until(timing["begin_ns"] + int(timing["seconds"] * 1e9))
+        after_ns, ended_ns = process_cpu_ns(pid), time.monotonic_ns()
         await talk
         far_end, lateness = await generator.hear(), await probe.hear()
-    skipped = int(sum(leg.status.snapshot()["silence_bridge_late"] for leg in rows))
+    counted = [leg.status.snapshot() for leg in rows]
+    skipped = int(sum(told["silence_bridge_late"] for told in counted))
+    far_end["lost_in"] = far_end["sent"] - int(sum(told["rx_packets"] for told in counted))
     return Run(
         carrier="engine",
         legs=len(rows),
@@ -170,8 +236,8 @@ async def _measure_engine(engine: MediaEngine, rows: Sequence[MediaLeg], seconds
     )
 
 
-async def _open(rows: Sequence[MediaLeg], *, port: int) -> None:
-    for leg in rows:
+async def _open(rows: Sequence[MediaLeg], ports: Sequence[int], *, reports: bool) -> None:
+    for leg, port in zip(rows, ports, strict=True):
         leg.open(
             codec=0,
             payload_type=0,
@@ -181,28 +247,38 @@ async def _open(rows: Sequence[MediaLeg], *, port: int) -> None:
             sending=True,
             receiving=True,
             interruptible=3,
+            rtcp_mux=reports,
             deliver=lambda event: None,
         )
     await asyncio.gather(*(leg.opened() for leg in rows))
 
 
-async def baseline_run(legs: int, seconds: float, *, realtime: bool) -> Run:
-    """Measure a task, a socket and a codec call per packet for each call, on asyncio."""
-    async with _helper("baseline") as baseline, _helper("generator") as generator, _helper("probe") as probe:
-        baseline.tell(legs=legs)
-        ports = (await baseline.hear())["ports"]
+async def baseline_run(legs: int, seconds: float, *, realtime: bool, kind: str = "asyncio") -> Run:
+    """Measure a task and a socket for each call and a codec call for each packet.
+
+    Args:
+        legs: Number of calls.
+        seconds: To measure, after the warm-up.
+        realtime: Ask for the same priority and core as the engine has.
+        kind: Which bridge, by its name in `tests.bench.baseline`.
+    """
+    async with helper("baseline") as baseline, helper("generator") as generator, helper("probe") as probe:
+        generator.tell(legs=legs, seconds=seconds + _WARM_UP_S)
+        ports = (await generator.hear())["ports"]
+        baseline.tell(legs=legs, kind=kind, remotes=ports)
+        opened = (await baseline.hear())["ports"]
         timing = _timing(seconds)
-        generator.tell(legs=legs, watch_ssrc=0, **timing)
-        baseline.tell(port=(await generator.hear())["port"], realtime=realtime, priority=_PRIORITY, **timing)
-        generator.tell(ports=ports)
-        probe.tell(realtime=realtime, priority=_PRIORITY, **timing)
+        baseline.tell(realtime=realtime, priority=_PRIORITY, **timing)
+        generator.tell(ports=opened, **timing)
+        probe.tell(realtime=realtime, priority=_PROBE_PRIORITY, **timing)
         far_end, lateness, cpu = await asyncio.gather(generator.hear(), probe.hear(), baseline.hear())
     far_end.pop("watched")
+    far_end["lost_in"] = far_end["sent"] - cpu["received"]
     return Run(
-        carrier="asyncio",
+        carrier=kind,
         legs=legs,
         seconds=seconds,
-        cpu_ms_per_call_s=_per_call(cpu["cpu_ns"], legs, seconds),
+        cpu_ms_per_call_s=_per_call(cpu["cpu_ns"], legs, cpu["measured_s"]),
         far_end=far_end,
         probe=lateness,
         realtime=realtime,
@@ -210,8 +286,9 @@ async def baseline_run(legs: int, seconds: float, *, realtime: bool) -> Run:
 
 
 @asynccontextmanager
-async def _helper(name: str) -> AsyncIterator[_Helper]:
-    async with await _Helper.start(f"tests.bench.{name}") as helper:
+async def helper(name: str) -> AsyncIterator[Helper]:
+    """Start ``tests.bench.<name>``; it is ended on the way out."""
+    async with await Helper.start(f"tests.bench.{name}") as helper:
         yield helper
 
 
@@ -229,18 +306,19 @@ async def _talk(rows: Sequence[MediaLeg], pcm: NDArray[np.int16], begin_ns: int,
     """Write two seconds of speech into every ring every four seconds, one row after the other."""
     step_ns = int(_CYCLE_S * 1e9 / len(rows))
     for turn in range(int(seconds / _CYCLE_S * len(rows))):
-        await _until(begin_ns + turn * step_ns)
+        await until(begin_ns + turn * step_ns)
         writer = rows[turn % len(rows)].writer
         epoch = writer.epoch
         writer.write(pcm, epoch=epoch)
         writer.close_utterance(epoch)
 
 
-async def _until(instant_ns: int) -> None:
+async def until(instant_ns: int) -> None:
+    """Sleep to a moment of monotonic time."""
     await asyncio.sleep(max(0, instant_ns - time.monotonic_ns()) / 1e9)
 
 
-def _cpu_ns(pid: int) -> int:
+def process_cpu_ns(pid: int) -> int:
     """CPU time of all threads of a process, by the scheduler's own account."""
     if not Path(f"/proc/{pid}").exists():
         return 0  # it died; the run says so

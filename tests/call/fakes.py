@@ -107,11 +107,13 @@ class ScriptedVoice:
 
     def __init__(self, clock: ManualClock, *, failures: tuple[int | None, ...] = ()) -> None:
         self.speeches: list[ScriptedSpeech] = []
+        self.rates_hz: list[int] = []
         self._clock = clock
         self._failures = failures
 
     def speak(self, voice: Voice, format: PcmFormat) -> ScriptedSpeech:
         number = len(self.speeches)
         fails = self._failures[number] if number < len(self._failures) else None
+        self.rates_hz.append(format.rate)
         self.speeches.append(ScriptedSpeech(self._clock, fails_after_words=fails, number=number))
         return self.speeches[-1]

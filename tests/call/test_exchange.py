@@ -24,6 +24,12 @@ from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, repl
 
 REFUSED = OFFER.replace(b"m=audio 49170", b"m=audio 0")
 USELESS = [REFUSED, b"hello"]
+G722 = OFFER.replace(b"RTP/AVP 8 0 101", b"RTP/AVP 9 101")
+G722_TOO = OFFER.replace(b"RTP/AVP 8 0 101", b"RTP/AVP 9 8 101")
+OPUS = (
+    G722.replace(b"AVP 9", b"AVP 96")
+    + b"a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\na=ptime:20\r\n"
+)
 
 
 class RowLeg(HandLeg):
@@ -32,6 +38,7 @@ class RowLeg(HandLeg):
     def __init__(self, *, breaks: bool = False) -> None:
         super().__init__()
         self.local_port = 40_000
+        self.rate_hz = 8000
         self.status = SimpleNamespace(snapshot=dict, last_rx_ns=0)
         self.terms: list[dict[str, Any]] = []
         self.is_closed = False
@@ -65,13 +72,21 @@ class RowLeg(HandLeg):
 
 
 class Media:
-    def __init__(self, *, breaks: bool = False) -> None:
+    def __init__(self, *, breaks: bool = False, wide_hz: tuple[int, ...] = (16_000, 24_000)) -> None:
         self.legs: list[RowLeg] = []
+        self.peers: list[tuple[tuple[str, int] | None, str | None]] = []
+        self._wide_hz = wide_hz
         self._breaks = breaks
 
-    def reserve(self) -> MediaLeg:
+    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg:
+        self.peers.append((remote, latch_ip))
         self.legs.append(RowLeg(breaks=self._breaks))
         return cast("MediaLeg", self.legs[-1])
+
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None:
+        if rate_hz not in (8000, *self._wide_hz):
+            raise EngineError(f"no row of {rate_hz} Hz is free")
+        leg.rate_hz = rate_hz
 
 
 class Nobody:
@@ -88,10 +103,12 @@ async def leave(call: Call) -> None:
     pass
 
 
-def exchange(media: Media, agent: Callable[[Call], Any] = wait) -> Exchange:
+def exchange(
+    media: Media, agent: Callable[[Call], Any] = wait, voice: ScriptedVoice | None = None
+) -> Exchange:
     return Exchange(
         media=media,
-        synthesizer=ScriptedVoice(ManualClock()),
+        synthesizer=voice or ScriptedVoice(ManualClock()),
         routes=[Route(agent=agent)],
         settings=CallSettings(),
         clock=SystemClock(),
@@ -206,3 +223,83 @@ async def test_a_callee_is_hung_up_on_when_our_media_fails() -> None:
             await dialling
 
         assert await heard(callee, b"BYE ")
+
+
+async def test_a_wide_call_gets_a_wide_row_and_a_voice_of_its_rate() -> None:
+    media, voice = Media(), ScriptedVoice(ManualClock())
+    served = exchange(media, voice=voice)
+    async with endpoint(served.answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=G722_TOO))
+        answer = await heard(caller, b"SIP/2.0 200")
+
+        assert b" RTP/AVP 9 101\r\n" in answer
+        assert (media.legs[0].rate_hz, media.legs[0].terms[0]["codec"]) == (16_000, 2)
+        assert voice.rates_hz == [16_000]
+        (summary,) = served.calls()
+        assert (summary["codec"], summary["rate_hz"]) == ("G722", 16_000)
+
+
+async def test_without_a_wide_row_a_call_is_narrow() -> None:
+    media, voice = Media(wide_hz=()), ScriptedVoice(ManualClock())
+    async with endpoint(exchange(media, voice=voice).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=G722_TOO))
+        answer = await heard(caller, b"SIP/2.0 200")
+
+        assert b" RTP/AVP 8 101\r\n" in answer
+        assert (media.legs[0].rate_hz, media.legs[0].terms[0]["codec"]) == (8000, 1)
+        assert voice.rates_hz == [8000]
+
+
+async def test_a_caller_who_is_only_wide_waits_for_a_wide_row() -> None:
+    media = Media(wide_hz=())
+    async with endpoint(exchange(media).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=G722))
+
+        assert await heard(caller, b"SIP/2.0 503")
+        assert media.legs[0].is_closed
+
+
+def is_told_of_opus(leg: RowLeg) -> bool:
+    terms = leg.terms[0]
+    assert (terms["codec"], terms["opus_fec"], terms["opus_loss_percent"]) == (6, True, 10)
+    assert (terms["ptime_ms"], terms["opus_dtx"], terms["opus_max_rate_hz"]) == (20, False, 48_000)
+    return leg.rate_hz == 24_000
+
+
+async def test_a_late_answer_decides_what_row_a_call_gets() -> None:
+    media = Media()
+    async with endpoint(exchange(media, leave).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=b""))
+        offer = await heard(caller, b"SIP/2.0 200")
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=parsed_response(offer).to.tag, body=OPUS))
+
+        assert await heard(caller, b"BYE ")
+        assert b"m=audio 40000 RTP/AVP 111 9 0 8 110 101" in offer
+        assert is_told_of_opus(media.legs[0])
+
+
+async def test_a_call_of_ours_gets_the_row_that_the_answer_asks_for() -> None:
+    media = Media()
+    async with phone() as callee, endpoint() as caller:
+        callee.peer = caller.listen
+        dialling = asyncio.create_task(exchange(media).dial(caller, uri(callee), Route(agent=leave)))
+        invite = parsed_request(await heard(callee, b"INVITE "))
+        host, port = callee.address
+        callee.say(bytes(reply(invite, 200, contact=f"<sip:c@{host}:{port}>", body=OPUS)))
+        callee.say(bytes(reply(parsed_request(await heard(callee, b"BYE ")), 200)))
+        await dialling
+
+        assert b"m=audio 40000 RTP/AVP 111 9 0 8 110 101" in invite.body
+        assert is_told_of_opus(media.legs[0])
+
+
+@pytest.mark.parametrize(("body", "remote"), [(OFFER, ("192.0.2.2", 49170)), (b"", None)])
+async def test_the_media_is_told_whom_to_expect_before_anything_is_agreed(
+    body: bytes, remote: tuple[str, int] | None
+) -> None:
+    media = Media()
+    async with endpoint(exchange(media, leave).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(body=body))
+        await heard(caller, b"SIP/2.0 200")
+
+        assert media.peers == [(remote, None)]

@@ -68,24 +68,30 @@ class BarePhone:
         self.send(self._request("OPTIONS", "", to=f"<sip:{self._target[0]}>", cseq=7))
         return self.until("SIP/2.0", timeout_s=3).splitlines()[0]
 
-    def invite(self, user: str, *attributes: str, events: bool = False) -> None:
+    def invite(
+        self, user: str, *attributes: str, events: bool = False, profile: str = "RTP/AVP", status: int = 200
+    ) -> None:
         """Call and take the 200; the ACK is yours to send.
 
         Args:
             user: Whom to call.
             attributes: Further lines for the audio of the offer, such as ``a=rtcp-mux``.
             events: Whether its keys may be telephone events.
+            profile: RTP/SAVP where the attributes hold keys.
+            status: Another answer to wait for.
         """
         port = self.rtp.getsockname()[1]
         sdp = (
             f"v=0\r\no=- 1 1 IN IP4 {self._ip}\r\ns=-\r\nc=IN IP4 {self._ip}\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP 0{' 97' if events else ''}\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"m=audio {port} {profile} 0{' 97' if events else ''}\r\na=rtpmap:0 PCMU/8000\r\n"
             + ("a=rtpmap:97 telephone-event/8000\r\na=fmtp:97 0-16\r\n" if events else "")
             + "".join(f"{line}\r\n" for line in attributes)
         )
         self.send(self._request("INVITE", sdp, to=f"<sip:{user}@{self._target[0]}>"))
-        self.answer = answer = self.until("SIP/2.0 200")
+        self.answer = answer = self.until(f"SIP/2.0 {status}")
         self._to = _field(r"^To: *(.*)$", answer)
+        if status != 200:
+            return
         self.media = (_field(r"^c=IN IP4 (\S+)", answer), int(_field(r"^m=audio (\d+)", answer)))
 
     def ack(self) -> None:

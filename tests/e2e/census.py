@@ -12,12 +12,12 @@ __all__ = ["Census", "child_pid"]
 _PROC = Path("/proc")
 
 
-def child_pid(bridge: RunningBridge, module: str) -> int:
-    """The child that runs ``python -m module``, e.g. ``bridge.engine.process``."""
+def child_pid(bridge: RunningBridge, module: str, *, name: str = "") -> int:
+    """The child that runs ``python -m module``, e.g. ``bridge.engine.process``; by its own name, if given."""
     for pid in _children(bridge.process.pid):
-        if module in _command(pid):
+        if module in _command(pid) and name in ("", _own_name(pid)):
             return pid
-    raise LookupError(f"the bridge has no child that runs {module}")
+    raise LookupError(f"the bridge has no child {name} that runs {module}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,13 @@ def _command(pid: int) -> list[str]:
         return (_PROC / str(pid) / "cmdline").read_bytes().decode().split("\0")
     except OSError:
         return []
+
+
+def _own_name(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _module(pid: int) -> str:

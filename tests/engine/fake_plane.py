@@ -50,11 +50,12 @@ class FakePlane:
         self.due_ns = np.full(self.capacity, FOREVER_NS, np.int64)
         self.report_due_ns = np.full(self.capacity, FOREVER_NS, np.int64)
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         if self.broken:
             raise ValueError("this plane is broken")
         self.specs[row] = spec
         self.due_ns[row] = now_ns
+        return False
 
     def update(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
         self.specs[row] = spec
@@ -71,6 +72,8 @@ class FakePlane:
 
     def verdict(self, row: int, *, epoch: int, is_speech: bool, question: int, now_ns: int) -> None:
         self.verdicts.append((row, epoch, is_speech))
+        if is_speech:
+            self.events.append(Flushed(row, self.specs[row].generation, now_ns, 0, 1, now_ns, "speech"))
 
     def key(self, row: int, digit: str, *, duration_ms: int, now_ns: int) -> None:
         self.keys.append(("key", row, digit, duration_ms))
@@ -117,6 +120,12 @@ class FakePlane:
         packets = np.tile(np.frombuffer(text, np.uint8), (len(rows), 1))
         keys = np.array([self.specs[row].remote_key for row in rows.tolist()], np.int64)
         return Departures(packets, np.full(len(rows), len(text), np.int32), rows, keys)
+
+    def next_sequence(self, row: int) -> int:
+        return self.specs[row].sequence
+
+    def destination(self, row: int) -> int:
+        return self.specs[row].remote_key
 
     def drain(self) -> list[PlaneEvent]:
         events, self.events = self.events, []

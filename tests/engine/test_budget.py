@@ -1,6 +1,7 @@
 import pytest
 
-from bridge.engine.budget import LIMIT, Budget, Costs
+from bridge.engine.budget import LIMIT, Budget, Costs, weight_of
+from bridge.plane.codec import L16_16K
 
 S = 1_000_000_000
 COSTS = Costs(tick_ns=400_000, pair_ns=10_000)
@@ -14,11 +15,33 @@ def test_the_number_admitted_is_the_largest_within_the_limit() -> None:
     assert Budget(COSTS).calls == COSTS.calls
 
 
-def test_a_machine_too_slow_for_its_ticks_takes_no_call() -> None:
+def test_a_machine_that_seemed_too_slow_for_any_call_takes_a_few() -> None:
     slow = Costs(tick_ns=4_000_000, pair_ns=10_000)
 
-    assert slow.calls == 0
-    assert not Budget(slow).fits(1)
+    assert slow.calls == Budget(slow).calls == 0
+    assert Budget(slow).fits(50)
+    assert not Budget(slow).fits(51)
+
+
+def test_before_anything_was_measured_everything_fits() -> None:
+    budget = Budget()
+    budget.take(5000)
+    for second in range(0, 9, 3):
+        budget.observe(second * S, now_ns=second * S)
+
+    assert budget.fits(1e6)
+    assert budget.calls == 0
+    budget.begin(COSTS)
+    assert not budget.fits(1)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "codec", "weight"),
+    [(8000, None, 1), (16_000, None, 5.5), (24_000, None, 24), (16_000, L16_16K, 3)],
+)
+def test_dearer_codecs_weigh_more(rate_hz: int, codec: int | None, weight: float) -> None:
+    assert weight_of(rate_hz, codec) == weight
+    assert weight_of(rate_hz, codec, is_encrypted=True) == pytest.approx(weight + 0.8)
 
 
 def test_a_call_that_does_not_fit_is_refused_until_another_ends() -> None:

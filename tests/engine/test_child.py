@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from bridge.engine.child import MediaProcess, MediaSettings
 from bridge.engine.commands import FlushRow, Message, OpenRow, Ready, RowOpened, SetInterruptible
+from bridge.engine.shared import SharedMemory
 from bridge.plane.events import Flushed
 from tests.engine.fake_plane import spec
 
@@ -22,7 +23,9 @@ class Life:
     def __init__(self) -> None:
         self.said: asyncio.Queue[Message] = asyncio.Queue()
         self.ended = asyncio.Event()
+        self.memory = SharedMemory(2)
         self.process = MediaProcess(SETTINGS, on_message=self.said.put_nowait, on_end=self.end)
+        self.process.carry(self.memory)
 
     def end(self) -> None:
         self.process.abandon()
@@ -38,6 +41,7 @@ async def life() -> AsyncIterator[Life]:
     made = Life()
     yield made
     await made.process.stop()
+    made.memory.close_fd()
 
 
 async def test_it_is_told_and_answers_and_stops(life: Life) -> None:
@@ -79,7 +83,7 @@ async def test_the_end_is_told_once_and_nothing_is_sent_afterwards(life: Life) -
     await life.process.stop()
 
     assert await life.process.reap() == -signal.SIGKILL
-    assert not life.process.memory.columns.generation.any()
+    assert not life.process.is_alive
 
 
 async def test_a_process_that_does_not_stop_is_killed(life: Life) -> None:

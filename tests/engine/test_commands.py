@@ -21,11 +21,24 @@ from bridge.engine.commands import (
 )
 from bridge.errors import RemoteProtocolError
 from bridge.plane.events import Digit, Flushed, KeysSent, RowFailed
+from bridge.rtp.srtp import SrtpKeys
 from tests.engine.fake_plane import spec
 
 I64 = st.integers(-(2**63), 2**63 - 1)
+KEYS = st.builds(
+    SrtpKeys,
+    suite=st.just("AEAD_AES_128_GCM"),
+    tx=st.binary(min_size=28, max_size=28).map(bytes.hex),
+    rx=st.binary(min_size=28, max_size=28).map(bytes.hex),
+    tx_rollover=st.integers(0, 2**32 - 1),
+    rx_end=st.integers(0, 2**48 - 1),
+    rx_ssrc=st.integers(0, 2**32 - 1),
+    rtcp_sent=st.integers(0, 2**31 - 1),
+)
 MESSAGES = st.one_of(
     st.builds(OpenRow, row=I64, fds=st.integers(0, 2), spec=st.builds(spec, st.integers(1, 2**32 - 1))),
+    st.builds(OpenRow, row=I64, fds=st.just(2), spec=st.just(spec()), srtp=KEYS),
+    st.builds(UpdateRow, row=I64, spec=st.just(spec()), srtp=KEYS),
     st.builds(CloseRow, row=I64, generation=I64),
     st.builds(GiveVerdict, row=I64, generation=I64, epoch=I64, is_speech=st.booleans()),
     st.builds(RowFailed, row=I64, generation=I64, at_ns=I64, message=st.text(max_size=200)),
@@ -122,3 +135,13 @@ def test_truths_stay_truths() -> None:
     assert message == Ready(pid=1, is_realtime=True, is_batched=False)
     assert isinstance(message, Ready)
     assert message.is_realtime is True
+
+
+def test_a_broken_key_is_refused_and_not_told() -> None:
+    keys = SrtpKeys("AES_CM_128_HMAC_SHA1_80", tx="5e" * 30, rx="c4" * 30)
+    frame = encode(OpenRow(1, 2, spec(5), srtp=keys)).replace(b"5e5e", b"5eXe", 1)
+
+    with pytest.raises(RemoteProtocolError, match="broken OpenRow") as refused:
+        read(frame)
+
+    assert "5e" not in str(refused.value)

@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from bridge.engine.child import MediaProcess
+from bridge.engine.budget import Budget
 from bridge.engine.commands import (
     CloseRow,
     Command,
@@ -25,22 +25,25 @@ from bridge.engine.commands import (
 )
 from bridge.engine.leg import MediaLeg
 from bridge.engine.ports import BoundPorts, PortRange, peer_key
+from bridge.engine.seat import Seat
 from bridge.engine.shared import SharedMemory
 from bridge.errors import EngineError, LocalProtocolError
 from bridge.plane.events import Digit, RowFailed
+from bridge.rtp.srtp import CLEAR, SrtpKeys
 from tests.fakes import SeededIds
 
 PEER = ("192.0.2.9", 4000)
 
 
 class QuietLife:
-    """A media process that does nothing with what it is told."""
+    """A seat whose process does nothing with what it is told."""
 
     def __init__(self) -> None:
         self.memory = SharedMemory(4)
         self.memory.close_fd()
         self.free_rows: deque[int] = deque()
         self.is_alive = True
+        self.budget = Budget()
         self.told: list[Command] = []
         self.shortage: OSError | None = None
 
@@ -48,6 +51,8 @@ class QuietLife:
         if self.shortage is not None:
             raise self.shortage
         self.told.append(command)
+
+    send_only = send
 
 
 class Bench:
@@ -57,7 +62,7 @@ class Bench:
         self.events: list[LegEvent] = []
         self.ports: BoundPorts = PortRange(41_000, 41_999, bind_ip="127.0.0.1").bind()
         self.leg = MediaLeg(
-            life=cast("MediaProcess", self.life),
+            seat=cast("Seat", self.life),
             row=2,
             generation=77,
             ports=self.ports,
@@ -72,6 +77,7 @@ class Bench:
         latch_ip: str | None = None,
         rtcp: tuple[str, int] | None = None,
         rtcp_mux: bool = False,
+        srtp: SrtpKeys = CLEAR,
     ) -> None:
         self.leg.open(
             codec=1,
@@ -84,6 +90,7 @@ class Bench:
             interruptible=3,
             rtcp=rtcp,
             rtcp_mux=rtcp_mux,
+            srtp=srtp,
             deliver=self.events.append,
         )
 
@@ -141,6 +148,28 @@ def test_where_reports_go_and_under_which_name_reaches_the_plane(bench: Bench) -
     # RFC 7022 §4.2: at least 96 random bits.
     assert len(opened.spec.cname) == 24
     assert updated.spec.cname == opened.spec.cname
+
+
+def test_keys_reach_the_media_process_and_where_they_stand_comes_back(bench: Bench) -> None:
+    keys = SrtpKeys("AES_CM_128_HMAC_SHA1_32", tx="5e" * 30, rx="c4" * 30)
+    bench.open(srtp=keys)
+    bench.carry()
+    columns = bench.life.memory.columns
+    columns.srtp_tx_end[2], columns.srtp_rx_end[2], columns.srtp_rx_ssrc[2] = 70_000, 9, 5
+    columns.srtcp_sent[2] = 3
+
+    (opened,) = bench.life.told
+    status = bench.leg.status.snapshot()
+
+    assert isinstance(opened, OpenRow)
+    assert opened.srtp == bench.leg.srtp == keys
+    assert "5e5e" not in repr(opened)
+    assert [status[f"srtp_{name}"] for name in ("tx_end", "rx_end", "rx_ssrc")] == [70_000, 9, 5]
+    assert status["srtcp_sent"] == 3
+    bench.update()
+    updated = bench.life.told[-1]
+    assert isinstance(updated, UpdateRow)
+    assert updated.srtp == bench.leg.srtp == CLEAR
 
 
 def test_without_a_port_of_their_own_reports_can_only_share_one(bench: Bench) -> None:

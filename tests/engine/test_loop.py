@@ -30,9 +30,11 @@ from bridge.engine.ports import peer_key
 from bridge.engine.reports import MOST_OWED
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
+from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
 from bridge.plane.events import Digit, Flushed, RowFailed, VoiceStarted
 from bridge.plane.packets import Arrivals
+from bridge.rtp.srtp import SrtpKeys
 from tests.engine.fake_plane import FakePlane, spec
 
 MS = 1_000_000
@@ -60,6 +62,7 @@ class Bench:
             self.plane,
             arrivals,
             sockets=sockets,
+            srtp=SrtpRows(self.memory.banks),
             link=self._link,
             gauges=self.memory.gauge_columns(),
             clock=SystemClock(),
@@ -190,13 +193,22 @@ def test_commands_reach_the_plane(bench: Bench) -> None:
 
     reports = bench.obey(
         SetInterruptible(1, 4, 2),
-        GiveVerdict(1, 4, 6, is_speech=True),
+        GiveVerdict(1, 4, 6, is_speech=False),
         FlushRow(1, 4),
     )
 
     assert bench.plane.interruptible == {1: 2}
-    assert bench.plane.verdicts == [(1, 6, True)]
+    assert bench.plane.verdicts == [(1, 6, False)]
     assert [type(report) for report in reports] == [Flushed]
+
+
+def test_what_a_verdict_flushes_is_told_at_once(bench: Bench) -> None:
+    bench.open(1, generation=4)
+    bench.obey()
+
+    reports = bench.obey(GiveVerdict(1, 4, 6, is_speech=True))
+
+    assert [report.cause for report in reports if isinstance(report, Flushed)] == ["speech"]
 
 
 def test_keys_reach_the_plane_and_what_comes_of_them_is_told_at_once(bench: Bench) -> None:
@@ -386,3 +398,33 @@ def test_nothing_is_left_open_after_many_legs(bench: Bench) -> None:
         bench.obey(CloseRow(generation % 3, generation))
 
     assert len(os.listdir("/proc/self/fd")) == before + 29  # The supervisor's own sockets.
+
+
+def test_nothing_of_an_encrypted_leg_passes_in_the_clear(bench: Bench) -> None:
+    address = bench.open(0)
+    bench.obey()
+    keys = SrtpKeys("AEAD_AES_128_GCM", tx="5e" * 28, rx="c4" * 28)
+    assert bench.obey(UpdateRow(0, bench.plane.specs[0], keys)) == []
+    bench.everything()
+    built = len(bench.plane.built_ns.get(0, ()))
+
+    # This plane's packets are no RTP, so there is no way to encrypt them.
+    bench.peer.sendto(b"hello", address)
+    while len(bench.plane.built_ns.get(0, ())) < built + 2:
+        assert bench.loop.turn()
+    bench.obey(CloseRow(0, 1))
+
+    assert bench.everything() == []
+    assert bench.plane.heard == []
+    counters = bench.memory.columns.counters(0)
+    assert counters["rx_srtp_auth"] == 1
+    assert counters["tx_srtp_failed"] >= 2
+    # Its next leg is another one's.
+    address = bench.open(0, generation=2)
+    bench.obey()
+    bench.peer.sendto(b"clear", address)
+    sent: list[bytes] = []
+    while not (bench.plane.heard and sent):
+        assert bench.loop.turn()
+        sent += bench.everything()
+    assert {len(data) for data in sent} == {172}

@@ -11,6 +11,7 @@ from bridge.engine.link import Link
 from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS
+from bridge.engine.srtp import SrtpRows
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
 from tests.engine.fake_plane import SLOT_NS, FakePlane, spec
@@ -67,9 +68,9 @@ class SlowPlane(FakePlane):
         self.late_ns: list[int] = []
         self.slow_ns = 0
 
-    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> None:
-        super().open(row, spec, now_ns=now_ns)
+    def open(self, row: int, spec: RowSpec, *, now_ns: int) -> bool:
         self.clock.advance(1)
+        return super().open(row, spec, now_ns=now_ns)
 
     def set_interruptible(self, row: int, bits: int) -> None:
         self.clock.advance(1)
@@ -93,6 +94,7 @@ class Bench:
             self.plane,
             Arrivals(16),
             sockets=self.sockets,
+            srtp=SrtpRows(self.memory.banks),
             link=self.link,
             gauges=self.memory.gauge_columns(),
             clock=self.clock,
@@ -105,6 +107,7 @@ class Bench:
     def run_for(self, duration_ms: int) -> None:
         until_ns = self.clock.now_ns() + duration_ms * MS
         while self.clock.now_ns() < until_ns:
+            self.control.flush()
             self.loop.turn()
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import pytest
 
-from bridge.engine.commands import Message, Ready, Stop
+from bridge.engine.commands import Carry, Message, Ready, Stop
 from bridge.engine.link import Link
 from bridge.engine.shared import SharedMemory
 from bridge.plane.spec import PlaneSettings
@@ -24,18 +24,29 @@ class Child:
 
     def __init__(self, *, settings: str | None = None) -> None:
         ours, theirs = socket.socketpair()
-        memory = SharedMemory(2)
-        options = json.dumps({"plane": asdict(PlaneSettings()), "plain_sockets": False, "realtime": False})
-        arguments = [str(theirs.fileno()), str(memory.fd), "2", settings or options]
+        options = json.dumps(
+            {
+                "plane": asdict(PlaneSettings()),
+                "plain_sockets": False,
+                "ports_shared": False,
+                "calibrates": False,
+                "realtime": False,
+            }
+        )
+        arguments = [str(theirs.fileno()), settings or options]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bridge.engine.process", *arguments],
-            pass_fds=[theirs.fileno(), memory.fd],
+            pass_fds=[theirs.fileno()],
             stderr=subprocess.PIPE,
             text=True,
         )
         theirs.close()
-        memory.close_fd()
         self.link = Link(ours)
+
+    def carry(self) -> None:
+        memory = SharedMemory(2)
+        self.link.send(Carry(2, 0, 0), [memory.fd])
+        memory.close_fd()
 
     def first_message(self) -> Message:
         self.link.sock.settimeout(10)
@@ -102,7 +113,15 @@ def test_garbage_from_the_control_plane_ends_it_with_one_line(child: Child) -> N
 
 def test_a_fault_of_its_own_is_one_line_too() -> None:
     child = Child(
-        settings=json.dumps({"plane": {"no_such_threshold": 1}, "plain_sockets": True, "realtime": False})
+        settings=json.dumps(
+            {
+                "plane": {"no_such_threshold": 1},
+                "plain_sockets": True,
+                "ports_shared": False,
+                "calibrates": False,
+                "realtime": False,
+            }
+        )
     )
 
     status, lines = child.end()

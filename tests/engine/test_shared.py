@@ -79,3 +79,35 @@ def test_lateness_beyond_every_bound_is_counted() -> None:
 
     assert memory.gauges().lateness_ns(0.5) == LATENESS_BOUNDS_NS[-1] * 2
     memory.close_fd()
+
+
+def test_every_rate_has_a_bank_that_both_processes_find() -> None:
+    ours = SharedMemory(3, wide=2)
+    theirs = SharedMemory(3, wide=2, fd=os.dup(ours.fd))
+
+    mine, at = ours.locate(8)
+    mine.play_samples[at, 9] = 77
+    theirs.gauge_columns().tick(0)
+
+    assert [(bank.shape.rate_hz, bank.capacity) for bank in ours.banks] == [
+        (8000, 3),
+        (16000, 2),
+        (24000, 2),
+        (48000, 2),
+    ]
+    assert theirs.banks[3].play_samples[1, 9] == 77
+    assert ours.locate(2) == (ours.columns, 2)
+    assert ours.gauges().ticks == 1
+    with pytest.raises(IndexError):
+        ours.locate(9)
+    ours.close_fd()
+    theirs.close_fd()
+
+
+def test_rows_that_nobody_uses_take_no_memory() -> None:
+    memory = SharedMemory(1024, wide=128)
+
+    memory.banks[3].capture[5] = 1
+
+    assert os.fstat(memory.fd).st_blocks * 512 < 1 << 20
+    memory.close_fd()

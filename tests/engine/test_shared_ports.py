@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bridge.clock import SystemClock
-from bridge.engine.commands import EngineDied
+from bridge.engine.commands import EngineReplaced
 from bridge.engine.supervisor import MediaEngine, MediaSettings
 from bridge.plane.g711 import encode_ulaw
 from tests.engine.phone import Call, Phone, play, until
@@ -87,18 +87,28 @@ async def test_a_stranger_on_a_shared_port_is_counted_and_reaches_nobody(
     assert [call.leg.status.snapshot()["rx_stranger"] for call in calls] == [0, 0]
 
 
-async def test_a_new_media_process_gets_the_shared_ports_again(
+async def test_calls_on_a_shared_port_survive_the_death_of_the_media_process(
     engine: MediaEngine, phones: list[Phone]
 ) -> None:
-    lost = Call(engine, phones[0], is_known=True)
-    await lost.leg.opened()
+    calls = [Call(engine, phone, is_known=True) for phone in phones[:2]]
+    for call in calls:
+        await call.leg.opened()
+        for _ in range(3):
+            call.phone.speak(b"\x55" * 160, call.leg.local_port)
+    await until(lambda: all(call.leg.status.snapshot()["rx_packets"] == 3 for call in calls))
+    await until(lambda: engine.has_standby)
 
     os.kill(engine.pid, signal.SIGKILL)
-    await lost.event(EngineDied)
-    lost.leg.close()
+    for call in calls:
+        await call.event(EngineReplaced)
 
-    await until(lambda: engine.pid != 0)
-    call = Call(engine, phones[1], is_known=True)
-    await call.leg.opened()
-    assert call.leg.local_port == lost.leg.local_port
-    assert len(await phones[1].hear(3)) == 3
+    for number, call in enumerate(calls):
+        heard = await play(call, pattern(number))
+        assert b"".join(packet[12:] for packet in heard) == encode_ulaw(pattern(number)).tobytes()
+        for _ in range(3):
+            call.phone.speak(b"\x55" * 160, call.leg.local_port)
+    await until(lambda: all(call.leg.status.snapshot()["rx_packets"] == 6 for call in calls))
+    newcomer = Call(engine, phones[2], is_known=True)
+    await newcomer.leg.opened()
+    assert newcomer.leg.local_port == calls[0].leg.local_port
+    assert len(await phones[2].hear(3)) == 3

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import os
 import resource
@@ -17,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from bridge.clock import SystemClock
+from bridge.engine.budget import Costs
 from bridge.engine.commands import EngineDied, LegEvent
 from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.errors import EngineError, LocalProtocolError
@@ -28,7 +30,9 @@ from tests.fakes import SeededIds
 
 pytestmark = pytest.mark.e2e
 
-SETTINGS = MediaSettings(ports=(40_000, 40_199), bind_ip="127.0.0.1", capacity=8, realtime=False)
+SETTINGS = MediaSettings(
+    ports=(40_000, 40_199), bind_ip="127.0.0.1", capacity=8, realtime=False, standby=False
+)
 
 
 @pytest_asyncio.fixture
@@ -276,7 +280,9 @@ async def test_a_leg_opens_once(engine: MediaEngine, phone: Phone) -> None:
 
 
 async def test_an_exhausted_port_range_is_refused_in_a_sentence() -> None:
-    settings = MediaSettings(ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=8, realtime=False)
+    settings = MediaSettings(
+        ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=8, realtime=False, standby=False
+    )
     engine = await MediaEngine.start(settings, clock=SystemClock(), dice=SeededIds())
     legs = [engine.reserve(), engine.reserve()]
 
@@ -385,7 +391,9 @@ async def test_a_process_that_dies_while_it_starts_is_not_tried_for_ever() -> No
 
 
 async def test_memory_that_the_system_refuses_is_reported_once() -> None:
-    settings = MediaSettings(ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=-1, realtime=False)
+    settings = MediaSettings(
+        ports=(40_300, 40_303), bind_ip="127.0.0.1", capacity=-1, wide_capacity=-1, realtime=False
+    )
 
     with pytest.raises(EngineError):
         await MediaEngine.start(settings, clock=SystemClock(), dice=SeededIds())
@@ -428,3 +436,21 @@ def _is_running(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+async def test_calls_that_do_not_fit_are_refused_until_others_have_ended(engine: MediaEngine) -> None:
+    assert 0 < engine.calls <= SETTINGS.capacity  # This machine was measured.
+    slow = dataclasses.replace(SETTINGS, costs=Costs(tick_ns=3_000_000, pair_ns=1_000_000))
+    limited = await MediaEngine.start(slow, clock=SystemClock(), dice=SeededIds())
+    try:
+        legs = [limited.reserve(24_000) for _ in range(2)]
+
+        with pytest.raises(EngineError, match="as busy as they may be"):
+            limited.reserve(24_000)
+        narrow = limited.reserve()
+        with pytest.raises(EngineError, match="as busy as they may be"):
+            limited.refit(narrow, 24_000)
+        legs[0].close()
+        limited.refit(narrow, 24_000)
+    finally:
+        await limited.close()

@@ -1,14 +1,11 @@
-import threading
-import time
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bridge.engine.verdict import Judge, Network, Verdict, VerdictThread, is_available, silero
+from bridge.engine.verdict import Judge, Network, Verdict, is_available, silero
 from bridge.plane.columns import Columns
 from bridge.plane.floor import DUCKED
+from bridge.plane.shape import Shape
 from tests.plane.rig import hiss, slam, speech_sentence
 
 ROWS = 260
@@ -55,6 +52,24 @@ def test_two_windows_of_speech_after_the_question_make_a_verdict() -> None:
     assert judge.windows == 8
 
 
+@pytest.mark.parametrize("rate_hz", [16000, 48000])
+def test_a_row_of_a_higher_rate_is_judged_at_8_khz(rate_hz: int) -> None:
+    shape = Shape(rate_hz)
+    memory = Columns(bytearray(Columns.size_bytes(2, shape)), 2, shape)
+    memory.generation[1], memory.sensitivity[1], memory.floor_state[1] = 6, 1, DUCKED
+    judge = Judge(memory, echoing)
+    hear(memory, 1, steady(2048 * shape.per_tick, 900))
+    memory.question[1] = 3
+    judge.step()
+
+    hear(memory, 1, steady(512 * shape.per_tick - 1, 900))
+    assert judge.step() == []
+    hear(memory, 1, steady(1, 900))
+
+    assert judge.step() == [Verdict(row=1, generation=6, epoch=0, question=3, is_speech=True)]
+    assert judge.windows == 8
+
+
 def test_what_is_nothing_like_speech_is_noise_after_four_windows() -> None:
     memory = columns()
     judge = Judge(memory, echoing)
@@ -69,7 +84,7 @@ def test_what_is_nothing_like_speech_is_noise_after_four_windows() -> None:
 def test_without_a_duck_a_voice_is_doubted() -> None:
     memory = columns()
     memory.floor_state[1] = 1
-    judge = Judge(memory, lambda sound, state: (np.full(len(sound), 0.9, np.float32), state))
+    judge = Judge(memory, lambda sound, state: (np.full(len(sound), 0.96, np.float32), state))
     memory.question[:2] = 1
     judge.step()
 
@@ -153,72 +168,6 @@ def test_silero_tells_a_sentence_from_a_door(network: Network) -> None:
         verdicts |= {told.row: told.is_speech for told in judge.step()}
 
     assert verdicts == {0: True, 1: False, 2: False}
-
-
-def until(claim: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not claim():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
-
-
-def test_the_thread_answers_whoever_wakes_it() -> None:
-    memory, told = columns(), list[Verdict]()
-    thread = VerdictThread(told.extend, load=lambda: echoing)
-    thread.watch(memory)
-    memory.question[7] = 1
-    thread.wake()
-
-    begin = time.monotonic()
-    while not told and time.monotonic() - begin < 10:
-        hear(memory, 7, steady(160, 900))
-        threading.Event().wait(0.01)
-    memory.question[7] = 0
-    thread.close()
-    thread.close()
-
-    assert [(verdict.row, verdict.is_speech) for verdict in told] == [(7, True)]
-
-
-def test_a_round_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
-    memory, told, failures = columns(), list[Verdict](), list[int]()
-
-    def fragile(
-        sound: NDArray[np.float32], state: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        if not failures:
-            failures.append(1)
-            raise RuntimeError("out of memory")
-        return echoing(sound, state)
-
-    thread = VerdictThread(told.extend, load=lambda: fragile)
-    thread.watch(memory)
-    memory.question[7] = 1
-
-    def answered() -> bool:
-        hear(memory, 7, steady(160, 900))
-        thread.wake()
-        return bool(told)
-
-    until(answered)
-    memory.question[7] = 0
-    thread.watch(None)
-    thread.close()
-
-    assert "a round of verdicts failed: out of memory" in caplog.text
-
-
-def test_a_network_that_does_not_load_leaves_the_verdict_to_the_gate(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def broken() -> Network:
-        raise OSError("no such file")
-
-    thread = VerdictThread(lambda verdicts: None, load=broken)
-    thread.watch(columns())
-    thread.close()
-
-    assert "voices are judged by their loudness alone" in caplog.text
 
 
 def test_onnxruntime_is_here_for_the_voice_already() -> None:

@@ -35,6 +35,9 @@ rtp_stats yes
 snd_path {folder}
 module_path {modules}
 module g711.so
+module srtp.so
+module g722.so
+module opus.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -70,32 +73,62 @@ def modules() -> str:
     return str(Path(next(line for line in found.splitlines() if line.endswith("/g711.so"))).parent)
 
 
-def write_room(path: Path) -> None:
-    """Forty seconds of a quiet room; the end of the file would end the call."""
-    noise = np.random.default_rng(1).normal(0, 30, 8000 * 40).astype("<i2")
+def write_room(path: Path, rate_hz: int, channels: int, tones_hz: tuple[int, ...]) -> None:
+    """Forty seconds of a quiet room with tones in it; the end of the file would end the call."""
+    times = np.arange(rate_hz * 40) / rate_hz
+    sound = np.random.default_rng(1).normal(0, 30, len(times))
+    sound += sum(4000 * np.sin(2 * np.pi * hz * times) for hz in tones_hz)
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(noise.tobytes())
+        file.setframerate(rate_hz)
+        file.writeframes(np.repeat(sound.astype("<i2"), channels).tobytes())
 
 
-def recorded(folder: Path) -> NDArray[np.int16]:
-    """What baresip decoded; it writes one file a direction."""
-    path = next(folder.glob("dump-*-dec.wav"))
+def read(path: Path) -> tuple[NDArray[np.int16], int]:
+    """The first channel, and its rate."""
     with wave.open(str(path)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return samples[:: file.getnchannels()].copy(), file.getframerate()
 
 
-def call_by_baresip(peer: str, network: str, folder: Path, user: str, *, at_most_s: int) -> str:
-    """Let baresip call `user` until the bridge hangs up; returns what it printed."""
-    write_room(folder / "room.wav")
+def recorded(folder: Path) -> tuple[NDArray[np.int16], int]:
+    """What baresip decoded; it writes one file a direction."""
+    return read(next(folder.glob("dump-*-dec.wav")))
+
+
+def baresip(
+    peer: str,
+    network: str,
+    folder: Path,
+    *,
+    at_most_s: int,
+    codec: str = "PCMU/8000/1",
+    tones_hz: tuple[int, ...] = (),
+    account: str = "",
+) -> list[str]:
+    """A phone ready to be started; `account` holds further parameters of its address."""
+    _, rate_hz, channels = codec.split("/")
+    write_room(folder / "room.wav", int(rate_hz), int(channels), tones_hz)
     (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
     (folder / "accounts").write_text(
-        f"<sip:caller@{THEIRS}>;regint=0;audio_codecs=PCMU/8000/1,PCMA/8000/1;answermode=auto\n"
+        f"<sip:caller@{THEIRS}>;regint=0;audio_codecs={codec};answermode=auto{account}\n"
     )
     (folder / "contacts").write_text("")
-    command = ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
+    return ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
+
+
+def call_by_baresip(
+    peer: str,
+    network: str,
+    folder: Path,
+    user: str,
+    *,
+    at_most_s: int,
+    **phone: Any,  # noqa: ANN401  what `baresip` takes
+) -> str:
+    """Let baresip call `user` until the bridge hangs up; returns what it printed."""
+    command = baresip(peer, network, folder, at_most_s=at_most_s, **phone)
     command += ["-e", f"/dial sip:{user}@{OURS}:5060"]
     done = subprocess.run(
         command,
@@ -122,7 +155,7 @@ def test_baresip_hears_the_sentence_that_was_asked_for(peer: str, network: str, 
         printed = call_by_baresip(peer, network, tmp_path, "hello", at_most_s=14)
         call = last_call(bridge)
 
-    understood = transcribe(recorded(tmp_path))
+    understood = transcribe(*recorded(tmp_path))
     print(f"baresip heard: {understood!r}")
     assert word_errors(SENTENCE, understood) <= 0.1, printed[-3000:]
     assert call["reason"] == "agent finished"
@@ -150,3 +183,79 @@ def test_baresip_and_the_bridge_report_to_each_other(peer: str, network: str, tm
     assert 0 < media["round_trip_ms"] < 100
     assert media["mos_out_lowest"] > 4
     assert media["mos_in_lowest"] > 4
+
+
+@pytest.mark.parametrize(("codec", "rate_hz"), [("G722/16000/1", 16000), ("opus/48000/2", 24000)])
+def test_baresip_and_the_bridge_hear_each_other_wide(
+    peer: str, network: str, tmp_path: Path, codec: str, rate_hz: int
+) -> None:
+    tones_hz = 440, 5200
+    settings = {
+        "sip.listen": f"{OURS}:5060",
+        "media.bind_ip": OURS,
+        "recording.enabled": True,
+        "recording.folder": str(tmp_path / "ours"),
+    }
+    with RunningBridge(settings | agents.routes(firm="")) as bridge:
+        printed = call_by_baresip(
+            peer, network, tmp_path, "firm", at_most_s=16, codec=codec, tones_hz=tones_hz
+        )
+        call = last_call(bridge)
+
+    assert call["reason"] == "agent finished", (printed[-3000:], "\n".join(bridge.output)[-3000:])
+    understood = transcribe(*recorded(tmp_path))
+    print(f"baresip heard by {codec}: {understood!r}")
+    assert word_errors(agents.FIRM, understood) <= 0.1
+    heard, rate = read(next((tmp_path / "ours").glob("*.wav")))
+    assert rate == call["rate_hz"] == rate_hz
+    assert call["codec"] == codec.partition("/")[0]
+    spectrum = np.abs(np.fft.rfft(heard[rate : 3 * rate].astype(float)))
+    loudest = {int(at) // 2 for at in np.argsort(spectrum)[-2:]}  # Two seconds: steps of half a hertz.
+    assert loudest == set(tones_hz)
+    assert call["media"]["rx_packets"] > 100
+    assert call["media"]["lost_out"] == 0
+
+
+def test_baresip_calls_encrypted_and_reports_too(peer: str, network: str, tmp_path: Path) -> None:
+    settings = {"sip.listen": f"{OURS}:5060", "media.bind_ip": OURS, "media.srtp": "required"}
+    with RunningBridge(settings | agents.routes(chapters="tone")) as bridge:
+        printed = call_by_baresip(
+            peer, network, tmp_path, "chapters", at_most_s=24, account=";mediaenc=srtp-mand"
+        )
+        media = last_call(bridge)["media"]
+
+    print({name: value for name, value in media.items() if "srt" in name or name.startswith("rtcp")})
+    assert np.abs(recorded(tmp_path)[0].astype(np.int32)).max() > 3000, printed[-3000:]
+    assert media["rx_packets"] > 100
+    assert media["srtp_rx_end"] > 0
+    # It pings in the clear, to open its NAT, before it encrypts.
+    assert media["rx_srtp_auth"] <= 2
+    assert media["rx_srtp_replay"] == media["tx_srtp_failed"] == 0
+    assert media["rtcp_received"] >= 1
+    assert media["rtcp_malformed"] == media["rtcp_stranger"] == 0
+    # Its view of our stream came encrypted, and made sense.
+    assert 0 < media["round_trip_ms"] < 100
+
+
+def test_baresip_is_called_encrypted(peer: str, network: str, tmp_path: Path) -> None:
+    command = baresip(peer, network, tmp_path, account=";mediaenc=srtp-mand", at_most_s=30)
+    ours = [sys.executable, "-m", "bridge", "call", f"sip:caller@{THEIRS}", "-a", "tests.e2e.agents:chapters"]
+    for setting in (
+        f"sip.listen={OURS}:5061",
+        f"sip.dial_allow={THEIRS}/32",
+        f"media.bind_ip={OURS}",
+        "media.srtp=required",
+        "routes.0.voice=tone",
+    ):
+        ours += ["--set", setting]
+
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as phone:
+        assert phone.stdout is not None
+        called = subprocess.run(ours, capture_output=True, text=True, timeout=60, check=False)
+        phone.terminate()
+        printed = phone.stdout.read()
+
+    print(called.stdout, called.stderr)
+    assert called.returncode == 0, printed[-3000:]
+    assert np.abs(recorded(tmp_path)[0].astype(np.int32)).max() > 3000
+    assert "inline:" not in called.stdout + called.stderr

@@ -48,7 +48,7 @@ def network(peer: str) -> Iterator[str]:
 
 def call_with(peer: str, network: str, folder: Path, login: str, *, at_most_s: int) -> str:
     """Let baresip call with a password; returns what it printed."""
-    write_room(folder / "room.wav")
+    write_room(folder / "room.wav", 8000, 1, ())
     (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
     (folder / "accounts").write_text(
         f"<sip:caller@{THEIRS}>;regint=0;{login};audio_codecs=PCMU/8000/1;answermode=auto\n"

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bridge.plane.conceal import FUTURE_SAMPLES, HISTORY_SAMPLES, Concealer, find_periods
+from bridge.plane.conceal import FUTURE_TICKS, HISTORY_TICKS, Concealer, find_periods
 from bridge.plane.samples import PIECE_SAMPLES
 from tests.plane.rig import Pcm
 
@@ -24,13 +24,13 @@ def steepest(pcm: Pcm) -> int:
 def in_gap(period: float = 100) -> Concealer:
     concealer = Concealer(2)
     concealer.run[ROWS] = 0
-    concealer.remember(ROWS, tone(HISTORY_SAMPLES, period)[None, :])
+    concealer.remember(ROWS, tone(HISTORY_TICKS, period)[None, :])
     return concealer
 
 
 @pytest.mark.parametrize("period", [40, 64, 100, 133, 150])
 def test_the_pitch_of_a_voice_is_found(period: int) -> None:
-    history = tone(HISTORY_SAMPLES, period)[None, :].astype(np.float32)
+    history = tone(HISTORY_TICKS, period)[None, :].astype(np.float32)
 
     found = int(find_periods(history)[0])
 
@@ -42,13 +42,13 @@ def test_a_gap_goes_on_as_the_sound_before_it_went() -> None:
 
     made = np.concatenate([concealer.fill(ROWS)[0] for _ in range(2)])
 
-    assert np.abs(made.astype(int) - tone(80, 100, begin=HISTORY_SAMPLES)).max() <= 2
+    assert np.abs(made.astype(int) - tone(80, 100, begin=HISTORY_TICKS)).max() <= 2
 
 
 def test_a_gap_goes_on_without_a_step_even_where_nothing_repeats() -> None:
     concealer = Concealer(2)
     concealer.run[ROWS] = 0
-    history = (np.arange(HISTORY_SAMPLES) * 20).astype(np.int16)
+    history = (np.arange(HISTORY_TICKS) * 20).astype(np.int16)
     concealer.remember(ROWS, history[None, :])
 
     made = concealer.fill(ROWS)[0].astype(int)
@@ -73,7 +73,7 @@ def test_the_real_sound_takes_over_within_5_or_10_ms(lost: int, lead: int) -> No
     concealer = in_gap()
     for _ in range(lost):
         concealer.fill(ROWS)
-    real = tone(PIECE_SAMPLES * 3, 100, begin=HISTORY_SAMPLES + lost * PIECE_SAMPLES + 50)
+    real = tone(PIECE_SAMPLES * 3, 100, begin=HISTORY_TICKS + lost * PIECE_SAMPLES + 50)
     merged = real.copy()
 
     for number in range(3):
@@ -88,14 +88,14 @@ def test_the_real_sound_takes_over_within_5_or_10_ms(lost: int, lead: int) -> No
 
 def test_a_gap_whose_end_is_known_is_bridged() -> None:
     concealer = in_gap(period=97.3)
-    future = tone(FUTURE_SAMPLES, 97.3, begin=HISTORY_SAMPLES + 160)
+    future = tone(FUTURE_TICKS, 97.3, begin=HISTORY_TICKS + 160)
     concealer.bridge(ROWS, future[None, :], np.array([160]))
 
     made = np.concatenate([concealer.fill(ROWS)[0] for _ in range(4)])
     landed = future[None, :PIECE_SAMPLES].copy()
     concealer.merge(ROWS, landed)
 
-    truth = tone(160, 97.3, begin=HISTORY_SAMPLES).astype(int)
+    truth = tone(160, 97.3, begin=HISTORY_TICKS).astype(int)
     error = np.sqrt(np.mean((made - truth) ** 2) / np.mean(truth**2))
     assert error < 0.25
     assert np.array_equal(landed[0], future[:PIECE_SAMPLES])

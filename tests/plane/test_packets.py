@@ -49,25 +49,6 @@ def test_only_some_of_a_batch_can_be_kept() -> None:
     assert kept.ends.tolist() == [13, 13]
 
 
-@given(st.lists(st.binary(min_size=1, max_size=20), max_size=12), st.data())
-def test_dropped_datagrams_leave_the_others(datagrams: list[bytes], data: st.DataObject) -> None:
-    arrivals = arrived(*datagrams)
-    dropped = data.draw(st.sets(st.integers(0, len(datagrams) - 1)) if datagrams else st.just(set()))
-
-    arrivals.drop(sorted(dropped))
-
-    kept = {(row, datagram, row) for row, datagram in enumerate(datagrams) if row not in dropped}
-    assert arrivals.count == len(kept)
-    assert kept == {
-        (
-            int(arrivals.rows[at]),
-            arrivals.packets[at, : arrivals.lengths[at]].tobytes(),
-            int(arrivals.sources[at]),
-        )
-        for at in range(arrivals.count)
-    }
-
-
 def test_a_datagram_longer_than_its_buffer_is_cut() -> None:
     arrivals = arrived(b"\x80" * 2000)
 
@@ -98,6 +79,22 @@ def test_what_is_built_reads_back(sequence: int, timestamp: int, ssrc: int, mark
     assert len(departures) == 1
     assert departures.rows.tolist() == [2]
     assert departures.lengths.tolist() == [172]
-    assert parse(departures.packets[0].tobytes()) == RtpPacket(
+    assert parse(departures.packets[0, :172].tobytes()) == RtpPacket(
         8, sequence, timestamp, ssrc, payload.tobytes(), marker=marker
     )
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), st.booleans()), max_size=8), st.integers(0, 3))
+def test_what_is_removed_leaves_the_others_in_order(datagrams: list[tuple[bytes, bool]], spare: int) -> None:
+    arrivals = Arrivals(len(datagrams) + spare + 1)
+    for number, (data, _) in enumerate(datagrams):
+        arrivals.add(data, row=number, source=number + 100, is_rtcp=number % 2 == 1)
+
+    arrivals.remove(np.array([at for at, (_, stays) in enumerate(datagrams) if not stays], np.intp))
+
+    kept = [(number, data) for number, (data, stays) in enumerate(datagrams) if stays]
+    assert arrivals.count == len(kept)
+    for at, (number, data) in enumerate(kept):
+        assert arrivals.packets[at, : arrivals.lengths[at]].tobytes() == data
+        assert (arrivals.rows[at], arrivals.sources[at]) == (number, number + 100)
+        assert arrivals.is_rtcp[at] == (number % 2 == 1)

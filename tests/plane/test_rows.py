@@ -10,7 +10,7 @@ SENT, UNSENT = np.array([True]), np.array([False])
 
 
 def begun() -> Rows:
-    rows = Rows(3)
+    rows = Rows(Columns(bytearray(Columns.size_bytes(3)), 3))
     rows.begin(1, spec(sequence=65535, timestamp=2**32 - 160), now_ns=5)
     return rows
 

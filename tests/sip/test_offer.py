@@ -3,8 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import NegotiationError, RemoteProtocolError
-from bridge.sip.offer import LocalMedia, Negotiated, Negotiator, accept, answer, is_behind_nat, make_offer
+from bridge.sip.crypto import MediaCrypto, SrtpPolicy
+from bridge.sip.offer import LocalMedia, Negotiated, Negotiator, accept, answer, make_offer
 from bridge.sip.sdp import SessionDescription
+from tests.fakes import SeededIds
 from tests.sip.messages import OFFER
 
 US = LocalMedia("192.0.2.9", 16384, session_id=77, version=3)
@@ -17,7 +19,7 @@ def offered(*lines: str, session: str = "c=IN IP4 192.0.2.2") -> bytes:
 def test_the_first_codec_that_we_know_is_taken_with_the_offerers_numbers() -> None:
     sdp, agreed = answer(
         offered(
-            "m=audio 4000 RTP/AVP 9 101 18 96 0",
+            "m=audio 4000 RTP/AVP 4 101 18 96 0",
             "a=rtpmap:96 pcma/8000/1",
             "a=rtpmap:101 Telephone-Event/8000",
             "a=rtcp-mux",
@@ -103,7 +105,7 @@ def test_hold_is_answered_by_its_mirror(
     "lines",
     [
         [],
-        ["m=audio 4000 RTP/AVP 9 18"],
+        ["m=audio 4000 RTP/AVP 4 18"],
         ["m=audio 4000 RTP/AVP 96", "a=rtpmap:96 PCMU/16000"],
         ["m=audio 4000 RTP/AVP 96", "a=rtpmap:96 PCMU/8000/2"],
         ["m=audio 4000 RTP/AVP x 300"],
@@ -138,7 +140,7 @@ def test_events_on_another_clock_are_not_for_us() -> None:
 def test_our_offer_and_an_answer_to_it_agree() -> None:
     theirs = LocalMedia("192.0.2.2", 4000, session_id=1)
 
-    sdp, at_their_side = answer(make_offer(US), theirs)
+    sdp, at_their_side = answer(make_offer(US, codecs=("PCMU", "PCMA")), theirs)
     at_our_side = accept(sdp)
 
     assert at_their_side == Negotiated(
@@ -296,19 +298,6 @@ def test_no_number_changes_its_meaning_within_a_call(maps: tuple[str, ...], form
     assert SessionDescription.parse(ours.offer()).media[0].formats == formats
 
 
-def test_a_private_address_behind_a_public_one_shows_a_nat() -> None:
-    private = offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 192.168.1.2")
-
-    assert is_behind_nat(private, source_ip="8.8.8.8")
-    assert not is_behind_nat(private, source_ip="192.168.1.2")
-    assert not is_behind_nat(
-        offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 9.9.9.9"), source_ip="8.8.8.8"
-    )
-    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="c=IN IP4 0.0.0.0"), source_ip="8.8.8.8")
-    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="b=AS:1"), source_ip="8.8.8.8")
-    assert not is_behind_nat(b"", source_ip="8.8.8.8")
-
-
 FORMATS = st.lists(st.sampled_from(["0", "8", "9", "18", "96", "97", "101"]), min_size=1, unique=True)
 
 
@@ -402,3 +391,64 @@ def test_a_peer_may_take_only_some_keys_as_events(events: str, keys: int) -> Non
     _, agreed = answer(offered("m=audio 4000 RTP/AVP 0 101", "a=rtpmap:101 telephone-event/8000", events), US)
 
     assert agreed.dtmf_events == keys
+
+
+SAVP = ("m=audio 4002 RTP/SAVP 0", "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40)
+
+
+def secured(policy: SrtpPolicy, seed: int = 1) -> Negotiator:
+    ids = SeededIds(seed)
+    return Negotiator(ip="192.0.2.9", port=16384, session_id=7, crypto=MediaCrypto(policy, ids))
+
+
+def test_a_secured_offer_is_answered_in_kind() -> None:
+    ours = secured("preferred")
+
+    sdp = ours.answer(offered(*SAVP)).decode()
+
+    assert "m=audio 16384 RTP/SAVP 0\r\n" in sdp
+    assert sdp.count("a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:") == 1
+    assert "A" * 40 not in sdp
+    assert ours.negotiated is not None
+    assert ours.negotiated.srtp.rx == "00" * 30
+    assert ours.negotiated.srtp.tx[:8] not in repr(ours.negotiated)
+    # Again: nothing changes, not even the version.
+    assert ours.answer(offered(*SAVP)).decode() == sdp
+
+
+def test_of_the_same_offered_twice_the_secured_one_is_taken() -> None:
+    ours = secured("preferred")
+
+    sdp = ours.answer(offered("m=audio 4000 RTP/AVP 0", *SAVP)).decode()
+
+    assert "m=audio 0 RTP/AVP 0\r\nm=audio 16384 RTP/SAVP 0\r\n" in sdp
+    assert ours.negotiated is not None
+    assert ours.negotiated.remote == ("192.0.2.2", 4002)
+    assert b"m=audio 0 RTP/AVP 0\r\nm=audio 16384 RTP/SAVP 0 8" in ours.offer()
+
+
+def test_who_requires_security_refuses_an_offer_without() -> None:
+    with pytest.raises(NegotiationError):
+        secured("required").answer(offered("m=audio 4000 RTP/AVP 0", SAVP[1]))
+    with pytest.raises(NegotiationError):
+        Negotiator(ip="192.0.2.9", port=16384, session_id=7).answer(offered(*SAVP))
+
+
+def test_who_requires_security_offers_it_and_both_come_to_the_same_keys() -> None:
+    ours, theirs = secured("required", 1), secured("preferred", 2)
+
+    agreed = ours.accept(theirs.answer(ours.offer()))
+
+    assert theirs.negotiated is not None
+    assert agreed.srtp.suite == "AEAD_AES_128_GCM"
+    assert (agreed.srtp.tx, agreed.srtp.rx) == (theirs.negotiated.srtp.rx, theirs.negotiated.srtp.tx)
+
+
+def test_a_clear_answer_to_a_secured_offer_is_no_answer() -> None:
+    ours = secured("required")
+    clear = Negotiator(ip="192.0.2.2", port=4000, session_id=8)
+    clear.answer(offered("m=audio 4000 RTP/AVP 0"))
+    ours.offer()
+
+    with pytest.raises(NegotiationError):
+        ours.accept(clear.offer())

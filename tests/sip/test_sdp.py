@@ -130,3 +130,12 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         SessionDescription.parse(b"v=0\r\no=- 1 1 IN IP4 h\r\n" + data)
     except RemoteProtocolError:
         return
+
+
+def test_a_key_is_not_repeated_by_an_error() -> None:
+    line = "a crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0"
+
+    with pytest.raises(RemoteProtocolError) as refused:
+        SessionDescription.parse(f"v=0\no=x 1 1 IN IP4 192.0.2.2\n{line}".encode())
+
+    assert "c2Vj" not in str(refused.value)

@@ -10,6 +10,7 @@ from bridge.speech.silero import CONTEXT_SAMPLES, STATE_WIDTH, WINDOW_SAMPLES, O
         ([], Opinion.OPEN),
         ([0.95], Opinion.OPEN),
         ([0.95, 0.97], Opinion.SPEECH),
+        ([0.90, 0.93, 0.95], Opinion.SPEECH),
         ([0.1, 0.2, 0.95, 0.97], Opinion.SPEECH),
         ([0.02, 0.03, 0.05], Opinion.OPEN),
         ([0.02, 0.03, 0.05, 0.1], Opinion.NOISE),
@@ -23,8 +24,36 @@ def test_two_sure_windows_make_it_speech_and_four_hopeless_ones_do_not(
     assert opinion(likelihoods, sensitivity=1) is expected
 
 
+@pytest.mark.parametrize(
+    ("likelihoods", "expected"),
+    [
+        ([0.8, 0.9, 0.9], Opinion.OPEN),
+        ([0.8, 0.9, 0.9, 0.8, 0.6], Opinion.OPEN),
+        ([0.8, 0.9, 0.9, 0.8, 0.6, 0.4], Opinion.NOISE),
+        ([0.8, 0.9, 0.9, 0.8, 0.85], Opinion.SPEECH),
+        ([0.8, 0.9, 0.9, 0.8, 0.6, 0.85], Opinion.SPEECH),
+    ],
+)
+def test_what_is_almost_surely_speech_must_not_die_away_like_a_note(
+    likelihoods: list[float], expected: Opinion
+) -> None:
+    assert opinion(likelihoods, sensitivity=1) is expected
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"), [(0.85, Opinion.SPEECH), (0.6, Opinion.OPEN), (0.45, Opinion.NOISE)]
+)
+def test_a_voice_that_has_only_begun_to_be_heard_is_speech_or_left_open(
+    last: float, expected: Opinion
+) -> None:
+    rising = [0.2, 0.1, 0.2, 0.3, 0.4, last]
+
+    assert opinion(rising, sensitivity=1) is expected
+    assert opinion(rising, sensitivity=1, is_doubted=True) is Opinion.NOISE
+
+
 def test_what_is_speech_to_the_sensitive_is_not_to_the_others() -> None:
-    doubtful = [0.1, 0.7, 0.7, 0.1, 0.1, 0.1]
+    doubtful = [0.1, 0.7, 0.7, 0.1, 0.1, 0.68]
 
     assert [opinion(doubtful, sensitivity=level) for level in range(3)] == [
         Opinion.NOISE,

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.engine.ports import BoundPorts, PortRange, peer_key
-from bridge.engine.seats import SharedPorts
+from bridge.engine.shared_ports import SharedPorts
 
 MS = 1_000_000
 S = 1000 * MS
@@ -15,7 +15,8 @@ class Bench:
     def __init__(self, *, size: int, pairs: int = 20) -> None:
         self.opened: list[tuple[int, int]] = []
         self.range = PortRange(42_000, 42_000 + 2 * pairs, bind_ip="127.0.0.1")
-        self.pool = SharedPorts(self.range, size=size, on_open=self._note)
+        self.pool = SharedPorts(self.range, size=size)
+        self.pool.on_open = self._note
 
     def _note(self, number: int, ports: BoundPorts) -> None:
         self.opened.append((number, ports.port))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bridge.engine.ports import BoundPorts, PortRange
 from bridge.errors import EngineError
 
-__all__ = ["Seat", "SharedPorts"]
+__all__ = ["SharedPorts", "Spot"]
 
 _CROWD = 256
 """Calls on a port before the next one is opened: more would strain one socket's buffer in a busy moment."""
@@ -23,7 +23,7 @@ _SO_RCVBUFFORCE = 33
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class Spot:
     """A call's place on a shared port; it is told from its neighbours by where its packets come from."""
 
     number: int
@@ -42,28 +42,26 @@ class _SharedPort:
     resting: "OrderedDict[int, int]" = field(default_factory=OrderedDict)
     """When a key that was left is free again, oldest first."""
 
-    def has_room(self, seat_key: int, nat_ip: int, now_ns: int) -> bool:
+    def has_room(self, key: int, nat_ip: int, now_ns: int) -> bool:
         while self.resting and next(iter(self.resting.values())) <= now_ns:
             self.resting.popitem(last=False)
         # Two calls from behind one address cannot be told apart before each has been heard.
-        return not (
-            seat_key in self.keys or seat_key in self.resting or (nat_ip != 0 and nat_ip in self.nat_ips)
-        )
+        return not (key in self.keys or key in self.resting or (nat_ip != 0 and nat_ip in self.nat_ips))
 
 
 class SharedPorts:
-    """Seats on a small pool of ports; opened one after the other as calls come.
+    """Places on a small pool of ports; opened one after the other as calls come.
 
     Args:
         ports: Where new pairs come from.
         size: Most ports that are shared.
-        on_open: Called with number and sockets of each new shared port, before its first seat is taken.
     """
 
-    def __init__(self, ports: PortRange, *, size: int, on_open: Callable[[int, BoundPorts], None]) -> None:
+    def __init__(self, ports: PortRange, *, size: int) -> None:
         self._range = ports
         self._size = size
-        self._on_open = on_open
+        self.on_open: Callable[[int, BoundPorts], None] = _keep_to_ourselves
+        """Called with number and sockets of each new shared port, before its first place is taken."""
         self._shared: list[_SharedPort] = []
 
     @property
@@ -71,7 +69,7 @@ class SharedPorts:
         """Every shared port, by its number."""
         return [shared.ports for shared in self._shared]
 
-    def take(self, key: int, nat_ip: int, *, now_ns: int) -> tuple[Seat, BoundPorts] | None:
+    def take(self, key: int, nat_ip: int, *, now_ns: int) -> tuple[Spot, BoundPorts] | None:
         """Find a place for a peer; None if there is none: the call then takes a port of its own.
 
         Args:
@@ -90,15 +88,15 @@ class SharedPorts:
         shared.keys.add(key)
         if nat_ip:
             shared.nat_ips.add(nat_ip)
-        return Seat(number, key, nat_ip), shared.ports
+        return Spot(number, key, nat_ip), shared.ports
 
-    def leave(self, seat: Seat, *, now_ns: int) -> None:
+    def leave(self, spot: Spot, *, now_ns: int) -> None:
         """Give a place back."""
-        shared = self._shared[seat.number]
-        shared.keys.discard(seat.key)
-        shared.nat_ips.discard(seat.nat_ip)
-        shared.resting[seat.key] = now_ns + _REST_NS
-        shared.resting.move_to_end(seat.key)
+        shared = self._shared[spot.number]
+        shared.keys.discard(spot.key)
+        shared.nat_ips.discard(spot.nat_ip)
+        shared.resting[spot.key] = now_ns + _REST_NS
+        shared.resting.move_to_end(spot.key)
 
     def close(self) -> None:
         """Give all ports back to the system."""
@@ -116,8 +114,12 @@ class SharedPorts:
             _widen(sock)
         number = len(self._shared)
         self._shared.append(_SharedPort(ports))
-        self._on_open(number, ports)
+        self.on_open(number, ports)
         return number
+
+
+def _keep_to_ourselves(number: int, ports: BoundPorts) -> None:
+    """No process carries anything yet; it is told of all ports when it begins."""
 
 
 def _widen(sock: socket.socket) -> None:

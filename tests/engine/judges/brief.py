@@ -1,0 +1,1 @@
+"""A judge's process that ends as soon as it begins."""

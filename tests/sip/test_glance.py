@@ -1,0 +1,43 @@
+import pytest
+
+from bridge.sip.glance import is_behind_nat, media_address
+from tests.sip.test_offer import offered
+
+
+def test_a_private_address_behind_a_public_one_shows_a_nat() -> None:
+    private = offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 192.168.1.2")
+
+    assert is_behind_nat(private, source_ip="8.8.8.8")
+    assert not is_behind_nat(private, source_ip="192.168.1.2")
+    assert not is_behind_nat(
+        offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 9.9.9.9"), source_ip="8.8.8.8"
+    )
+    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="c=IN IP4 0.0.0.0"), source_ip="8.8.8.8")
+    assert not is_behind_nat(offered("m=audio 4 RTP/AVP 0", session="b=AS:1"), source_ip="8.8.8.8")
+    assert not is_behind_nat(b"", source_ip="8.8.8.8")
+
+
+@pytest.mark.parametrize(
+    ("lines", "session", "address"),
+    [
+        (("m=audio 4000 RTP/AVP 0",), "c=IN IP4 10.0.0.1", ("10.0.0.1", 4000)),
+        (
+            ("m=video 6 RTP/AVP 31", "m=audio 4000 RTP/AVP 0", "c=IN IP4 10.0.0.2"),
+            "c=IN IP4 10.0.0.1",
+            ("10.0.0.2", 4000),
+        ),
+        (("m=audio 0 RTP/AVP 0", "m=audio 4002 RTP/AVP 0"), "c=IN IP4 10.0.0.1", ("10.0.0.1", 4002)),
+        (("m=audio 4000 RTP/AVP 0",), "c=IN IP4 0.0.0.0", None),
+        (("m=audio 4000 RTP/AVP 0",), "c=IN IP6 ::1", None),
+        (("m=video 4000 RTP/AVP 31",), "c=IN IP4 10.0.0.1", None),
+    ],
+)
+def test_where_the_sound_will_come_from_is_seen_at_a_glance(
+    lines: tuple[str, ...], session: str, address: tuple[str, int] | None
+) -> None:
+    assert media_address(offered(*lines, session=session)) == address
+
+
+def test_what_cannot_be_read_names_nothing() -> None:
+    assert media_address(b"no description") is None
+    assert media_address(b"") is None
