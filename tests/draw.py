@@ -9,6 +9,7 @@ from bridge.call.path import describe
 from bridge.cosyvoice.client_steps import TRANSITIONS as CLIENT
 from bridge.cosyvoice.service_steps import TRANSITIONS as SERVICE
 from bridge.plane.floor import TRANSITIONS as FLOOR
+from bridge.sip.registration_steps import TRANSITIONS as REGISTRATION
 from bridge.sip.session import TRANSITIONS as SESSION
 from bridge.sip.transaction import TRANSITIONS as TRANSACTIONS
 
@@ -42,6 +43,7 @@ def machines() -> str:
         name = kind.name.replace("_", " ").capitalize()
         parts += machine(f"{name} transaction, {kind.value} (`bridge/sip/transaction.py`)", table)
     parts += machine("A SIP session (`bridge/sip/session.py`)", SESSION)
+    parts += machine("A registration (`bridge/sip/registration_steps.py`)", REGISTRATION)
     parts += machine("A CosyVoice task at the client (`bridge/cosyvoice/client_steps.py`)", CLIENT)
     parts += machine("A CosyVoice connection at the service (`bridge/cosyvoice/service_steps.py`)", SERVICE)
     return "\n".join(parts)

@@ -13,14 +13,34 @@ from bridge.aio.tasks import Tasks
 from bridge.errors import CallEnded, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource
 from bridge.sip.agent import Agent, AgentSettings
-from bridge.sip.events import Arrived, Command, Datagram, Drain, Gone, Output, Place
+from bridge.sip.dialog import LocalPlace
+from bridge.sip.digest import Algorithm, Credentials
+from bridge.sip.events import Arrived, Ask, Command, Datagram, Drain, Gone, Output, Place, Replied, Trust
 from bridge.sip.grammar import Uri
 from bridge.sip.layer import Send
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
-__all__ = ["CallRefused", "IncomingCall", "SipCall", "SipEndpoint", "SipSettings"]
+__all__ = ["ANONYMOUS", "CallRefused", "Identity", "IncomingCall", "SipCall", "SipEndpoint", "SipSettings"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """As whom we call, and how we prove it."""
+
+    user: str = "cosybridge"
+    """User part of our From."""
+    domain: str = ""
+    """Its host part; empty is our address."""
+    credentials: Credentials | None = None
+    """What answers a 401 or 407."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further header fields of the INVITE."""
+
+
+ANONYMOUS = Identity()
+"""Nobody in particular, who proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,12 @@ class SipSettings:
     max_calls: int = 1024
     close_within_s: float = 1.0
     """How long `SipEndpoint.close` waits for peers to answer our BYEs."""
+    realm: str = "cosybridge"
+    """What our digest challenges name."""
+    accounts: tuple[Credentials, ...] = ()
+    """Who may call from outside `allow`, with a digest."""
+    digests: tuple[str, ...] = ("SHA-256", "MD5")
+    """Hashes that they may answer with, best first."""
     timers: Timers = DEFAULT_TIMERS
 
 
@@ -63,6 +89,7 @@ class SipEndpoint:
         self._on_call = on_call
         self._tasks = Tasks("sip")
         self._calls: dict[str, IncomingCall | SipCall] = {}
+        self._askers: dict[str, Callable[[Replied], None]] = {}
         self._all_gone = asyncio.Event()
         self._wire: SipWire
         self._agent: Agent
@@ -104,6 +131,9 @@ class SipEndpoint:
             max_requests_per_s=settings.max_requests_per_s,
             max_calls_per_source=settings.max_calls_per_source,
             max_calls=settings.max_calls,
+            realm=settings.realm,
+            accounts=settings.accounts,
+            algorithms=tuple(Algorithm(name) for name in settings.digests),
         )
         try:
             agent = Agent(agent_settings, ids=dice, timers=settings.timers)
@@ -145,6 +175,8 @@ class SipEndpoint:
         *,
         sdp: bytes,
         from_user: str = "cosybridge",
+        from_domain: str = "",
+        credentials: Credentials | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         timeout_s: float = 32.0,
         destination: tuple[str, int] | None = None,
@@ -155,6 +187,8 @@ class SipEndpoint:
             uri: ``sip:user@host:port``.
             sdp: Our offer.
             from_user: User part of our From.
+            from_domain: Its host part; empty is our address.
+            credentials: What answers a 401 or 407.
             headers: Further header fields of the INVITE.
             timeout_s: How long it may ring.
             destination: IPv4 address to send to; None looks up the host of `uri`. An address that was
@@ -173,7 +207,19 @@ class SipEndpoint:
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
         local_ip = self._wire.local_ip(destination[0])
-        self._feed(Place(name, call_id, uri, destination, local_ip, sdp, from_user, headers))
+        place = Place(
+            name,
+            call_id,
+            uri,
+            destination,
+            local_ip,
+            sdp,
+            from_user,
+            headers,
+            from_domain,
+            credentials,
+        )
+        self._feed(place)
         self._calls[name] = call
         try:
             async with asyncio.timeout(timeout_s):
@@ -190,6 +236,24 @@ class SipEndpoint:
             await call.hangup("no answer")
             raise
         return call
+
+    def place(self, peer_ip: str) -> LocalPlace:
+        """Where this peer reaches us."""
+        return LocalPlace(self._wire.local_ip(peer_ip), self.listen[1], self._settings.user_agent)
+
+    def trust(self, name: str, ip: str, credentials: Credentials | None = None) -> None:
+        """Serve requests from this address as well; see `bridge.sip.events.Trust`."""
+        self._feed(Trust(name, ip, credentials))
+
+    def ask(self, ask: Ask, answer: Callable[[Replied], None]) -> None:
+        """Send a request that belongs to no call.
+
+        Args:
+            ask: What, where, and for whom.
+            answer: Called on the loop with every response, or with None after 32 s without any.
+        """
+        self._askers[ask.owner] = answer
+        self._feed(ask)
 
     def drain(self) -> None:
         """Take no new calls; running ones go on. OPTIONS is answered 503, so that proxies look elsewhere."""
@@ -234,6 +298,8 @@ class SipEndpoint:
             )
             self._calls[output.call] = incoming
             self._tasks.start(self._serve(incoming), name=f"call {output.call_id}")
+        elif isinstance(output, Replied):
+            self._askers[output.owner](output)
         elif isinstance(output, Gone):
             self._calls.pop(output.call, None)
             if not self._agent.calls:

@@ -11,6 +11,7 @@ from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.aio.http import HttpSettings
 from bridge.aio.sip import SipSettings
 from bridge.app.config import Config
+from bridge.app.trunk_settings import TrunkSection
 from bridge.call.agent import Agent
 from bridge.call.routes import Route
 from bridge.call.session import CallSettings
@@ -19,15 +20,21 @@ from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud
 from bridge.engine.supervisor import MediaSettings
 from bridge.plane.spec import SENSITIVITIES, PlaneSettings
 from bridge.ports import Voice
+from bridge.sip.digest import Credentials
+from bridge.sip.numbers import NumberForm, NumberPlan
+from bridge.sip.registration import Account
+from bridge.sip.trunks import Trunk
 from bridge.speech.budget import Budget
 from bridge.ttsserver.server import TtsServerSettings
 
 __all__ = [
+    "accounts",
     "call_settings",
     "http_settings",
     "media_settings",
     "route_table",
     "sip_settings",
+    "trunks",
     "tts_settings",
     "voice_settings",
 ]
@@ -76,14 +83,62 @@ def sip_settings(config: Config) -> SipSettings:
     section = config.sip
     return SipSettings(
         listen=section.listen,
-        allow=section.allow,
+        allow=section.allow + tuple(network for trunk in config.trunks for network in trunk.allow),
         advertised_ip=section.advertised_ip,
         answer_after_ms=section.answer_after_ms,
         user_agent=section.user_agent,
         max_calls_per_source=section.max_calls,
         max_requests_per_s=section.max_requests_per_s,
         max_calls=config.media.capacity,
+        realm=section.realm,
+        digests=section.digests,
+        accounts=tuple(Credentials(each.user, _plain(each.password)) for each in config.accounts),
     )
+
+
+def trunks(config: Config) -> tuple[Trunk, ...]:
+    """The trunks, with what their settings leave to others filled in."""
+    return tuple(
+        Trunk(
+            name=section.name,
+            server=section.server,
+            domain=section.domain or section.server[0],
+            user=section.user,
+            credentials=_credentials(section),
+            from_user=section.from_user or section.user or "cosybridge",
+            from_domain=section.from_domain,
+            allow=section.allow,
+            dials=section.dials,
+            plan=NumberPlan(section.country_code, section.national_prefix, section.international_prefix),
+            form=NumberForm(section.numbers),
+            max_calls=section.max_calls,
+            max_calls_per_s=section.max_calls_per_s,
+        )
+        for section in config.trunks
+    )
+
+
+def accounts(config: Config) -> tuple[Account, ...]:
+    """Registrations to keep, one for each trunk that wants one."""
+    return tuple(
+        Account(
+            name=section.name,
+            user=section.user,
+            domain=section.domain or section.server[0],
+            server=section.server,
+            credentials=_credentials(section) or Credentials(section.user, ""),
+            expires_s=section.expires_s,
+            learns_address=section.nat,
+        )
+        for section in config.trunks
+        if section.registers
+    )
+
+
+def _credentials(section: TrunkSection) -> Credentials | None:
+    if section.password is None:
+        return None
+    return Credentials(section.auth_user or section.user, _plain(section.password))
 
 
 def http_settings(config: Config) -> HttpSettings:

@@ -105,7 +105,10 @@ def demo(
 
 @app.command(epilog="Example: cosybridge call sip:100@127.0.0.1:5070 --agent shop.phone:agent")
 def call(
-    uri: Annotated[str, typer.Argument(metavar="SIP-URI", help="Whom to call, e.g. sip:100@127.0.0.1:5070")],
+    uri: Annotated[
+        str,
+        typer.Argument(metavar="SIP-URI|NUMBER", help="Whom to call: sip:100@127.0.0.1:5070, or +493012345."),
+    ],
     agent: Annotated[
         str, typer.Option("--agent", "-a", help="Who speaks: default, or package.module:function.")
     ] = "default",
@@ -114,8 +117,9 @@ def call(
 ) -> None:
     """Place one call and let an agent speak.
 
-    Only addresses within sip.dial_allow are called, which is this machine alone unless you widen it. The call
-    leaves from free ports, so that it does not disturb a bridge that is running; --set sip.listen pins it.
+    Only addresses within sip.dial_allow are called, which is this machine alone unless you widen it. A number
+    goes out by the first of the [[trunks]] whose dials admit it; at first there are none. Calls leave from
+    free ports, so that they do not disturb a bridge that is running; --set sip.listen pins them.
     """
     settings = _read(config, [*_FRESH_PORTS, *(sets or ()), f"routes.0.agent={agent}"]).config
     configure_log(settings.log.level, settings.log.format)

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -60,7 +60,9 @@ class _Layers:
             for length in range(len(path), 0, -1):
                 if (origin := self.origins.get(path[:length])) is not None:
                     return origin
-        return "built-in defaults"
+        # A table that was begun by single keys, as the environment does.
+        inner = (origin for path, origin in self.origins.items() if path[: len(paths[0])] == paths[0])
+        return next(inner, "built-in defaults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +184,13 @@ def _paths(value: object, at: KeyPath = ()) -> Iterable[KeyPath]:
 
 
 def _unknown(path: KeyPath, origin: str, values: Mapping[str, Any] | None = None) -> str:
-    if path[0] == "routes" and isinstance((values or {}).get("routes"), dict):
-        return f"{origin}: routes is a list of tables; write [[routes]]"
+    top = field_at(path[:1])
+    if (
+        top is not None
+        and get_origin(top.annotation) is tuple
+        and isinstance((values or {}).get(str(path[0])), dict)
+    ):
+        return f"{origin}: {path[0]} is a list of tables; write [[{path[0]}]]"
     what = "section" if len(path) == 1 else "key"
     if origin.startswith(PREFIX) and len(path) == 1:
         return f"{origin}: {_environment_hint(path)}"
@@ -265,6 +272,12 @@ def _refuse_clashes(config: Config, layers: _Layers) -> None:
         raise _refusal(
             f"{origin}: port {config.sip.listen[1]} of sip.listen is one of media.ports {first}-{last}"
         )
+    for index, trunk in enumerate(config.trunks):
+        if trunk.name in [earlier.name for earlier in config.trunks[:index]]:
+            path = ("trunks", index, "name")
+            raise _refusal(
+                f'{layers.origin(path)}: {dotted(path)} = "{trunk.name}": two trunks have this name'
+            )
     if not config.routes:
         raise _refusal(
             f"{layers.origin(('routes',))}: routes = []: without a route no call would be answered"

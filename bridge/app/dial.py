@@ -1,4 +1,4 @@
-"""Whom an outbound call may reach: `sip.dial_allow`, asked before anything is sent."""
+"""Whom an outbound call may reach: `sip.dial_allow` and the trunks' dials, asked before anything is sent."""
 
 import ipaddress
 import re
@@ -6,8 +6,11 @@ import socket
 
 from bridge.app.settings import SipSection
 from bridge.errors import ConfigError, SetupError
+from bridge.sip.trunks import Dialled, Trunks
 
-__all__ = ["admit"]
+__all__ = ["admit", "admit_number", "is_number"]
+
+_NUMBER = re.compile(r"[+(]?[0-9*#][0-9*#()./ \t-]*", re.ASCII)
 
 _URI = re.compile(r"sip:(?:[^@\s]+@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?", re.ASCII)
 _DEFAULT_PORT = 5060
@@ -37,6 +40,29 @@ def admit(uri: str, sip: SipSection) -> tuple[str, int]:
             f"{ip} may not be called: sip.dial_allow is {allowed}; to admit it: --set sip.dial_allow={wider}"
         )
     return ip, port
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number for the dial plan, rather than an address."""
+    return _NUMBER.fullmatch(text.removeprefix("tel:")) is not None
+
+
+def admit_number(text: str, book: Trunks) -> Dialled:
+    """Find the trunk that may call a number.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    dialled = book.dial(text.removeprefix("tel:"))
+    if isinstance(dialled, Dialled):
+        return dialled
+    if dialled == "no_number":
+        raise ConfigError(f'"{text}" is no telephone number that a trunk could call')
+    start = text.removeprefix("tel:")[:3].strip()
+    raise ConfigError(
+        f"{text} may not be called: it is not among the dials of any trunk; add a pattern such as"
+        f' "{start}*" to dials of the [[trunks]] that is to carry it'
+    )
 
 
 def _resolved(host: str) -> str:

@@ -48,6 +48,7 @@ class Metrics:
         self._media = _MediaSeries(self.registry)
         self._quality = _QualitySeries(self.registry)
         self._services = _ServiceSeries(self.registry)
+        self._trunks = _TrunkSeries(self.registry)
         self._refreshers: list[Callable[[], None]] = []
 
     def refresh_with(self, refresher: Callable[[], None]) -> None:
@@ -122,6 +123,34 @@ class Metrics:
             self._services.sip_totals[name] = total
             if grown > 0:
                 self._services.sip.labels(name).inc(grown)
+
+    def trunk_states(self, registered: Mapping[str, bool], calls: Mapping[str, int]) -> None:
+        """Show which trunks know where we are, and how many calls each carries; by its name."""
+        for name, is_registered in registered.items():
+            self._trunks.registered.labels(name).set(is_registered)
+        for name, count in calls.items():
+            self._trunks.calls.labels(name).set(count)
+
+    def trunk_failures(
+        self,
+        registrations: Mapping[str, int],
+        refused: Mapping[tuple[str, str], int],
+        not_dialled: Mapping[str, int],
+    ) -> None:
+        """Take over running totals.
+
+        Args:
+            registrations: Attempts that came to nothing, by trunk.
+            refused: Calls over a limit, by trunk and limit.
+            not_dialled: Numbers that no trunk may call, by cause.
+        """
+        series = self._trunks
+        for name, total in registrations.items():
+            series.grow(series.failures.labels(name), ("registration", name), total)
+        for (name, limit), total in refused.items():
+            series.grow(series.refused.labels(name, limit), (limit, name), total)
+        for cause, total in not_dialled.items():
+            series.grow(series.not_dialled.labels(cause), ("dial", cause), total)
 
     def tts_connections(self, states: Mapping[str, int]) -> None:
         """Show how many connections to the voice there are in each state: idle, speaking, opening."""
@@ -279,6 +308,41 @@ class _QualitySeries:
 
     def _worst(self, name: str) -> float:
         return min((mos for leg in list(self._now.values()) if (mos := leg.get(name, 0))), default=math.nan)
+
+
+class _TrunkSeries:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registered = Gauge(
+            "cosybridge_trunk_registered",
+            "Whether the trunk knows where we are",
+            ["trunk"],
+            registry=registry,
+        )
+        self.failures = Counter(
+            "cosybridge_trunk_registration_failures",
+            "Registrations that were refused or not answered",
+            ["trunk"],
+            registry=registry,
+        )
+        self.calls = Gauge("cosybridge_trunk_calls", "Calls of the trunk now", ["trunk"], registry=registry)
+        self.refused = Counter(
+            "cosybridge_trunk_refused",
+            "Calls over a limit of the trunk",
+            ["trunk", "limit"],
+            registry=registry,
+        )
+        self.not_dialled = Counter(
+            "cosybridge_dials_refused",
+            "Numbers that no trunk may call, by cause",
+            ["cause"],
+            registry=registry,
+        )
+        self._totals: dict[tuple[str, str], int] = {}
+
+    def grow(self, series: Counter, name: tuple[str, str], total: int) -> None:
+        """Bring a counter up to a running total."""
+        series.inc(total - self._totals.get(name, 0))
+        self._totals[name] = total
 
 
 class _ServiceSeries:

@@ -74,6 +74,7 @@ def shown(path: Path, value: object) -> str:
         word in names for word in _SECRET_WORDS
     ):
         return "(hidden)"
+    value = _without_secrets(value)
     if isinstance(value, str):
         value = _USERINFO.sub("//(hidden)@", value)
     try:
@@ -81,6 +82,18 @@ def shown(path: Path, value: object) -> str:
     except (TypeError, ValueError):
         text = str(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+
+
+def _without_secrets(value: object) -> object:
+    """Hide what stands in a table whose keys are wrong together."""
+    if isinstance(value, dict):
+        return {
+            key: "(hidden)"
+            if any(word in str(key).lower() for word in _SECRET_WORDS)
+            else _without_secrets(inner)
+            for key, inner in value.items()
+        }
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _holds_secret(annotation: object) -> bool:
@@ -95,7 +108,8 @@ def expected(path: Path) -> str:
     if (section := model_of(field.annotation)) is not None:
         name = dotted(path)
         keys = ", ".join(section.model_fields)
-        return f"a list of tables [[{name}]]" if path == ("routes",) else f"a table [{name}] with {keys}"
+        is_list = get_origin(field.annotation) is tuple and not isinstance(path[-1], int)
+        return f"a list of tables [[{name}]]" if is_list else f"a table [{name}] with {keys}"
     annotation = _without_none(field.annotation)
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(json.dumps(choice) for choice in get_args(annotation))

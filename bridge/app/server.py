@@ -20,19 +20,22 @@ from bridge.aio.ports_taken import Wanted, refuse_taken
 from bridge.aio.sip import SipEndpoint
 from bridge.aio.tasks import Tasks
 from bridge.app.assembly import (
+    accounts,
     call_settings,
     http_settings,
     media_settings,
     route_table,
     sip_settings,
+    trunks,
     tts_settings,
     voice_settings,
 )
 from bridge.app.config import Config, embedded_url, load
-from bridge.app.dial import admit
+from bridge.app.dial import admit, admit_number, is_number
 from bridge.app.log import configure
 from bridge.app.meter import Meter
 from bridge.app.metrics import Metrics
+from bridge.app.trunking import TrunkOffice
 from bridge.app.voice_process import VoiceProcess
 from bridge.app.web import routes as web_routes
 from bridge.call.agent import Agent
@@ -42,8 +45,12 @@ from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine
 from bridge.errors import EngineError, SetupError, SynthesisError
+from bridge.sip.trunks import Trunks
 
 __all__ = ["Bridge", "call", "open_bridge", "run", "serve", "serve_agent"]
+
+_REGISTERING_S = 5.0
+"""How long the ready line waits for registrars; they are asked again in any case."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +63,7 @@ class Bridge:
         config: Config,
         exchange: Exchange,
         endpoint: SipEndpoint,
+        office: TrunkOffice,
         *,
         self_user: str | None,
         room: int,
@@ -63,6 +71,7 @@ class Bridge:
         self.config: Config = config
         self.exchange: Exchange = exchange
         self.endpoint: SipEndpoint = endpoint
+        self.office: TrunkOffice = office
         self.self_user: str | None = self_user
         """Number that only we know, answered with the embedded voice; None without one."""
         self.room: int = room
@@ -76,6 +85,7 @@ class Bridge:
     async def drain(self, patience_s: float, *, hurry: asyncio.Event) -> None:
         """Take no new calls, let running ones finish for a while, then end them."""
         self.is_draining = True
+        self.office.drain()
         self.endpoint.drain()
         if len(self.exchange):
             _log.info("draining: %d calls may finish within %g s", len(self.exchange), patience_s)
@@ -161,8 +171,16 @@ def _on_signals(handler: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIterator[Bridge]:
-    """Start every part in the order of need and stop them in the reverse order."""
+async def open_bridge(
+    config: Config, *, agent: Agent | None = None, registers: bool = True
+) -> AsyncIterator[Bridge]:
+    """Start every part in the order of need and stop them in the reverse order.
+
+    Args:
+        config: Settings, checked.
+        agent: Answers every call instead of the configured routes.
+        registers: Whether trunks are told where we are; not by a command that takes no calls.
+    """
     clock, dice, metrics = SystemClock(), SystemDice(), Metrics()
     _refuse_taken_ports(config)
     async with AsyncExitStack() as stack:
@@ -183,11 +201,15 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
             dice=dice,
             observer=Meter(metrics),
         )
+        office = TrunkOffice(
+            trunks(config), accounts(config) if registers else (), exchange.answer, clock=clock, dice=dice
+        )
         endpoint = await SipEndpoint.start(
-            sip_settings(config), clock=clock, dice=dice, on_call=exchange.answer
+            sip_settings(config), clock=clock, dice=dice, on_call=office.answer
         )
         stack.push_async_callback(endpoint.close)
-        bridge = Bridge(config, exchange, endpoint, self_user=self_user, room=engine.calls)
+        stack.push_async_callback(office.close)
+        bridge = Bridge(config, exchange, endpoint, office, self_user=self_user, room=engine.calls)
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
         metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer, engine))
@@ -202,6 +224,7 @@ async def open_bridge(config: Config, *, agent: Agent | None = None) -> AsyncIte
         except SynthesisError as error:
             # The line stays up: the service may come back, and refusing calls is the agent's to decide.
             _log.error("no voice: %s", error)
+        office.open(endpoint)  # calls may come from now on
         yield bridge
 
 
@@ -262,6 +285,10 @@ async def _start_clients(
 
 def _refresh(metrics: Metrics, bridge: Bridge, synthesizer: CosyVoicePool, engine: MediaEngine) -> None:
     metrics.sip(bridge.endpoint.counters)
+    book, registrars = bridge.office.book, bridge.office.registrars
+    metrics.trunk_states({name: each.is_registered for name, each in registrars.items()}, book.calls())
+    failures = {name: each.failures for name, each in registrars.items()}
+    metrics.trunk_failures(failures, book.refused, book.counters)
     metrics.tts_connections({"idle": synthesizer.idle, "busy": synthesizer.busy})
     with suppress(EngineError):  # between two lives of the media process
         metrics.engine(_health_of(engine))
@@ -306,6 +333,9 @@ async def _announce(bridge: Bridge) -> None:
         _say("  self-call  left out: it would be in the clear, and media.srtp is required")
     elif config.start.self_call and bridge.self_user is not None:
         await _self_call(bridge, bridge.self_user)
+    await bridge.office.settled(within_s=_REGISTERING_S)
+    for line in bridge.office.lines():
+        _say(f"  {line}")
     _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone (UDP, G.711), and interrupt")
     _say("ready")
 
@@ -334,12 +364,16 @@ def _route_address() -> str:
 
 
 async def _call(config: Config, uri: str) -> int:
-    destination = admit(uri, config.sip)
+    dialled = admit_number(uri, Trunks(trunks(config))) if config.trunks and is_number(uri) else None
+    destination = admit(uri, config.sip) if dialled is None else None
     route = route_table(config, None)[0]
-    async with open_bridge(config) as bridge, Tasks("call") as tasks:
-        calling = tasks.start(
-            bridge.exchange.dial(bridge.endpoint, uri, route, destination=destination), name=uri
-        )
+    async with open_bridge(config, registers=False) as bridge, Tasks("call") as tasks:
+        exchange, endpoint = bridge.exchange, bridge.endpoint
+        if dialled is not None:
+            dialling = bridge.office.dial(exchange, endpoint, dialled, route)
+        else:
+            dialling = exchange.dial(endpoint, uri, route, destination=destination)
+        calling = tasks.start(dialling, name=uri)
 
         def on_signal() -> None:
             if len(bridge.exchange):

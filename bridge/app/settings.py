@@ -7,12 +7,15 @@ environment and the command line is `bridge.app.config`.
 import ipaddress
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from bridge.app.section import Section as _Section
+from bridge.app.trunk_settings import AccountSection, TrunkSection
 from bridge.app.values import (
     Address,
     AgentName,
     Codecs,
+    Digests,
     Faults,
     Glob,
     HostList,
@@ -63,10 +66,6 @@ def embedded_url(listen: tuple[str, int]) -> str:
     return f"ws://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}{_PATH}"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
 class SipSection(_Section):
     """Who may call, and where the phone line is."""
 
@@ -88,6 +87,10 @@ class SipSection(_Section):
         default="cosybridge", min_length=1, max_length=80, pattern=r"^[!-~]([ -~]*[!-~])?$"
     )
     """What the Server and User-Agent headers say."""
+    realm: str = Field(default="cosybridge", min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_.@ -]+$")
+    """What is named when a caller of `[[accounts]]` is asked for its password."""
+    digests: Digests = ("SHA-256", "MD5")
+    """Hashes it may answer with, best first; some old phones fail unless MD5 is alone."""
 
     def may_dial(self, ip: str) -> bool:
         """Whether `dial_allow` admits a call to this IPv4 address."""
@@ -302,6 +305,8 @@ class Config(_Section):
     start: StartSection = StartSection()
     log: LogSection = LogSection()
     routes: Annotated[tuple[Route, ...], Field(strict=False)] = (Route(),)
+    trunks: Annotated[tuple[TrunkSection, ...], Field(strict=False)] = ()
+    accounts: Annotated[tuple[AccountSection, ...], Field(strict=False)] = ()
 
     @property
     def tts_kind(self) -> Literal["embedded", "cloud", "custom"]:

@@ -10,27 +10,39 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from bridge.sip.codecs import CODECS
+from bridge.sip.numbers import DialList
 
 __all__ = [
     "Address",
     "AgentName",
     "Codecs",
+    "DialPatterns",
+    "Digests",
+    "DigitString",
+    "Domain",
     "Faults",
     "Glob",
     "HostList",
     "HttpUrl",
     "Listen",
+    "Login",
     "MaybeAddress",
     "MaybeSecret",
     "Networks",
     "PortRange",
     "Secrets",
+    "Server",
+    "ShortName",
+    "SipUser",
     "Token",
     "TtsUrl",
 ]
 
 _AGENT = re.compile(r"default|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
+_SERVER = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
+_SIP_PORT = 5060
 _NAMED_URLS = ("", "embedded", "cloud")
 
 
@@ -51,6 +63,17 @@ def _ipv4(text: str) -> str:
         return str(ipaddress.IPv4Address(text))
     except ValueError:
         raise ValueError(f'"{text}" must be an IPv4 address') from None
+
+
+def _server(value: object) -> object:
+    """Read ``host`` or ``host:port``, for which no port means SIP's; the empty text means none."""
+    if isinstance(value, tuple) or value == "":
+        return value or ("", _SIP_PORT)
+    match = _SERVER.fullmatch(value) if isinstance(value, str) else None
+    port = int(match[2] or _SIP_PORT) if match is not None else 0
+    if match is None or not 0 < port < 65536:
+        raise ValueError('must be a host or "host:port", for instance "sip.example.org"')
+    return match[1], port
 
 
 def _maybe_address(value: object) -> object:
@@ -117,6 +140,19 @@ def _secrets(value: object) -> tuple[SecretStr, ...]:
     if isinstance(value, list | tuple):
         value = [item.get_secret_value() if isinstance(item, SecretStr) else item for item in value]
     return tuple(SecretStr(item) for item in _items(value))
+
+
+def _dial_patterns(value: object) -> tuple[str, ...]:
+    patterns = tuple(_items(value))
+    DialList(patterns)
+    return patterns
+
+
+def _digests(value: object) -> tuple[str, ...]:
+    names = tuple(_items(value))
+    if not names or not set(names) <= {"SHA-256", "MD5"} or len(set(names)) < len(names):
+        raise ValueError('must be a list of "SHA-256" and "MD5", or of one of them')
+    return names
 
 
 def _faults(value: object) -> tuple[str, ...]:
@@ -196,6 +232,9 @@ PortRange = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_maybe_secret)]
 Token = Annotated[SecretStr | None, BeforeValidator(_maybe_secret), AfterValidator(_token)]
+Server = Annotated[tuple[str, int], BeforeValidator(_server)]
+Digests = Annotated[tuple[str, ...], BeforeValidator(_digests)]
+DialPatterns = Annotated[tuple[str, ...], BeforeValidator(_dial_patterns)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 TtsUrl = Annotated[str, AfterValidator(_tts_url)]
 Glob = Annotated[
@@ -204,4 +243,34 @@ Glob = Annotated[
 ]
 AgentName = Annotated[
     str, AfterValidator(_full_match(_AGENT, 'must be "default" or "package.module:function"'))
+]
+ShortName = Annotated[
+    str,
+    AfterValidator(
+        _full_match(re.compile(r"[A-Za-z0-9_-]{0,32}"), "must have at most 32 letters, digits, _ and -")
+    ),
+]
+SipUser = Annotated[
+    str,
+    AfterValidator(
+        # What needs no escaping in a SIP URI (RFC 3261 §25.1).
+        _full_match(
+            re.compile(r"[A-Za-z0-9_.!~*'()&=+$,-]{0,64}"),
+            "must be the part before the @, of at most 64 letters, digits and _.!~*'()&=+$,-",
+        )
+    ),
+]
+Login = Annotated[
+    str,
+    AfterValidator(
+        _full_match(
+            re.compile(r'[^"\\\x00-\x1f\x7f]{0,64}'), "must have at most 64 characters, without quotes and \\"
+        )
+    ),
+]
+Domain = Annotated[
+    str, AfterValidator(_full_match(re.compile(rf"({_HOST})?"), 'must be a host such as "example.org"'))
+]
+DigitString = Annotated[
+    str, AfterValidator(_full_match(re.compile(r"[0-9]{0,5}"), "must have at most 5 digits"))
 ]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict
 
-from bridge.aio.sip import IncomingCall, SipCall, SipEndpoint
+from bridge.aio.sip import ANONYMOUS, Identity, IncomingCall, SipCall, SipEndpoint
 from bridge.call.routes import Route, choose
 from bridge.call.session import CallObserver, CallSettings, Session
 from bridge.call.trace import CallTrace
@@ -210,7 +210,13 @@ class Exchange:
             leg.close()
 
     async def dial(
-        self, endpoint: SipEndpoint, uri: str, route: Route, *, destination: tuple[str, int] | None = None
+        self,
+        endpoint: SipEndpoint,
+        uri: str,
+        route: Route,
+        *,
+        destination: tuple[str, int] | None = None,
+        identity: Identity = ANONYMOUS,
     ) -> CallTrace:
         """Place a call, serve it with the route's agent, return its record.
 
@@ -219,6 +225,7 @@ class Exchange:
             uri: Whom to call.
             route: Who talks to them.
             destination: Where that is, if it is known already; see `SipEndpoint.call`.
+            identity: As whom.
 
         Raises:
             EngineError: If no row is free.
@@ -228,7 +235,15 @@ class Exchange:
         try:
             local_ip = endpoint.local_ip(uri if destination is None else destination[0])
             line = self._line(leg, local_ip, latch_ip=None)
-            sip = await endpoint.call(uri, sdp=line.negotiator.offer(), destination=destination)
+            sip = await endpoint.call(
+                uri,
+                sdp=line.negotiator.offer(),
+                destination=destination,
+                from_user=identity.user,
+                from_domain=identity.domain,
+                credentials=identity.credentials,
+                headers=identity.headers,
+            )
             async with _ending(sip):
                 line.negotiator.accept(sip.remote_sdp)
                 self._media.refit(leg, line.agreed.rate_hz)

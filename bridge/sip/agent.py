@@ -10,8 +10,10 @@ from bridge.ports import IdSource
 from bridge.sip import events, wire
 from bridge.sip.callee import CalleeSession
 from bridge.sip.caller import CallerSession, UnwantedAnswers
+from bridge.sip.challenger import DEFAULT_ALGORITHMS, Challenger, Verdict
 from bridge.sip.dialog import LocalPlace
-from bridge.sip.events import Arrived, Command, Datagram, Output
+from bridge.sip.digest import Algorithm, Credentials, DigestClient
+from bridge.sip.events import Arrived, Command, Datagram, Output, Replied
 from bridge.sip.glance import is_behind_nat
 from bridge.sip.grammar import Uri
 from bridge.sip.guard import Guard
@@ -42,6 +44,12 @@ class AgentSettings:
     spare_transactions: int = 4096
     """With more than these, beside four for each call, requests outside calls are answered without state:
     forged sources are as many as their sender likes, and each transaction is kept for 32 s."""
+    realm: str = "cosybridge"
+    """What our challenges name."""
+    accounts: tuple[Credentials, ...] = ()
+    """Who may call from anywhere, with a digest; without any, nobody outside `allow` is asked."""
+    algorithms: tuple[Algorithm, ...] = DEFAULT_ALGORITHMS
+    """What they may answer with, best first."""
 
 
 class Agent:
@@ -64,6 +72,16 @@ class Agent:
         self._roster = Roster()
         self._unwanted = UnwantedAnswers(self._layer, ids)
         self._secret = ids.token(16).encode()
+        self._challenger: Challenger | None = None
+        if settings.accounts:
+            self._challenger = Challenger(
+                realm=settings.realm,
+                accounts=settings.accounts,
+                secret=self._secret,
+                algorithms=settings.algorithms,
+            )
+        self._trusted: dict[str, events.Trust] = {}
+        self._asking: set[str] = set()
         self._outputs: list[Output] = []
 
     @property
@@ -115,6 +133,14 @@ class Agent:
         if isinstance(item, events.Drain):
             self.is_draining = True
             return
+        if isinstance(item, events.Ask):
+            self._asking.add(item.owner)
+            self._layer.request(item.request, destination=item.destination, owner=item.owner, now_ns=now_ns)
+            return
+        if isinstance(item, events.Trust):
+            self._guard.trust(item.name, item.ip)
+            self._trusted[item.name] = item
+            return
         if isinstance(item, events.Place):
             placed = CallerSession(item, self._around(item.local_ip), now_ns=now_ns)
             self._roster.enter(placed, peer_ip=item.destination[0])
@@ -141,7 +167,7 @@ class Agent:
         ip = item.source[0]
         is_allowed = self._guard.allows(ip)
         # Whom we call may answer, and hang up, from wherever it is.
-        if not is_allowed and not self._roster.calls_with(ip):
+        if not is_allowed and not self._roster.calls_with(ip) and self._challenger is None:
             self.counters["strangers"] += 1
             return
         if not self._guard.admits(ip, now_ns=now_ns):
@@ -162,10 +188,35 @@ class Agent:
             self.counters["keepalives"] += 1
         elif self._layer.absorb(message, source=item.source, now_ns=now_ns):
             self.counters["absorbed"] += 1
-        elif isinstance(message, Response) or not (is_allowed or self._roster.find(message.to.tag)):
+        elif isinstance(message, Response) or not (is_allowed or self._concerns_us(message)):
             self.counters["strays"] += 1
-        else:
+        elif is_allowed or message.to.tag or self._proves_itself(message, item, now_ns=now_ns):
             self._requested(message, item, now_ns=now_ns)
+
+    def _concerns_us(self, request: Request) -> bool:
+        """Whether a request from outside the allowed networks is about a call, or may begin one."""
+        if request.to.tag:
+            return self._roster.find(request.to.tag) is not None
+        if request.method == "CANCEL":
+            return self._layer.cancelled(request) is not None
+        return request.method == "INVITE" and self._challenger is not None
+
+    def _proves_itself(self, request: Request, item: Datagram, *, now_ns: int) -> bool:
+        """Whether a stranger's request shows that it may be served; if not, it is asked to (§22.1).
+
+        The question leaves no state behind: sources are as many as their sender likes.
+        """
+        if self._challenger is None or request.method != "INVITE":
+            return True
+        ip = item.source[0]
+        verdict, _ = self._challenger.judge(request, ip, now_ns=now_ns)
+        self.counters[f"digest_{verdict.name.lower()}"] += 1
+        if verdict in (Verdict.ADMITTED, Verdict.IGNORED):
+            return verdict is Verdict.ADMITTED
+        fields = self._challenger.challenge(ip, is_stale=verdict is Verdict.STALE, now_ns=now_ns)
+        response = respond(request, 401, source=item.source, to_tag=self._tag_for(item.data), extra=fields)
+        self._outputs.append(Send(bytes(response), request.via.reply_address(item.source)))
+        return False
 
     def _requested(self, request: Request, item: Datagram, *, now_ns: int) -> None:
         """Serve a request that no transaction knows."""
@@ -222,6 +273,7 @@ class Agent:
             self._layer.respond(key, refused, now_ns=now_ns)
             return
         self._roster.enter(session, peer_ip=item.source[0])
+        session.digest = self._digest_for(item.source[0])
         self.counters["calls_received"] += 1
         uri = Uri.parse(request.uri)
         arrived = Arrived(
@@ -237,6 +289,12 @@ class Agent:
             or is_behind_nat(request.body, source_ip=item.source[0]),
         )
         self._outputs.append(arrived)
+
+    def _digest_for(self, ip: str) -> DigestClient | None:
+        """What answers the challenges of the peer at this address, if it is one of ours."""
+        known = (trust.credentials for trust in self._trusted.values() if trust.ip == ip)
+        credentials = next((each for each in known if each is not None), None)
+        return None if credentials is None else DigestClient(credentials, ids=self._ids)
 
     def _cancelled(self, cancel: Request, item: Datagram, *, now_ns: int) -> None:
         invite_key = self._layer.cancelled(cancel)
@@ -292,6 +350,10 @@ class Agent:
     def _conclude(self, outcome: Outcome, *, now_ns: int) -> None:
         session = self._roster.find(outcome.owner)
         message = outcome.message
+        if outcome.owner in self._asking:
+            response = message if isinstance(message, Response) else None
+            self._outputs.append(Replied(outcome.owner, outcome.request, response))
+            return
         dialog = None if session is None else session.dialog
         if _is_call_answered(message) and (
             session is None or (dialog and dialog.remote_tag != message.to.tag)

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
+from bridge.sip.digest import DigestClient, carry_credentials
 from bridge.sip.events import Established, Place, Progressed
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response
@@ -34,6 +35,8 @@ class CallerSession(Session):
         super().__init__(command.call, State.CALLING, around)
         self._destination = command.destination
         self._invite = _invite(command, around)
+        if command.credentials is not None:
+            self.digest = DigestClient(command.credentials, ids=around.ids)
         self._ack: Send | None = None
         self._cancel_by_ns: int | None = None
         self._key = around.layer.request(
@@ -76,6 +79,11 @@ class CallerSession(Session):
                 self._outputs.append(Progressed(self.call, response.status, response.body))
         elif response.status < 300:
             self._succeeded(response, source=outcome.source, now_ns=now_ns)
+        elif (again := self._again(outcome)) is not None and self._move(Event.CHALLENGED, now_ns=now_ns):
+            self._invite = again
+            self._key = self._around.layer.request(
+                again, destination=self._destination, owner=self.call, now_ns=now_ns
+            )
         else:
             self._report(f"{response.status} {response.reason}".strip(), status=response.status)
             self._move(Event.FAILURE, now_ns=now_ns)
@@ -95,7 +103,7 @@ class CallerSession(Session):
             return
         self.dialog = dialog
         ack = dialog.ack(self._invite.cseq.number, branch=new_branch(self._around.ids))
-        self._ack = Send(bytes(ack), dialog.destination)
+        self._ack = Send(bytes(carry_credentials(self._invite, ack)), dialog.destination)
         self._outputs.append(self._ack)
         self._cancel_by_ns = None
         self._move(Event.SUCCESS, now_ns=now_ns)
@@ -141,7 +149,7 @@ class UnwantedAnswers:
             except RemoteProtocolError:
                 return []
             ack = dialog.ack(invite.cseq.number, branch=new_branch(self._ids))
-            self._acks[name] = Send(bytes(ack), dialog.destination)
+            self._acks[name] = Send(bytes(carry_credentials(invite, ack)), dialog.destination)
             bye = dialog.request("BYE", branch=new_branch(self._ids))
             self._layer.request(bye, destination=dialog.destination, owner="", now_ns=now_ns)
             if len(self._acks) > _REMEMBERED:
@@ -152,7 +160,8 @@ class UnwantedAnswers:
 def _invite(command: Place, around: Surroundings) -> Request:
     place = around.place
     headers = Headers([("Via", place.via(new_branch(around.ids))), ("Max-Forwards", "70")])
-    headers.add("From", f"<sip:{command.from_user}@{place.ip}:{place.port}>;tag={command.call}")
+    domain = command.from_domain or f"{place.ip}:{place.port}"
+    headers.add("From", f"<sip:{command.from_user}@{domain}>;tag={command.call}")
     headers.add("To", f"<{command.uri}>")
     headers.add("Call-ID", command.call_id)
     headers.add("CSeq", "1 INVITE")
@@ -162,7 +171,7 @@ def _invite(command: Place, around: Surroundings) -> Request:
     for name, value in command.headers:
         headers.add(name, value)
     headers.add("Content-Type", SDP_TYPE)
-    texts = [command.uri, command.from_user, *(text for field in command.headers for text in field)]
+    texts = [command.uri, command.from_user, domain, *(text for field in command.headers for text in field)]
     if any(char in text for text in texts for char in "\r\n\0"):
         raise LocalProtocolError("a line break in a header field of ours", rule="RFC 3261 §7.3.1")
     return Request("INVITE", command.uri, headers, command.sdp)

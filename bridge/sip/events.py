@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from bridge.sip.digest import Credentials
 from bridge.sip.layer import Send
+from bridge.sip.message import Request, Response
 
 __all__ = [
     "AcceptOffer",
     "Answer",
     "Answered",
     "Arrived",
+    "Ask",
     "Command",
     "Datagram",
     "Drain",
@@ -23,7 +26,9 @@ __all__ = [
     "Progressed",
     "RefuseOffer",
     "Reject",
+    "Replied",
     "Ring",
+    "Trust",
 ]
 
 
@@ -52,6 +57,10 @@ class Place:
     from_user: str = "cosybridge"
     headers: tuple[tuple[str, str], ...] = ()
     """Further header fields of the INVITE."""
+    from_domain: str = ""
+    """Host part of our From; empty is our address."""
+    credentials: Credentials | None = None
+    """What answers a 401 or 407 to any request of this call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,28 @@ class Drain:
     """Command: no new calls from now on."""
 
 
-Command = Place | Ring | Answer | Reject | Hangup | AcceptOffer | RefuseOffer | Drain
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Command: send a request that belongs to no call; every answer comes as `Replied`."""
+
+    owner: str
+    """Who asks; no name of a call."""
+    request: Request
+    destination: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Command: serve requests from this address, beside the networks allowed."""
+
+    name: str
+    """Whose address it is; a new one replaces the old one."""
+    ip: str
+    credentials: Credentials | None = None
+    """What answers its challenges within calls that come from there."""
+
+
+Command = Place | Ring | Answer | Reject | Hangup | AcceptOffer | RefuseOffer | Drain | Ask | Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +227,14 @@ class Gone:
     call: str
 
 
-Output = Send | Arrived | Progressed | Established | Offered | Answered | Pressed | Ended | Gone
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """What came of an `Ask`."""
+
+    owner: str
+    request: Request
+    response: Response | None
+    """None: nobody answered."""
+
+
+Output = Send | Arrived | Progressed | Established | Offered | Answered | Pressed | Ended | Gone | Replied

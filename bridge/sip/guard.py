@@ -76,9 +76,14 @@ class Guard:
     def __init__(self, allow: tuple[str, ...], *, max_requests_per_s: int) -> None:
         self._networks = Networks(allow, key="sip.allow")
         self._rate = RateLimit(max_requests_per_s)
+        self._trusted: dict[str, str] = {}
 
     def allows(self, ip: str) -> bool:
-        return ip in self._networks
+        return ip in self._networks or ip in self._trusted.values()
+
+    def trust(self, name: str, ip: str) -> None:
+        """Serve this address as well, instead of the one that had this name before."""
+        self._trusted[name] = ip
 
     def admits(self, ip: str, *, now_ns: int) -> bool:
         """Count one datagram of this source; False if it is too fast."""

@@ -13,6 +13,7 @@ REASONS: dict[int, str] = {
     183: "Session Progress",
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
@@ -91,6 +92,11 @@ class Headers:
     def listed(self, name: str) -> list[str]:
         """Every element of a comma-separated header, over all its fields (§7.3.1)."""
         return [part for value in self.all(name) for part in split_list(value) if part]
+
+    def without(self, *names: str) -> list[tuple[str, str]]:
+        """Every field but those, in order."""
+        keys = {name.lower() for name in names}
+        return [(name, value) for key, name, value in self._fields if key not in keys]
 
     def __str__(self) -> str:
         return "".join(f"{name}: {value}\r\n" for _, name, value in self._fields)

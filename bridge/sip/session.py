@@ -9,10 +9,11 @@ from bridge.errors import RemoteProtocolError
 from bridge.ports import IdSource
 from bridge.sip.answers import UnackedAnswers
 from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
+from bridge.sip.digest import DigestClient
 from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed
 from bridge.sip.info import key_of, refusal_of_info
 from bridge.sip.layer import Outcome, Send, TransactionLayer
-from bridge.sip.message import Request, respond
+from bridge.sip.message import Request, Response, respond
 from bridge.sip.methods import (
     ALLOW,
     SDP_TYPE,
@@ -59,6 +60,8 @@ class Event(Enum):
     """A 2xx of ours stayed without ACK for 64·T1."""
     PROVISIONAL = auto()
     SUCCESS = auto()
+    CHALLENGED = auto()
+    """Our INVITE is on its way once more, with credentials."""
     FAILURE = auto()
     EXPIRED = auto()
     """No final answer to our INVITE, nor to the CANCEL after it."""
@@ -87,6 +90,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     },
     State.CALLING: {
         Event.PROVISIONAL: State.PROCEEDING,
+        Event.CHALLENGED: State.CALLING,
         Event.SUCCESS: State.CONFIRMED,
         Event.FAILURE: State.ENDED,
         Event.EXPIRED: State.ENDED,
@@ -100,6 +104,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     },
     State.PROCEEDING: {
         Event.PROVISIONAL: State.PROCEEDING,
+        Event.CHALLENGED: State.CALLING,
         Event.SUCCESS: State.CONFIRMED,
         Event.FAILURE: State.ENDED,
         Event.HANGUP: State.CANCELLING,
@@ -160,6 +165,8 @@ class Session(ABC):
         self.call: str = call
         self.state: State = state
         self.dialog: Dialog | None = None
+        self.digest: DigestClient | None = None
+        """Answers challenges to our requests; None gives up on them."""
         self._around = around
         self._answers = UnackedAnswers(around.layer.timers)
         self._offers: dict[str, _PendingOffer] = {}
@@ -191,8 +198,26 @@ class Session(ABC):
 
     def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
         """Take what a transaction of this call has to say."""
-        if outcome.request.method == "BYE" and outcome.is_final:
+        if outcome.request.method != "BYE" or not outcome.is_final:
+            return
+        if self.dialog is not None and (again := self._again(outcome)) is not None:
+            self._around.layer.request(
+                again, destination=self.dialog.destination, owner=self.call, now_ns=now_ns
+            )
+        else:
             self._move(Event.BYE_DONE, now_ns=now_ns)
+
+    def _again(self, outcome: Outcome) -> Request | None:
+        """The request with credentials, if that is what its answer asks for (§22.2)."""
+        response, request = outcome.message, outcome.request
+        if self.digest is None or not isinstance(response, Response):
+            return None
+        if not self.digest.challenged(response, request):
+            return None
+        number = 1 + max(request.cseq.number, self.dialog.local_seq if self.dialog is not None else 0)
+        if self.dialog is not None:
+            self.dialog.local_seq = number
+        return self.digest.again(request, number=number, branch=new_branch(self._around.ids))
 
     def receive(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
         """Serve a request within the dialog; an ACK has no key."""

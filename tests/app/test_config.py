@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.app.config import CLOUD_URL, Config, load, load_traced
+from bridge.app.trunk_settings import TrunkSection
 from bridge.errors import ConfigError
 
 SECRET = "sk-do-not-print-me"
@@ -49,13 +51,20 @@ def test_the_shipped_file_says_what_is_built_in() -> None:
     assert load(Path("config/bridge.toml"), environ={}) == Config().resolved()
 
 
-def test_the_shipped_file_names_every_setting() -> None:
+def test_the_shipped_file_names_every_setting(tmp_path: Path) -> None:
     from bridge.app.schema import leaves
 
-    loaded = load_traced(Path("config/bridge.toml"), environ={})
+    # Tables that are not there at first stand behind a # without a space; what they say must be right, too.
+    text = re.sub(
+        r"^#(?=[a-z\[])", "", Path("config/bridge.toml").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    text = text.replace('user = "lena"', 'user = "lena"\npassword = "long enough"')
+    text = text.rpartition('password = ""')[0]
+    loaded = load_traced(written(tmp_path, text), environ={})
 
     named = {tuple(part for part in path if isinstance(part, str)) for path in loaded.origins}
     assert set(leaves()) <= named
+    assert loaded.config.trunks == (TrunkSection(name="carrier", server=("sip.example.org", 5060)),)
 
 
 def test_the_file_for_production_is_right() -> None:
@@ -395,3 +404,61 @@ def test_any_file_is_taken_or_refused_in_one_line(
 
 def test_a_key_that_would_break_the_line_is_escaped(tmp_path: Path) -> None:
     assert r"there is no key sip.a\nb\x1b[2J" in refusal(tmp_path, '[sip]\n"a\\nb\\u001b[2J" = 1')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[trunks]]\nname = "a"', "my.toml:1: trunks.0 = "),
+        ('[[trunks]]\nserver = "pbx"', "needs a name"),
+        ('[trunks]\nname = "a"', "my.toml:2: trunks is a list of tables; write [[trunks]]"),
+        ('[[trunks]]\nnam = "a"', "my.toml:2: there is no key trunks.0.nam; did you mean trunks.0.name?"),
+        ('[[trunks]]\nname = "a b"\nserver = "x"', "my.toml:2: trunks.0.name"),
+        ('[[trunks]]\nname = "a"\nserver = "x:99999"', 'must be a host or "host:port"'),
+        ('[[trunks]]\nname = "a"\nserver = "x"\nregisters = true', "needs a user to register"),
+        (
+            '[[trunks]]\nname = "a"\nserver = "x"\npassword = "sk-do-not-print-me"',
+            "needs a user or auth_user",
+        ),
+        ('[[trunks]]\nname = "a"\nserver = "x"\nuser = "a@b"', "must be the part before the @"),
+        ('[[trunks]]\nname = "a"\nserver = "x"\nauth_user = "a\\"b"', "without quotes"),
+        (
+            '[[trunks]]\nname = "a"\nserver = "x"\ndials = ["49*1"]',
+            'my.toml:4: trunks.0.dials = ["49*1"]: "49*1" must be',
+        ),
+        ('[[trunks]]\nname = "a"\nserver = "x"\ncountry_code = "+49"', "must have at most 5 digits"),
+        (
+            '[[trunks]]\nname = "a"\nserver = "x"\n[[trunks]]\nname = "a"\nserver = "y"',
+            "my.toml:5: trunks.1.name",
+        ),
+        ('[sip]\ndigests = ["SHA-1"]', 'must be a list of "SHA-256" and "MD5"'),
+        ("[sip]\ndigests = []", 'must be a list of "SHA-256" and "MD5"'),
+        ('[[accounts]]\nuser = "lena"\npassword = "short"', "needs a password of at least 8 characters"),
+        ('[[accounts]]\npassword = "sk-do-not-print-me"', "needs a user"),
+    ],
+)
+def test_a_wrong_trunk_or_account_is_refused_at_its_line_and_its_password_is_not_shown(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    said = refusal(tmp_path, text)
+
+    assert message in said
+    assert "my.toml:" in said
+    assert SECRET not in said
+
+
+def test_the_password_of_a_trunk_may_come_from_the_environment(tmp_path: Path) -> None:
+    file = written(tmp_path, '[[trunks]]\nname = "a"\nserver = "pbx:5070"\nuser = "100"\n')
+
+    loaded = load_traced(file, environ={"COSYBRIDGE_TRUNKS__0__PASSWORD": SECRET})
+
+    (trunk,) = loaded.config.trunks
+    assert trunk.server == ("pbx", 5070)
+    assert trunk.password is not None
+    assert trunk.password.get_secret_value() == SECRET
+    assert SECRET not in repr(loaded)
+
+
+def test_a_table_begun_by_the_command_line_is_refused_by_that_name() -> None:
+    with pytest.raises(ConfigError, match=r"^--set: trunks\.0 = .*needs a server"):
+        load(environ={}, sets=["trunks.0.name=a"])

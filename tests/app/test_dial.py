@@ -1,8 +1,9 @@
 import pytest
 
-from bridge.app.dial import admit
+from bridge.app.dial import admit, admit_number, is_number
 from bridge.app.settings import SipSection
 from bridge.errors import ConfigError, SetupError
+from bridge.sip.trunks import Trunk, Trunks
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,30 @@ def test_the_world_may_not_be_called_until_it_is_allowed() -> None:
 def test_a_name_without_an_address_is_said(host: str) -> None:
     with pytest.raises(SetupError, match="has no IPv4 address"):
         admit(f"sip:100@{host}", SipSection())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("+49 30 12345-0", True),
+        ("(030) 123", True),
+        ("tel:110", True),
+        ("*21#", True),
+        ("sip:100@127.0.0.1", False),
+        ("lena", False),
+        ("", False),
+    ],
+)
+def test_a_number_is_told_from_an_address(text: str, is_one: bool) -> None:
+    assert is_number(text) is is_one
+
+
+def test_a_number_goes_out_only_where_a_trunk_admits_it() -> None:
+    book = Trunks((Trunk("carrier", ("sip.example", 5060), "sip.example", dials=("+49*",)),))
+
+    assert admit_number("tel:+4930123450", book).uri == "sip:+4930123450@sip.example"
+    with pytest.raises(ConfigError, match=r'such as "\+43\*" to dials of the \[\[trunks\]\]'):
+        admit_number("+43 1 2345678", book)
+    with pytest.raises(ConfigError, match="no telephone number"):
+        admit_number("+1", book)
+    assert book.counters == {"not_allowed": 1, "no_number": 1}

@@ -170,3 +170,22 @@ def test_two_bridges_in_one_process_share_nothing() -> None:
     one.call_started()
 
     assert value(other, "cosybridge_calls_active") == 0
+
+
+def test_trunks_show_their_state_and_what_they_refused() -> None:
+    metrics = Metrics()
+
+    metrics.trunk_states({"carrier": True, "pbx": False}, {"carrier": 3})
+    for total in (1, 4):
+        metrics.trunk_failures({"pbx": total}, {("carrier", "rate"): total}, {"not_allowed": total})
+
+    text = metrics.scrape().decode()
+    for line in (
+        'cosybridge_trunk_registered{trunk="carrier"} 1.0',
+        'cosybridge_trunk_registered{trunk="pbx"} 0.0',
+        'cosybridge_trunk_calls{trunk="carrier"} 3.0',
+        'cosybridge_trunk_registration_failures_total{trunk="pbx"} 4.0',
+        'cosybridge_trunk_refused_total{limit="rate",trunk="carrier"} 4.0',
+        'cosybridge_dials_refused_total{cause="not_allowed"} 4.0',
+    ):
+        assert line in text

@@ -7,7 +7,7 @@ from bridge.app.schema import Path, dotted, expected, field_at, leaves, shown, s
 
 def test_every_leaf_is_a_setting_with_a_sentence_about_it() -> None:
     for leaf in leaves():
-        field = field_at(leaf) or field_at(("routes", 0, *leaf[1:]))
+        field = field_at(leaf) or field_at((leaf[0], 0, *leaf[1:]))
         assert field is not None, dotted(leaf)
         assert field.description, dotted(leaf)
 
@@ -39,6 +39,7 @@ def test_what_is_no_setting_has_no_field(path: Path) -> None:
         (("sip", "allow"), "a list"),
         (("prompts",), "a table [prompts] with folder"),
         (("routes",), "a list of tables [[routes]]"),
+        (("trunks",), "a list of tables [[trunks]]"),
         (("nothing",), "something else"),
     ],
 )
@@ -69,6 +70,13 @@ def test_values_are_shown_as_toml_would_write_them() -> None:
     assert shown(("sip", "allow"), [1, "a"]) == '[1, "a"]'
     assert shown(("sip", "listen"), day) == "2026-01-31"
     assert len(shown(("sip", "user_agent"), "x" * 500)) == 80
+
+
+def test_a_secret_is_not_shown_with_the_table_that_it_stands_in() -> None:
+    wrong = {"name": "a", "password": "sk-1", "more": [{"api_key": "sk-2"}]}
+
+    assert "sk-" not in shown(("trunks", 0), wrong)
+    assert '"name": "a"' in shown(("trunks", 0), wrong)
 
 
 @pytest.mark.parametrize(

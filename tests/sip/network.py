@@ -14,6 +14,9 @@ React = Callable[[Output], list[Command]]
 """What the user of an agent does about an event."""
 
 
+OPEN = AgentSettings(allow=("192.0.2.0/24",), max_requests_per_s=100_000)
+
+
 @dataclass(frozen=True)
 class Weather:
     loss: float = 0.0
@@ -34,8 +37,7 @@ class Network:
         self._flying: list[tuple[int, int, str, Datagram]] = []
         self._count = 0
 
-    def attach(self, ip: str, react: React) -> None:
-        settings = AgentSettings(allow=("192.0.2.0/24",), max_requests_per_s=100_000)
+    def attach(self, ip: str, react: React, settings: AgentSettings = OPEN) -> None:
         self._agents[ip] = Agent(settings, ids=SeededIds(self._seed * 1000 + len(self._agents))), react
 
     def agent(self, ip: str) -> Agent:

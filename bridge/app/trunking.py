@@ -1,0 +1,194 @@
+"""The trunks of a running bridge: registered, limited, and dialled through."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from bridge.aio.registrar import Registrar
+from bridge.aio.sip import CallRefused, Identity, IncomingCall, SipEndpoint
+from bridge.aio.sip_route import is_ipv4, resolve
+from bridge.aio.tasks import Tasks
+from bridge.call.routes import Route
+from bridge.call.trace import CallTrace
+from bridge.errors import RemoteProtocolError, SetupError
+from bridge.ports import Clock, IdSource
+from bridge.sip.grammar import NameAddr
+from bridge.sip.registration import Account, Failed, Registered
+from bridge.sip.trunks import Dialled, Trunk, Trunks
+
+__all__ = ["Dialler", "TrunkOffice"]
+
+_LOOK_AGAIN_S = 300
+"""How often the name of a trunk that we do not register to is looked up: its calls come from there."""
+
+_log = logging.getLogger(__name__)
+
+
+class Dialler(Protocol):
+    """Who places a call and serves it; `bridge.call.exchange.Exchange` in life."""
+
+    async def dial(
+        self,
+        endpoint: SipEndpoint,
+        uri: str,
+        route: Route,
+        *,
+        destination: tuple[str, int] | None,
+        identity: Identity,
+    ) -> CallTrace: ...
+
+
+class TrunkOffice:
+    """Stands between the SIP endpoint and the exchange, for calls of trunks.
+
+    Args:
+        trunks: The trunks, and whom each may call.
+        accounts: Registrations to keep, by the names of their trunks.
+        serve: Who serves an incoming call.
+        clock: For limits and refreshes.
+        dice: For registrations.
+    """
+
+    def __init__(
+        self,
+        trunks: Sequence[Trunk],
+        accounts: Sequence[Account],
+        serve: Callable[[IncomingCall], Awaitable[None]],
+        *,
+        clock: Clock,
+        dice: IdSource,
+    ) -> None:
+        self.book: Trunks = Trunks(tuple(trunks))
+        self.registrars: dict[str, Registrar] = {}
+        self._trunks = tuple(trunks)
+        self._accounts = tuple(accounts)
+        self._serve = serve
+        self._clock = clock
+        self._dice = dice
+        self._tasks = Tasks("trunks")
+
+    def open(self, endpoint: SipEndpoint) -> None:
+        """Register, and learn where each trunk's calls come from."""
+        for account in self._accounts:
+            registrar = Registrar(
+                account,
+                endpoint,
+                clock=self._clock,
+                dice=self._dice,
+                located=self.book.located,
+            )
+            self.registrars[account.name] = registrar
+            registrar.start()
+        for trunk in self._trunks:
+            if trunk.name not in self.registrars:
+                self._tasks.start(self._follow(trunk, endpoint), name=trunk.name)
+
+    def drain(self) -> None:
+        """Take the registrations back: no new calls."""
+        for registrar in self.registrars.values():
+            registrar.stop()
+
+    async def close(self) -> None:
+        """Wait a moment for the registrars' answers; before the endpoint closes."""
+        await asyncio.gather(*(registrar.close() for registrar in self.registrars.values()))
+        await self._tasks.close()
+
+    async def settled(self, *, within_s: float) -> None:
+        """Wait until every registrar has answered or failed once, but not longer."""
+        waits = [self._tasks.start(each.settled.wait(), name="settled") for each in self.registrars.values()]
+        if waits:
+            await asyncio.wait(waits, timeout=within_s)
+
+    def lines(self) -> list[str]:
+        """One sentence about each trunk, for whoever starts the bridge."""
+        return [f"trunk {trunk.name}: {self._state_of(trunk)}" for trunk in self._trunks]
+
+    async def answer(self, incoming: IncomingCall) -> None:
+        """Serve a call, unless its trunk has too many."""
+        name = self.book.of_caller(incoming.source[0], incoming.to_user)
+        if name is None:
+            await self._serve(incoming)
+            return
+        if (cause := self.book.take(name, now_ns=self._clock.now_ns())) is not None:
+            _log.warning("trunk %s: call refused, over its limit of %s", name, cause)
+            incoming.reject(503)
+            return
+        try:
+            await self._serve(incoming)
+        finally:
+            self.book.leave(name)
+
+    async def dial(
+        self, exchange: Dialler, endpoint: SipEndpoint, dialled: Dialled, route: Route
+    ) -> CallTrace:
+        """Call a number that the dial plan admits.
+
+        Raises:
+            CallRefused: If the trunk's limit is reached, with 503, or the other side declines.
+            SetupError: If the trunk has no address, or nobody answers.
+        """
+        trunk = dialled.trunk
+        with self._line(dialled):
+            destination, headers = await self._way(trunk)
+            endpoint.trust(trunk.name, destination[0], trunk.credentials)
+            identity = Identity(
+                trunk.from_user, trunk.from_domain or trunk.domain, trunk.credentials, headers
+            )
+            return await exchange.dial(
+                endpoint, dialled.uri, route, destination=destination, identity=identity
+            )
+
+    @contextmanager
+    def _line(self, dialled: Dialled) -> Iterator[None]:
+        trunk = dialled.trunk
+        if (cause := self.book.take(trunk.name, now_ns=self._clock.now_ns())) is not None:
+            limits = {
+                "concurrency": f"{trunk.max_calls} calls at a time",
+                "rate": f"{trunk.max_calls_per_s} new calls a second",
+            }
+            reason = f"trunk {trunk.name} carries {limits[cause]}"
+            raise CallRefused(dialled.uri, reason, status=503)
+        try:
+            yield
+        finally:
+            self.book.leave(trunk.name)
+
+    async def _way(self, trunk: Trunk) -> tuple[tuple[str, int], tuple[tuple[str, str], ...]]:
+        """Where an INVITE goes first, and the route it must carry (RFC 3608)."""
+        registrar = self.registrars.get(trunk.name)
+        if registrar is not None and isinstance(registrar.last, Registered):
+            if not (routes := registrar.last.service_route):
+                return registrar.last.destination, ()
+            try:
+                first = NameAddr.parse(routes[0]).uri.destination
+            except RemoteProtocolError as error:
+                raise SetupError(f"trunk {trunk.name} named a broken Service-Route: {error}") from None
+            return await resolve(*first), tuple(("Route", route) for route in routes)
+        return await resolve(*trunk.server), ()
+
+    async def _follow(self, trunk: Trunk, endpoint: SipEndpoint) -> None:
+        while True:
+            try:
+                ip, _ = await resolve(*trunk.server)
+            except SetupError as error:
+                _log.warning("trunk %s: %s", trunk.name, error)
+            else:
+                endpoint.trust(trunk.name, ip, trunk.credentials)
+                self.book.located(trunk.name, ip)
+                if is_ipv4(trunk.server[0]):
+                    return
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _state_of(self, trunk: Trunk) -> str:
+        server = f"{trunk.server[0]}:{trunk.server[1]}"
+        registrar = self.registrars.get(trunk.name)
+        match registrar and registrar.last:
+            case Registered(expires_s=expires_s):
+                return f"registered sip:{trunk.user}@{trunk.domain} at {server} for {expires_s} s"
+            case Failed(reason=reason, retry_in_s=retry_in_s):
+                return f"NOT registered at {server}: {reason}; next attempt in {retry_in_s} s"
+            case _ if registrar is not None:
+                return f"{server} has not answered yet"
+        return f"calls go to {server}"
