@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bridge.plane.banks import Banks
+from bridge.plane.bed import silent_shelf
 from bridge.plane.codec import G722, L16_48K, OPUS
 from bridge.plane.columns import Columns
 from bridge.plane.events import Digit, Flushed, KeysSent, SpeechStarted
@@ -32,7 +34,8 @@ class Hall:
             memory = bytearray(Columns.size_bytes(CAPACITY, shape))
             self.columns.append(Columns(memory, CAPACITY, shape))
         settings = PlaneSettings(rtcp_interval_ms=100)
-        self.banks = Banks(self.columns, settings, make_codec=make_fake)
+        self.shelf = silent_shelf()
+        self.banks = Banks(self.columns, settings, make_codec=make_fake, shelf=self.shelf)
 
     def open(self, row: int, leg: RowSpec) -> None:
         self.banks.open(row, leg, now_ns=0)
@@ -202,3 +205,38 @@ def test_parts_of_one_tick_are_joined_in_order() -> None:
     assert joined.rows.tolist() == [1, 2, 2]
     assert joined.destinations.tolist() == [10, 20, 21]
     assert Departures.join([Departures.of([]), short]) is short
+
+
+@pytest.mark.parametrize("row", [NARROW, WIDE, 5, HIGH])
+def test_a_bed_lies_under_a_row_of_any_rate_until_it_is_lifted(hall: Hall, row: int) -> None:
+    rate_hz = RATES[row // CAPACITY]
+    if row != NARROW:
+        hall.open(row, wide_spec(OPUS, rate_hz) if row > WIDE else wide_spec(G722))
+    hall.shelf[2, : rate_hz // 2] = glide(rate_hz // 2, rate_hz) // 2
+    hall.banks.lay(row, 2, samples=rate_hz // 2, gain_db=0, under_speech_db=-12, yields=True)
+
+    def sent(slots: int) -> NDArray[np.int16]:
+        reader = CaptureReader(hall.columns[row // CAPACITY], row % CAPACITY, 7)
+        for _ in range(slots):
+            hall.banks.build(np.array([row]), now_ns=int(hall.banks.due_ns[row]))
+        lane: NDArray[np.int16] = reader.read(10**6)[1][-slots * rate_hz // 50 :]
+        return lane
+
+    heard = sent(20)
+    hall.banks.lift(row)
+    after = sent(20)
+
+    assert np.abs(heard[-rate_hz // 10 :].astype(int)).max() > 1000
+    assert not after[-rate_hz // 10 :].any()
+    assert hall.columns[row // CAPACITY].bed_packets[row % CAPACITY] >= 20
+
+
+def test_sensitivity_and_the_next_number_are_those_of_the_row(hall: Hall) -> None:
+    hall.open(HIGH, wide_spec(OPUS, 48000))
+    before = hall.banks.next_sequence(HIGH)
+
+    hall.banks.set_sensitivity(HIGH, 2)
+    hall.banks.build(np.array([HIGH]), now_ns=int(hall.banks.due_ns[HIGH]))
+
+    assert hall.banks.next_sequence(HIGH) == before + 1
+    assert [int(bank.sensitivity[1]) for bank in hall.columns] == [1, 0, 0, 2]
