@@ -8,7 +8,10 @@ from bridge.engine.commands import (
     OpenRow,
     PressKeys,
     ReleaseKeys,
+    SetBed,
     SetInterruptible,
+    SetSensitivity,
+    StopBed,
     UpdateRow,
 )
 from bridge.engine.dues import Dues, Settlement
@@ -225,3 +228,24 @@ def test_other_reports_and_answers_to_nobody_pass_as_they_are() -> None:
 
     for event in (Digit(ROW, GENERATION, 0, "1", 80), keys(44, 1)):
         assert ledger.dues.tell(event) == event
+
+
+def test_the_last_bed_is_laid_again_and_none_that_was_lifted() -> None:
+    ledger = Ledger()
+    first, last = (SetBed(ROW, GENERATION, number, 8000, -6, -12, yields=True) for number in (3, 4))
+    ledger.dues.order(first)
+    ledger.dues.order(last)
+
+    assert ledger.settle().orders == [ledger.opening, last]
+    ledger.dues.order(StopBed(ROW, GENERATION))
+    assert ledger.settle().orders == [ledger.opening]
+
+
+def test_a_row_is_as_sensitive_as_it_was_told_last() -> None:
+    ledger = Ledger()
+    ledger.dues.order(SetSensitivity(ROW, GENERATION, 2))
+
+    (order,) = ledger.settle().orders
+
+    assert isinstance(order, OpenRow)
+    assert order.spec.sensitivity == 2

@@ -381,3 +381,16 @@ def test_packets_of_both_banks_joined_keep_their_room() -> None:
     sent = bench.rows.protect(joined)
 
     assert peer.receiver.unprotect(sent.packets[1, : sent.lengths[1]].tobytes()) == long
+
+
+def test_a_datagram_longer_than_its_buffer_is_no_packet_of_anybodys() -> None:
+    bench = Bench()
+    bench.rows.open(1, SrtpKeys("AES_CM_128_HMAC_SHA1_80", tx="5e" * 30, rx="c4" * 30), ssrc=1)
+    arrivals = Arrivals(1)
+    arrivals.add(b"\x80" + bytes(1499), row=1, source=5)
+    arrivals.lengths[0] = 4000  # as the system tells it when it had to cut
+
+    bench.rows.unprotect(arrivals)
+
+    assert arrivals.count == 0
+    assert bench.counter("rx_srtp_auth") == 1

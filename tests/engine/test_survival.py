@@ -11,9 +11,10 @@ import pytest_asyncio
 from bridge.clock import SystemClock
 from bridge.engine.commands import EngineDied, EngineReplaced
 from bridge.engine.supervisor import MediaEngine, MediaSettings
+from bridge.plane.bed import loop_of
 from bridge.plane.events import Flushed, KeysSent, PlayoutIdle, SpeechStarted
 from bridge.plane.g711 import encode_ulaw
-from tests.engine.phone import Call, Phone, memories, play, speech, until
+from tests.engine.phone import Call, Phone, is_silent, memories, play, speech, until
 from tests.fakes import SeededIds
 
 pytestmark = pytest.mark.e2e
@@ -230,3 +231,18 @@ async def test_several_processes_share_the_calls_and_one_standby(phone: Phone) -
 
 def drained(call: Call) -> list[object]:
     return [call.events.get_nowait() for _ in range(call.events.qsize())]
+
+
+async def test_a_bed_is_heard_from_the_next_process_too(engine: MediaEngine, phone: Phone) -> None:
+    call = Call(engine, phone)
+    await call.leg.opened()
+    call.leg.set_bed("hum", loop_of(speech(8000), 8000), gain_db=0, under_speech_db=-20)
+    await phone.hear_until(lambda packet: not is_silent(packet))
+
+    os.kill(engine.pid, signal.SIGKILL)
+    await call.event(EngineReplaced)
+
+    await phone.hear_until(lambda packet: packet[1] & 0x80 != 0)  # The mark of the next process's first one.
+    assert not any(is_silent(packet) for packet in (await phone.hear(30))[10:])
+    call.leg.stop_bed()
+    await phone.hear_until(is_silent)
