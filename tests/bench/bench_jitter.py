@@ -23,7 +23,7 @@ from tests.bench.jitter_peers import Peer, installed
 from tests.traces.networks import PTIME_MS, TRACES, Trace, make
 from tests.traces.replay import Played, best_fixed, pops, replay
 
-__all__ = ["at_share", "play_peer"]
+__all__ = ["Row", "at_share", "play_peer", "table"]
 
 _AIMS = [0.0005, 0.002, 0.005, 0.01, 0.02, 0.04, 0.08]
 _SHARES = (0.005, 0.01)
@@ -108,7 +108,7 @@ def _mean(played: list[Played]) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_jitter", description=__doc__)
-    parser.add_argument("--extras", help="folder in which aiortc is installed (pip install --target)")
+    parser.add_argument("--extras", help="folder with aiortc and aiortp (pip install --target)")
     parser.add_argument("--seeds", type=int, default=3, help="traces of each kind")
     parser.add_argument("--phases", type=int, default=20, help="phases between packets and frames")
     parser.add_argument("--out", type=Path, default=Path("out/bench/jitter.json"))
@@ -116,26 +116,34 @@ def main() -> None:
     if told.extras:
         sys.path.append(told.extras)
     peers, missing = installed()
-    console = Console() if sys.stdout.isatty() else Console(width=130)
-    for line in missing:
-        console.print(line, style="dim")
+    console = Console() if sys.stdout.isatty() else Console(width=150)
     rows = []
     for name in TRACES:
         rows.append(measure(name, told.seeds, told.phases, peers))
         console.print(f"{name}: ratio {rows[-1].ratio}", style="dim")
-    table(rows, console)
+    console.print(table(rows, missing))
     told.out.parent.mkdir(parents=True, exist_ok=True)
     told.out.write_text(
-        json.dumps({"shares": _SHARES, "rows": [asdict(row) for row in rows]}, indent=2) + "\n",
+        json.dumps(
+            {"shares": _SHARES, "rows": [asdict(row) for row in rows], "not_installed": missing}, indent=2
+        )
+        + "\n",
         encoding="utf-8",
     )
     console.print(f"written to {told.out}", style="dim")
 
 
-def table(rows: list[Row], console: Console) -> None:
-    grid = Table(title="Added delay in ms at 0.5 % / 1 % late, and delay / late as set", title_justify="left")
+def table(rows: list[Row], missing: dict[str, str]) -> Table:
+    """A line for each trace; a peer that is not installed keeps its column, and below is how to get it."""
+    grid = Table(
+        title="Added delay in ms at 0.5 % / 1 % late, and delay / late as set",
+        title_justify="left",
+        caption="\n".join(f"{peer} is not installed: {remedy}" for peer, remedy in missing.items()),
+        caption_justify="left",
+    )
     grid.add_column("trace")
-    for column in ("best fixed", "ours", "ratio", "worst seed", *(f"{n} as set" for n in rows[0].as_set)):
+    peers = (*rows[0].as_set, *missing)
+    for column in ("best fixed", "ours", "ratio", "worst seed", *(f"{n} as set" for n in peers)):
         grid.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         pairs = (row.fixed_ms, row.ours_ms, row.ratio, row.ratio_worst_seed)
@@ -143,8 +151,9 @@ def table(rows: list[Row], console: Console) -> None:
             row.trace,
             *(f"{half} / {one}" for half, one in pairs),
             *(f"{delay} / {late} %" for delay, late in row.as_set.values()),
+            *("not installed" for _ in missing),
         )
-    console.print(grid)
+    return grid
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ import importlib
 import struct
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 __all__ = ["Peer", "installed"]
 
 _STEP = 160
+_MADE_UP = struct.pack("<i", -1).ljust(2 * _STEP, b"\0")
 
 
 class Peer(Protocol):
@@ -80,21 +82,64 @@ class _Aiortc:
         return self._ready.popleft() if self._ready else None
 
 
-def installed() -> tuple[dict[str, Callable[[], Peer]], list[str]]:
-    """Return those that are here, and a line for each that is not."""
+class _Marked:
+    """A codec whose sound is the packet it was made of, and which says what it made up (aiortp's `Codec`)."""
+
+    sample_rate = 8000
+    samples_per_frame = _STEP
+
+    def decode(self, data: bytes) -> bytes:
+        return data
+
+    def conceal(self, num_samples: int) -> bytes:
+        return _MADE_UP
+
+
+class _Aiortp:
+    """aiortp with `playout=True`: its sorting buffer and its adaptive playout, wired as its session does."""
+
+    def __init__(self, module: Any) -> None:  # noqa: ANN401 - a library that may not be installed
+        self._now_s = 0.0
+        self._packet = module.RtpPacket
+        self._sorted = module.JitterBuffer(capacity=16, prefetch=0, skip_audio_gaps=True)
+        self._playout = module.AdaptivePlayout(_Marked(), now=lambda: self._now_s, clock_rate=8000)
+
+    def put(self, number: int, *, at_ms: float) -> None:
+        self._now_s = at_ms / 1000
+        packet = self._packet(
+            sequence_number=number & 0xFFFF,
+            timestamp=number * _STEP,
+            payload=struct.pack("<i", number).ljust(2 * _STEP, b"\0"),
+        )
+        _, frame = self._sorted.add(packet)
+        if frame is not None:
+            self._playout.put(frame.timestamp, frame.data)
+
+    def get(self, *, at_ms: float) -> int | None:
+        self._now_s = at_ms / 1000
+        played = self._playout.tick()
+        if played is None or played[0] == _MADE_UP:
+            return None
+        return int(struct.unpack_from("<i", played[0])[0])
+
+
+def installed() -> tuple[dict[str, Callable[[], Peer]], dict[str, str]]:
+    """Return those that are here, and of each that is not how to get it."""
     peers: dict[str, Callable[[], Peer]] = {}
-    missing = []
+    missing = {}
     if (name := ctypes.util.find_library("speexdsp")) is not None:
         library = ctypes.CDLL(name)
         peers["libspeexdsp"] = lambda: _Speex(library)
     else:
-        missing.append("libspeexdsp1 (Debian) is not installed: left out")
-    try:
-        module = importlib.import_module("aiortc.jitterbuffer")
-    except ImportError:
-        missing.append(
-            "aiortc is not installed: left out (pip install aiortc --target DIR, then --extras DIR)"
-        )
-    else:
-        peers["aiortc"] = lambda: _Aiortc(module)
+        missing["libspeexdsp"] = "apt-get install libspeexdsp1"
+    for peer, name, build in (
+        ("aiortc", "aiortc.jitterbuffer", _Aiortc),
+        ("aiortp", "aiortp", _Aiortp),
+    ):
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            missing[peer] = f"pip install --target DIR {peer}, then --extras DIR"
+        else:
+            peers[peer] = partial(build, module)
     return peers, missing

@@ -47,6 +47,16 @@ def test_what_a_lower_rate_cannot_carry_is_removed_and_not_folded(beyond: float,
     assert 20 * np.log10(np.sqrt(np.mean(left**2)) * np.sqrt(2) / 30000 + 1e-9) < -75
 
 
+@pytest.mark.parametrize("hz", range(4250, 12000, 250))
+def test_nothing_of_the_voice_s_upper_octaves_folds_into_a_telephone_line(hz: int) -> None:
+    resampler = Resampler(24000, 8000)
+
+    out = resampler.push(tone(24000, hz=hz, size=30000)) + resampler.flush()
+    left = np.frombuffer(out, "<i2")[400:-400].astype(float)
+
+    assert 20 * np.log10(np.sqrt(np.mean(left**2)) * np.sqrt(2) / 30000 + 1e-9) < -60
+
+
 @pytest.mark.parametrize(
     ("rate_in", "rate_out"), [(24000, 8000), (24000, 16000), (24000, 44100), (8000, 48000)]
 )
