@@ -45,6 +45,12 @@ OUTBOUND = (
         ("tx_keys", "silence_keys"),
     ),
     Stage("encode", "plane.g711", "G.711 by table"),
+    Stage(
+        "pause",
+        "plane.pauses",
+        "nothing, or how our silence sounds, where the peer takes that",
+        ("tx_comfort",),
+    ),
     Stage("packet", "plane.packets", "RTP header, one sequence number, one timestamp"),
     Stage("send", "engine.loop", "to the latched address", ("tx_packets", "tx_late")),
     Stage(
