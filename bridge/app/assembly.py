@@ -75,6 +75,7 @@ def call_settings(config: Config) -> CallSettings:
         prompts=Path(config.prompts.folder),
         codecs=config.media.codecs,
         passes_opus=config.media.opus_pass_through,
+        comfort_noise=config.media.comfort_noise,
         budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
     )
 

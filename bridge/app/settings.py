@@ -140,6 +140,8 @@ class MediaSection(_Section):
     """Do without recvmmsg and sendmmsg, as platforms other than Linux must."""
     inband_digits: Literal["auto", "always", "never"] = "auto"
     """Listen for keys in the sound; auto: only where a phone takes no telephone events (RFC 4733)."""
+    comfort_noise: bool = False
+    """Say how our silence sounds instead of sending it, where a G.711 peer takes comfort noise (RFC 3389)."""
     srtp: SrtpPolicy = "off"
     """Encrypt calls by keys in the SDP: ``preferred`` where the caller offers it; ``required``: no others."""
 

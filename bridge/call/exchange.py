@@ -56,6 +56,7 @@ class _Terms(TypedDict):
     opus_dtx: bool
     opus_max_rate_hz: int
     opus_loss_percent: int
+    comfort_payload_type: int
     srtp: SrtpKeys
 
 
@@ -98,6 +99,7 @@ class _Line:
             opus_dtx=agreed.opus_dtx,
             opus_max_rate_hz=agreed.opus_max_rate_hz,
             opus_loss_percent=agreed.opus_loss_percent,
+            comfort_payload_type=agreed.comfort_payload_type,
             srtp=agreed.srtp,
         )
 
@@ -317,6 +319,7 @@ class Exchange:
             session_id=self._dice.number(62),
             codecs=self._settings.codecs if codecs is None else codecs,
             crypto=MediaCrypto(self._settings.srtp, self._dice),
+            comfort_noise=self._settings.comfort_noise,
         )
         return _Line(leg, negotiator, latch_ip)
 

@@ -46,6 +46,12 @@ OUTBOUND = (
     ),
     Stage("encode", "plane.g711", "G.711 by table; other codecs row by row (plane.apart)"),
     Stage("pass", "plane.passing", "or the voice's own Opus packet, if untouched", ("tx_passed",)),
+    Stage(
+        "pause",
+        "plane.pauses",
+        "nothing, or how our silence sounds, where the peer takes that",
+        ("tx_comfort",),
+    ),
     Stage("packet", "plane.packets", "RTP header, one sequence number, one timestamp"),
     Stage("encrypt", "engine.srtp", "in place, where the call has keys", ("tx_srtp_failed",)),
     Stage("send", "engine.loop", "to the latched address", ("tx_packets", "tx_late")),

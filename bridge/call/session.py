@@ -52,6 +52,8 @@ class CallSettings:
     budget: Budget = field(default_factory=Budget)
     srtp: SrtpPolicy = "off"
     """Whether calls are encrypted."""
+    comfort_noise: bool = False
+    """Say how our silence sounds instead of sending it, where the peer takes comfort noise."""
 
 
 class CallObserver(Protocol):

@@ -51,6 +51,7 @@ class Coding(TypedDict, total=False):
     opus_dtx: bool
     opus_max_rate_hz: int
     opus_loss_percent: int
+    comfort_payload_type: int
 
 
 class LegStatus:

@@ -9,6 +9,7 @@ from bridge.plane.columns import Columns
 from bridge.plane.keypad import EventPacket, Strokes
 from bridge.plane.packets import HEADER_BYTES, Arrivals, Departures, Headers
 from bridge.plane.passing import Passing
+from bridge.plane.pauses import SID, Pause
 from bridge.plane.reporting import Reporting
 from bridge.plane.rowcodecs import MakeCodec, Piece, RowCodecs
 from bridge.plane.rows import Rows
@@ -96,7 +97,13 @@ class Apart:
         return batches, patches
 
     def pack(
-        self, rows: NDArray[np.intp], pcm: NDArray[np.int16], *, strokes: Strokes | None, now_ns: int
+        self,
+        rows: NDArray[np.intp],
+        pcm: NDArray[np.int16],
+        *,
+        strokes: Strokes | None,
+        pause: Pause | None,
+        now_ns: int,
     ) -> Departures:
         """Make the packets, any number each, of those of these rows that are served here and may send.
 
@@ -104,6 +111,7 @@ class Apart:
             rows: All rows whose slot has come.
             pcm: Their frames.
             strokes: Keys that are pressed in this slot.
+            pause: Which rows say nothing in it; None where nobody may.
             now_ns: When.
         """
         mine, events = self._rows, {} if strokes is None else strokes.by_position()
@@ -115,7 +123,10 @@ class Apart:
         for at in (apart & sends).nonzero()[0].tolist():
             row = int(rows[at])
             try:
-                made = self._make(row, pcm[at], events.get(at))
+                if pause is not None and pause.rests[at]:
+                    made = self._rest(row, says=bool(pause.sids[at]))
+                else:
+                    made = self._make(row, pcm[at], events.get(at))
             except Exception as error:
                 self._broken.append((row, f"{type(error).__name__}: {error}"))
                 continue
@@ -127,6 +138,13 @@ class Apart:
         late = rows[apart & sends]
         self._columns.tx_late[late] += mine.is_late(late, now_ns)
         return Departures.of(packets)
+
+    def _rest(self, row: int, *, says: bool) -> list[bytes]:
+        """A slot of silence: what waited for its packet to be full goes first."""
+        mine = self._rows
+        waiting = [mine.packet(row, *sound) for sound in self.codecs.flush(row)]
+        number = int(mine.comfort_payload_type[row])
+        return [*waiting, mine.packet(row, int(mine.timestamp[row]), SID, second=number)] if says else waiting
 
     def _make(self, row: int, pcm: NDArray[np.int16], event: EventPacket | None) -> list[bytes]:
         """One row's packets of this slot."""

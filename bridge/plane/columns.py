@@ -61,6 +61,7 @@ COUNTERS = (
     "silence_keys",
     "bed_packets",
     "tx_passed",
+    "tx_comfort",
     "rx_srtp_auth",
     "rx_srtp_replay",
     "tx_srtp_failed",
@@ -210,7 +211,7 @@ class Columns:
     tx_late: NDArray[np.uint64]
     """Packets that left more than 20 ms after they were due."""
     silence_idle: NDArray[np.uint64]
-    """Silent packets because there was nothing to say."""
+    """Slots in which there was nothing to say: silent packets, or rests where comfort noise was agreed."""
     silence_tts_late: NDArray[np.uint64]
     """Silent packets because an open utterance had too few samples."""
     silence_bridge_late: NDArray[np.uint64]
@@ -245,6 +246,8 @@ class Columns:
 
     tx_passed: NDArray[np.uint64]
     """Opus packets that left as the voice made them."""
+    tx_comfort: NDArray[np.uint64]
+    """Packets that say how our silence sounds, where the peer takes comfort noise (RFC 3389)."""
 
     bed_packets: NDArray[np.uint64]
     """Packets with a bed in them, speech on top of it or not: a bed is no speech, and no other count knows

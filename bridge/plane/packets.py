@@ -246,3 +246,9 @@ class PacketBuffer:
         self._headers["timestamp"][positions] = strokes.timestamps
         self._packets[positions, HEADER_BYTES : HEADER_BYTES + length] = strokes.payloads
         self._lengths[positions] = HEADER_BYTES + length
+
+    def comfort(self, positions: NDArray[np.intp], payload_types: NDArray[np.uint8], sid: bytes) -> None:
+        """Put the same SID, under their own types and without a marker, into packets just built."""
+        self._headers["second"][positions] = payload_types
+        self._packets[positions, HEADER_BYTES : HEADER_BYTES + len(sid)] = np.frombuffer(sid, np.uint8)
+        self._lengths[positions] = HEADER_BYTES + len(sid)

@@ -23,6 +23,7 @@ from bridge.plane.keys import Keys
 from bridge.plane.latch import Latch
 from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.packets import Arrivals, Departures, PacketBuffer
+from bridge.plane.pauses import SID, Pauses
 from bridge.plane.playout import Playout, Survey
 from bridge.plane.reception import Reception
 from bridge.plane.remains import Remains
@@ -77,6 +78,7 @@ class Plane:
         self._fades = settings.fades
         self._bargein = BargeIn(columns, self._playout, settings, self._events)
         self._rows = Rows(columns, due_ns=due[0])
+        self._pauses = Pauses(columns, self._rows)
         self._reporting = Reporting(
             columns,
             self._rows,
@@ -127,6 +129,7 @@ class Plane:
         if remains is None:
             columns.clear(row)
         missed = self._rows.begin(row, spec, now_ns, remains)
+        self._pauses.open(row, spec)
         self._latch.open(row, spec, None if remains is None else remains.remote_key)
         self._reception.open(row)
         self._reporting.open(row, spec, now_ns=now_ns)
@@ -155,6 +158,7 @@ class Plane:
         if self._rows.clock_hz[row] != spec.clock_hz:
             self._arrival.restart(row)  # Timestamps count something else from now on.
         self._rows.agree(row, spec)
+        self._pauses.open(row, spec)
         self._latch.update(row, spec)
         self._reporting.update(row, spec)
         self._bargein.set_interruptible(row, spec.interruptible)
@@ -169,6 +173,7 @@ class Plane:
         self._keys.close(row)
         self._keypad.close(row)
         self._beds.close(row)
+        self._pauses.close(row)
         self._apart.close(row)
         self._columns.generation[row] = 0
         self._columns.clear(row)
@@ -274,24 +279,36 @@ class Plane:
             survey = self._playout.survey(rows)
         sends = self._rows.sending[rows] & (self._columns.remote_key[rows] != 0)
         strokes = self._keypad.step(rows, sends, self._rows, now_ns=now_ns)
-        pcm = self._speak(rows, survey, sends, None if strokes is None else strokes.where, now_ns)
+        keys = None if strokes is None else strokes.where
+        waits = self._pauses.waits(rows, survey, sends, keys) if self._pauses.count else None
+        pcm = self._speak(rows, survey, sends, keys, now_ns)
         if strokes is not None:
             strokes.sound(pcm)
         heard = self._arrival.pop(rows, ~self._bargein.gate.open[rows], self._rows.due_ns[rows])
         self._keys.hear(rows, heard, now_ns=now_ns)
         self._record(rows, heard, pcm)
         apart = self._apart.among(rows)
+        pause = None if waits is None else self._pauses.step(rows, pcm, waits=waits, sends=sends)
         plain = sends if apart is None else sends & ~apart
+        if pause is not None:
+            plain = plain & (pause.sids | ~pause.rests)
         departures = self._pack(rows, pcm, plain, now_ns)
         if strokes is not None:
             # What is packed are the rows that send: a row's place among them.
             told = strokes if apart is None else strokes.only(plain[strokes.events])
             self._packets.replace(np.cumsum(plain)[told.events] - 1, told)
+        if pause is not None:
+            told_of = (plain & pause.sids).nonzero()[0]
+            self._packets.comfort(
+                np.cumsum(plain)[told_of] - 1, self._pauses.payload_types(rows[told_of]), SID
+            )
         self._reporting.sent(departures)
         if apart is not None and somewhere(apart):
-            others = self._apart.pack(rows, pcm, strokes=strokes, now_ns=now_ns)
+            others = self._apart.pack(rows, pcm, strokes=strokes, pause=pause, now_ns=now_ns)
             departures = Departures.join((departures, others))
         self._rows.advance(rows, plain)
+        if pause is not None:
+            self._pauses.end_slot(rows, pause)
         if apart is not None:
             for row, message in self._apart.drain():
                 self._fail(np.array([row]), message, now_ns)
@@ -412,5 +429,6 @@ class Plane:
             self._keys.close(row)
             self._keypad.close(row)
             self._beds.close(row)
+            self._pauses.close(row)
             generation = int(self._columns.generation[row])
             self._events.append(RowFailed(row, generation, now_ns, message=message))

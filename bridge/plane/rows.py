@@ -47,6 +47,7 @@ class Rows:
         self.payload_type: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.dtmf_payload_type: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         self.dtmf_offered: NDArray[np.int64] = np.full(capacity, -1, np.int64)
+        self.comfort_payload_type: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         self.dtmf_events: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.decode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
         self.encode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
@@ -103,6 +104,7 @@ class Rows:
         self.sending[row], self.receiving[row] = spec.sending, spec.receiving
         self.payload_type[row], self.dtmf_payload_type[row] = spec.payload_type, spec.dtmf_payload_type
         self.dtmf_offered[row] = spec.dtmf_offered
+        self.comfort_payload_type[row] = spec.comfort_payload_type
         # Where there are no events, no key is one.
         self.dtmf_events[row] = spec.dtmf_events if spec.dtmf_payload_type >= 0 else 0
         self.clock_hz[row], self.slot_ticks[row] = spec.clock_hz, spec.clock_hz // _SLOTS_PER_S

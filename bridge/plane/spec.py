@@ -74,6 +74,8 @@ class RowSpec:
     """Highest rate that the peer plays; 0 = any."""
     opus_loss_percent: int = 0
     """Loss for which `opus_fec` prepares."""
+    comfort_payload_type: int = -1
+    """Payload type of comfort noise (RFC 3389), sent beside G.711 while we have nothing to say; -1 = none."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -81,6 +83,10 @@ class RowSpec:
         self._check_codec()
         if not 0 <= self.payload_type < 128 or not -1 <= self.dtmf_payload_type < 128:
             raise ValueError(f"payload types {self.payload_type}, {self.dtmf_payload_type} do not fit 7 bits")
+        if not -1 <= self.comfort_payload_type < 128:
+            raise ValueError(f"comfort_payload_type {self.comfort_payload_type} does not fit 7 bits")
+        if self.comfort_payload_type >= 0 and not self.is_by_column:
+            raise ValueError(f"comfort noise is sent beside G.711, not {CODECS[self.codec].encoding}")
         if not (0 <= self.ssrc < 1 << 32 and 0 <= self.sequence < 1 << 16 and 0 <= self.timestamp < 1 << 32):
             raise ValueError("ssrc, sequence or timestamp does not fit its header field")
         if not (0 <= self.remote_key < 1 << 48 and 0 <= self.latch_ip < 1 << 32):

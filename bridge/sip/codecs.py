@@ -9,6 +9,7 @@ from bridge.sip.sdp import Attributes, Media, RtpMap
 __all__ = [
     "ALL_KEYS",
     "CODECS",
+    "COMFORT_NOISE",
     "DEFAULT_CODECS",
     "EVENT_NUMBERS",
     "NAMES",
@@ -16,6 +17,7 @@ __all__ = [
     "OpusWishes",
     "attributes_of",
     "codec_of",
+    "comfort_of",
     "events_of",
     "explained",
     "is_same",
@@ -74,9 +76,15 @@ DEFAULT_CODECS = ("opus", "G722", "PCMU", "PCMA")
 EVENT_NUMBERS = {8000: 101, 16000: 102, 48000: 110}
 """Payload types that we offer telephone events under, by their clock, if we can."""
 ALL_KEYS = 0xFFFF
+COMFORT_NOISE = RtpMap("CN", 8000)
+"""How silence sounds (RFC 3389), said beside G.711."""
 
+_COMFORT_NUMBER = 13
+"""The static payload type of comfort noise at a clock of 8000 Hz (RFC 3389 §4): no other is understood."""
 _STATIC = {codec.payload_type: codec.rtp for codec in CODECS.values() if codec.is_static}
+_STATIC[_COMFORT_NUMBER] = COMFORT_NOISE
 """Payload types that need no rtpmap."""
+_G711 = ("PCMU", "PCMA")
 _EVENTS = "telephone-event"
 _USUAL_PTIME_MS = 20
 _RATES_HZ = (8000, 16000, 24000)
@@ -113,6 +121,14 @@ def explained(media: Media) -> list[tuple[int, RtpMap]]:
 def events_of(clock_hz: int) -> RtpMap:
     """Telephone events beside speech of this clock, which they count as well (RFC 4733 §2.1)."""
     return RtpMap(_EVENTS, clock_hz)
+
+
+def comfort_of(media: Media, codec: Codec) -> int:
+    """Number under which a stream takes comfort noise beside this codec; -1 where it does not."""
+    takes = any(
+        number == _COMFORT_NUMBER and is_same(found, COMFORT_NOISE) for number, found in explained(media)
+    )
+    return _COMFORT_NUMBER if takes and codec.name in _G711 else -1
 
 
 def keys_of(media: Media, number: int) -> int:
@@ -186,16 +202,22 @@ def our_opus(rate_hz: int) -> str:
 
 
 def numbering(
-    codecs: Iterable[Codec], known: Mapping[int, RtpMap], agreed: Mapping[int, RtpMap]
+    codecs: Iterable[Codec],
+    known: Mapping[int, RtpMap],
+    agreed: Mapping[int, RtpMap],
+    *,
+    comfort_noise: bool = False,
 ) -> dict[int, RtpMap]:
     """What to offer under which number: what was agreed first, then what has no number yet.
 
     Args:
         codecs: What to offer, best first.
         known: What the peer has called each number; none changes its meaning within a call (RFC 3264 §8.3.2).
-        agreed: Numbers of speech and events that are in use.
+        agreed: Numbers of speech, events and comfort noise that are in use.
+        comfort_noise: Whether to offer it beside G.711.
     """
-    numbers = {number: found for number, found in agreed.items() if found.encoding != _EVENTS}
+    beside = (_EVENTS, COMFORT_NOISE.encoding)
+    numbers = {number: found for number, found in agreed.items() if found.encoding not in beside}
     for codec in codecs:
         if not any(is_same(codec.rtp, found) for found in numbers.values()):
             _add(numbers, codec.rtp, codec.payload_type, known)
@@ -205,6 +227,8 @@ def numbering(
             numbers[in_use[clock_hz]] = events_of(clock_hz)
         else:
             _add(numbers, events_of(clock_hz), EVENT_NUMBERS[clock_hz], known)
+    if comfort_noise and any(found.encoding in _G711 for found in numbers.values()):
+        _add(numbers, COMFORT_NOISE, _COMFORT_NUMBER, known)
     return numbers
 
 

@@ -10,11 +10,13 @@ from bridge.rtp.srtp import CLEAR, SrtpKeys
 from bridge.sip.codecs import (
     ALL_KEYS,
     CODECS,
+    COMFORT_NOISE,
     DEFAULT_CODECS,
     NAMES,
     Codec,
     attributes_of,
     codec_of,
+    comfort_of,
     events_of,
     explained,
     is_same,
@@ -58,6 +60,12 @@ class LocalMedia:
     """Random, the same for the whole call (RFC 8866 §5.2)."""
     version: int = 1
     """Grows with every description of the call that differs from the one before."""
+    comfort_noise: bool = False
+    """Whether we speak of comfort noise beside G.711 (RFC 3389)."""
+
+    def quiet(self, agreed: "Negotiated") -> "Negotiated":
+        """The same without comfort noise, where we do not speak of it."""
+        return agreed if self.comfort_noise else replace(agreed, comfort_payload_type=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,8 @@ class Negotiated:
     """Highest sampling frequency that the peer plays; 0 = any."""
     opus_loss_percent: int = 0
     """Loss that in-band FEC is to prepare for."""
+    comfort_payload_type: int = -1
+    """Under which number each side may say how its silence sounds; -1 = it sends its silence (RFC 3389)."""
     srtp: SrtpKeys = CLEAR
     """How it is encrypted, if it is."""
 
@@ -123,7 +133,7 @@ def make_offer(
     local: LocalMedia, *, direction: str = "sendrecv", codecs: Iterable[str] = DEFAULT_CODECS
 ) -> bytes:
     """Offer `codecs`, best first, and telephone events, as the first word of a call."""
-    numbers = numbering(wanted(codecs), {}, {})
+    numbers = numbering(wanted(codecs), {}, {}, comfort_noise=local.comfort_noise)
     return bytes(_describe(local, (_offered(local, numbers, direction=direction),)))
 
 
@@ -134,6 +144,7 @@ def accept(
     index: int = 0,
     codecs: Iterable[str] = DEFAULT_CODECS,
     crypto: MediaCrypto | None = None,
+    comfort_noise: bool = False,
 ) -> Negotiated:
     """Read the peer's answer to an offer of ours.
 
@@ -143,13 +154,15 @@ def accept(
         index: Which of its streams was the audio.
         codecs: What it offered.
         crypto: What the offer's keys were made with, if it had any.
+        comfort_noise: Whether it offered that.
 
     Raises:
         RemoteProtocolError: If it is not SDP.
         NegotiationError: If the peer refused the stream or chose what we did not offer.
     """
     crypto = crypto or MediaCrypto()
-    return _accept(answered, wanted(codecs), None, crypto, direction=direction, index=index)
+    agreed = _accept(answered, wanted(codecs), None, crypto, direction=direction, index=index)
+    return agreed if comfort_noise else replace(agreed, comfort_payload_type=-1)
 
 
 class Negotiator:
@@ -163,6 +176,7 @@ class Negotiator:
         session_id: Random; at most 63 bits.
         codecs: Names of what we speak, best first.
         crypto: Who makes and takes keys; None encrypts nothing.
+        comfort_noise: Whether silence beside G.711 may be said instead of sent.
     """
 
     def __init__(
@@ -173,9 +187,10 @@ class Negotiator:
         session_id: int,
         codecs: Sequence[str] = DEFAULT_CODECS,
         crypto: MediaCrypto | None = None,
+        comfort_noise: bool = False,
     ) -> None:
         self._crypto = crypto or MediaCrypto()
-        self._local = LocalMedia(ip, port, session_id, version=0)
+        self._local = LocalMedia(ip, port, session_id, version=0, comfort_noise=comfort_noise)
         self._codecs = wanted(codecs)
         self._last = b""
         self._direction = "sendrecv"
@@ -192,7 +207,12 @@ class Negotiator:
     def offer(self, *, direction: str = "sendrecv") -> bytes:
         """Describe ourselves first; `accept` takes the answer."""
         self._direction = direction
-        numbers = numbering(self._carried(), self._known, _in_use(self.negotiated))
+        numbers = numbering(
+            self._carried(),
+            self._known,
+            _in_use(self.negotiated),
+            comfort_noise=self._local.comfort_noise,
+        )
         self._offered_events = {
             found.clock_rate: number for number, found in numbers.items() if _is_events(found)
         }
@@ -211,6 +231,7 @@ class Negotiator:
             direction=self._direction,
             index=self._index,
         )
+        agreed = self._local.quiet(agreed)
         offered = self._offered_events.get(CODECS[NAMES[agreed.codec]].rtp.clock_rate, -1)
         has_two = agreed.dtmf_payload_type not in (-1, offered)
         self.negotiated = replace(agreed, dtmf_offered=offered) if has_two else agreed
@@ -264,7 +285,7 @@ def _answer(
     # Some offer the same twice: first the secure profile, or last.
     best = min(usable, key=lambda index: (theirs.media[index].protocol != SECURE, index))
     keys, lines = crypto.answer(theirs.media[best])
-    chosen = replace(usable[best], srtp=keys)
+    chosen = local.quiet(replace(usable[best], srtp=keys))
     # A refused stream keeps its place and its format list (RFC 3264 §6).
     ours = [Media(media.kind, 0, media.protocol, media.formats) for media in theirs.media]
     ours[best] = _answered(theirs.media[best], chosen, local, lines)
@@ -333,6 +354,7 @@ def _choose(
         dtmf_events=keys_of(media, events) if events >= 0 else ALL_KEYS,
         rate_hz=codec.rate_hz,
         ptime_ms=packet_ms(media, codec),
+        comfort_payload_type=comfort_of(media, codec),
     )
     return _with_opus(agreed, media, now) if codec == CODECS["opus"] else agreed
 
@@ -392,6 +414,8 @@ def _in_use(agreed: Negotiated | None) -> dict[int, RtpMap]:
     numbers = {agreed.payload_type: speech}
     if agreed.dtmf_payload_type >= 0:
         numbers[agreed.dtmf_payload_type] = events_of(speech.clock_rate)
+    if agreed.comfort_payload_type >= 0:
+        numbers[agreed.comfort_payload_type] = COMFORT_NOISE
     return numbers
 
 

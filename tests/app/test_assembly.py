@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr
 
-from bridge.app.assembly import media_settings, tts_settings
+from bridge.app.assembly import call_settings, media_settings, tts_settings
 from bridge.app.settings import Config, MediaSection, TtsSection
 from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.endpoints import endpoint
@@ -47,3 +47,8 @@ def test_the_media_process_is_told_where_to_listen_for_keys_in_the_sound() -> No
 
     assert told.plane == PlaneSettings(inband_digits="always")
     assert media_settings(Config()).plane == PlaneSettings()
+
+
+def test_calls_are_told_whether_they_may_speak_of_comfort_noise() -> None:
+    assert call_settings(Config(media=MediaSection(comfort_noise=True))).comfort_noise
+    assert not call_settings(Config()).comfort_noise

@@ -16,6 +16,7 @@ __all__ = [
     "holding",
     "hurdle",
     "mirror",
+    "musing",
     "reader",
     "routes",
     "story",
@@ -72,6 +73,14 @@ async def reader(call: Call) -> None:
 async def holding(call: Call) -> None:
     """Say a word, then wait for ever."""
     await call.say("Wait.")
+    await asyncio.Event().wait()
+
+
+async def musing(call: Call) -> None:
+    """Think before speaking, twice, and then for ever."""
+    for text in CHAPTERS[:2]:
+        await asyncio.sleep(2.2)
+        await call.say(text, interruptible="none")
     await asyncio.Event().wait()
 
 

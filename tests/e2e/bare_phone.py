@@ -69,7 +69,13 @@ class BarePhone:
         return self.until("SIP/2.0", timeout_s=3).splitlines()[0]
 
     def invite(
-        self, user: str, *attributes: str, events: bool = False, profile: str = "RTP/AVP", status: int = 200
+        self,
+        user: str,
+        *attributes: str,
+        events: bool = False,
+        comfort: bool = False,
+        profile: str = "RTP/AVP",
+        status: int = 200,
     ) -> None:
         """Call and take the 200; the ACK is yours to send.
 
@@ -77,13 +83,15 @@ class BarePhone:
             user: Whom to call.
             attributes: Further lines for the audio of the offer, such as ``a=rtcp-mux``.
             events: Whether its keys may be telephone events.
+            comfort: Whether silence may be told as comfort noise.
             profile: RTP/SAVP where the attributes hold keys.
             status: Another answer to wait for.
         """
         port = self.rtp.getsockname()[1]
+        beside = (" 97" if events else "") + (" 13" if comfort else "")
         sdp = (
             f"v=0\r\no=- 1 1 IN IP4 {self._ip}\r\ns=-\r\nc=IN IP4 {self._ip}\r\nt=0 0\r\n"
-            f"m=audio {port} {profile} 0{' 97' if events else ''}\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"m=audio {port} {profile} 0{beside}\r\na=rtpmap:0 PCMU/8000\r\n"
             + ("a=rtpmap:97 telephone-event/8000\r\na=fmtp:97 0-16\r\n" if events else "")
             + "".join(f"{line}\r\n" for line in attributes)
         )

@@ -33,9 +33,9 @@ class KeyPhone(BarePhone):
         self._due_s = 0.0
         self._noise = np.random.default_rng(1).normal(0, 20, 160)
 
-    def dial(self, user: str, *, events: bool) -> None:
+    def dial(self, user: str, *, events: bool, comfort: bool = False) -> None:
         """Call until media flows."""
-        self.invite(user, events=events)
+        self.invite(user, events=events, comfort=comfort)
         self.ack()
         self.rtp.setblocking(False)
         self._due_s = time.monotonic()

@@ -22,6 +22,8 @@ from tests.plane.rig import spec
         ({"opus_loss_percent": 101}, "opus_loss_percent must be 0 to 100, not 101"),
         ({"payload_type": 128}, "do not fit 7 bits"),
         ({"dtmf_payload_type": -2}, "do not fit 7 bits"),
+        ({"comfort_payload_type": 128}, "comfort_payload_type 128 does not fit 7 bits"),
+        ({"comfort_payload_type": 13, "codec": 2, "rate_hz": 16000}, "beside G.711, not G722"),
         ({"ssrc": 1 << 32}, "does not fit its header field"),
         ({"sequence": 1 << 16}, "does not fit its header field"),
         ({"timestamp": -1}, "does not fit its header field"),
