@@ -123,6 +123,12 @@ class Lines:
             streams.append(_stream(kept))
         return streams, told
 
+    def close(self) -> None:
+        """Hang up."""
+        self._poll.close()
+        for line in self._lines:
+            line.sock.close()
+
     def _line(self, leg: int) -> _Line:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))
