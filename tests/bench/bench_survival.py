@@ -201,7 +201,9 @@ async def _talk(legs: Sequence[MediaLeg], spec: SurvivalSpec) -> None:
 
 
 def _table(heard: dict[str, Any], console: Console) -> None:
-    grid = Table(title=f"{heard['signal']} under {heard['legs']} calls ({heard['spec']})", box=None)
+    grid = Table(
+        title=f"{heard['signal']} under {heard['legs']} calls ({heard['spec']})", box=None, min_width=60
+    )
     for name in ("death", "gap p50 ms", "p99", "max"):
         grid.add_column(name, justify="right")
     for at, gap in enumerate(heard["gaps_ms"], start=1):

@@ -1,7 +1,7 @@
 """How each kind of call of the survival benchmark speaks, so that every frame says whose it is and which."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,37 +102,35 @@ def _read_pcmu(stream: Stream) -> FrameNames:
 
 _PCMU: dict[str, Any] = {"codec": PCMU, "payload_type": 0, "dtmf_payload_type": 101}
 
+_OPUS = SurvivalSpec(
+    open={"codec": OPUS, "payload_type": 96, "dtmf_payload_type": -1},
+    samples=RATE_HZ // 50,
+    speak=speak_tones,
+    read=read_opus,
+    legs=20,
+    most_legs=MOST_LEGS,
+    cycle=CYCLE,
+    is_exact=False,
+    rate_hz=RATE_HZ,
+)
+
+_SRTP = SurvivalSpec(
+    open={**_PCMU, "rtcp_mux": True},
+    samples=160,
+    speak=_speak_pcmu,
+    read=_read_pcmu,
+    legs=20,
+    suites=_SUITES,
+    first_sequence=_BEYOND,
+)
+
 SPECS: dict[str, SurvivalSpec] = {
     "g711": SurvivalSpec(open=_PCMU, samples=160, speak=_speak_pcmu, read=_read_pcmu, legs=200),
-    "opus": SurvivalSpec(
-        open={"codec": OPUS, "payload_type": 96, "dtmf_payload_type": -1},
-        samples=RATE_HZ // 50,
-        speak=speak_tones,
-        read=read_opus,
-        legs=20,
-        most_legs=MOST_LEGS,
-        cycle=CYCLE,
-        is_exact=False,
-        rate_hz=RATE_HZ,
+    "opus": _OPUS,
+    "opus-srtp": replace(
+        _OPUS, open={**_OPUS.open, "rtcp_mux": True}, suites=_SUITES, first_sequence=_BEYOND
     ),
-    "srtp": SurvivalSpec(
-        open={**_PCMU, "rtcp_mux": True},
-        samples=160,
-        speak=_speak_pcmu,
-        read=_read_pcmu,
-        legs=20,
-        suites=_SUITES,
-        first_sequence=_BEYOND,
-    ),
-    "srtp-turn": SurvivalSpec(
-        open={**_PCMU, "rtcp_mux": True},
-        samples=160,
-        speak=_speak_pcmu,
-        read=_read_pcmu,
-        legs=20,
-        suites=_SUITES,
-        first_sequence=_AT_THE_TURN,
-        spread=20,
-    ),
+    "srtp": _SRTP,
+    "srtp-turn": replace(_SRTP, first_sequence=_AT_THE_TURN, spread=20),
 }
 """By the name that `bench_survival --spec` takes."""

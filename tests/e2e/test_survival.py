@@ -19,6 +19,7 @@ CALLS = 20
         ("opus", 1, 23_800),
         ("srtp", 1, 24_200),
         ("srtp-turn", 2, 24_600),
+        ("opus-srtp", 1, 25_000),
     ],
 )
 async def test_no_call_ends_and_none_hears_another(spec: str, processes: int, first_port: int) -> None:
@@ -33,13 +34,13 @@ async def test_no_call_ends_and_none_hears_another(spec: str, processes: int, fi
     assert heard["repeated_frames"] == 0
     assert heard["lost_frames"] <= CALLS
     # A coder begins anew and may blur the frames beside the gap, but not what comes later.
-    assert heard["nameless"] <= (2 * CALLS if spec == "opus" else 0)
+    assert heard["nameless"] <= (4 * CALLS if spec.startswith("opus") else 0)
     assert heard["packets"] > 0.9 * heard["sent"]
     assert heard["rx_malformed"] == 0
     # 400 ms is what is promised; a machine that is busy with other tests may halt us for longer.
     assert heard["gaps_ms"][0]["p50"] <= 1500
-    if spec.startswith("srtp"):
+    if "srtp" in spec:
         assert (heard["undecryptable"], heard["replayed"]) == (0, 0)
         assert heard["rx_srtp_auth"] == heard["rx_srtp_replay"] == heard["tx_srtp_failed"] == 0
         # Numbers of 16 bits had turned over before, or did about then.
-        assert heard["turned_before" if spec == "srtp" else "turned"] == CALLS
+        assert heard["turned" if spec == "srtp-turn" else "turned_before"] == CALLS
