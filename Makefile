@@ -56,6 +56,7 @@ bench: $(TEST_READY) $(SDK_READY) ## Measure the media engine, its jitter buffer
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.bench_jitter
 	@$(BIN)/python -m tests.bench.bench_floor
+	@$(BIN)/python -m tests.bench.bench_survival
 	@$(BIN)/python -m tests.bench.bench_sdk
 
 fuzz: $(TEST_READY) ## Run the laws with many more examples

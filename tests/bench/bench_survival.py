@@ -6,6 +6,7 @@ or missing without being counted. Times are the kernel's, at the far end. Nothin
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -23,8 +24,9 @@ from bridge.dice import SystemDice
 from bridge.engine.commands import EngineDied, LegEvent
 from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.plane.events import RowFailed
+from bridge.plane.shape import NARROW
 from tests.bench.stand import helper
-from tests.bench.survival_specs import SPECS, SurvivalSpec
+from tests.bench.survival_specs import SPECS, SurvivalSpec, keys_of
 
 __all__ = ["survive"]
 
@@ -33,70 +35,108 @@ _BETWEEN_S = 5.5
 """Two takeovers within ten seconds are the most that the engine tries."""
 _AHEAD_FRAMES = 100
 _ROUND_S = 0.25
+_SPECS = ("g711", "opus", "srtp")
+_SEQUENCE_BITS = 15
+_COUNTERS = ("rx_packets", "rx_malformed", "rx_srtp_auth", "rx_srtp_replay", "tx_srtp_failed")
+"""What the rows counted, over all of their processes."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bench_survival", description=__doc__)
-    parser.add_argument("--legs", type=int, default=200)
+    parser.add_argument(
+        "--spec", choices=sorted(SPECS), nargs="+", default=list(_SPECS), help="kinds of calls"
+    )
+    parser.add_argument("--legs", type=int, help="calls; else 200 of G.711 and 20 of the others")
     parser.add_argument("--kills", type=int, default=3)
-    parser.add_argument("--spec", choices=sorted(SPECS), default="pcmu")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each kind; all are reported")
     parser.add_argument("--signal", choices=("KILL", "STOP", "SEGV"), default="KILL")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("out/bench/survival.json"))
     told = parser.parse_args()
-    heard = asyncio.run(
-        survive(
-            told.legs,
-            kills=told.kills,
-            spec=told.spec,
-            number=signal.Signals[f"SIG{told.signal}"],
-            processes=told.processes,
+    # Logs have no width; a table that wraps cannot be compared.
+    console = Console() if sys.stdout.isatty() else Console(width=116)
+    runs = []
+    for name in [name for name in told.spec for _ in range(told.repeat)]:
+        heard = asyncio.run(
+            survive(
+                told.legs,
+                kills=told.kills,
+                spec=name,
+                number=signal.Signals[f"SIG{told.signal}"],
+                processes=told.processes,
+            )
         )
-    )
-    _table(heard, Console() if sys.stdout.isatty() else Console(width=116))
+        _table(heard, console)
+        runs.append(heard)
     told.out.parent.mkdir(parents=True, exist_ok=True)
-    told.out.write_text(json.dumps(heard, indent=2) + "\n", encoding="utf-8")
+    told.out.write_text(json.dumps(runs, indent=2) + "\n", encoding="utf-8")
+    console.print(f"written to {told.out}", style="dim")
 
 
 async def survive(
-    legs: int,
+    legs: int | None = None,
     *,
     kills: int,
-    spec: str = "pcmu",
+    spec: str = "g711",
     number: signal.Signals = signal.SIGKILL,
     processes: int = 1,
     first_port: int = 20_480,
 ) -> dict[str, Any]:
-    """Kill the media process under that many calls, and tell what the far end heard."""
+    """Kill the media process under that many calls, and tell what the far end heard.
+
+    Raises:
+        ValueError: If so many calls cannot be told from each other.
+    """
+    kind = SPECS[spec]
+    count = kind.legs if legs is None else legs
+    if count > kind.most_legs:
+        raise ValueError(f"at most {kind.most_legs} calls of {spec} have names, not {count}")
+    is_wide = kind.rate_hz != NARROW.rate_hz
     settings = MediaSettings(
         bind_ip="127.0.0.1",
-        ports=(first_port, first_port + 2 * legs + 100),
-        capacity=legs + 16,
+        ports=(first_port, first_port + 2 * count + 100),
+        capacity=16 if is_wide else count + 16,
+        wide_capacity=count if is_wide else 1,
         processes=processes,
     )
-    engine = await MediaEngine.start(settings, clock=SystemClock(), dice=SystemDice())
+    dice = SystemDice() if kind.first_sequence < 0 else _Turning(kind)
+    engine = await MediaEngine.start(settings, clock=SystemClock(), dice=dice)
     try:
-        return await _survive(engine, legs, kills, spec, number)
+        return await _survive(engine, count, kills, spec, number)
     finally:
         await engine.close()
+
+
+class _Turning(SystemDice):
+    """Chance, but for the first sequence numbers: packet counters turn over when the run wants it."""
+
+    def __init__(self, spec: SurvivalSpec) -> None:
+        self._spec = spec
+        self._legs = itertools.count()
+
+    def number(self, bits: int) -> int:
+        """Only sequence numbers are of 15 bits."""
+        if bits != _SEQUENCE_BITS:
+            return super().number(bits)
+        return self._spec.first_sequence - next(self._legs) % self._spec.spread
 
 
 async def _survive(
     engine: MediaEngine, count: int, kills: int, name: str, number: signal.Signals
 ) -> dict[str, Any]:
     spec = SPECS[name]
-    legs = [engine.reserve() for _ in range(count)]
+    legs = [engine.reserve(spec.rate_hz) for _ in range(count)]
     lost: list[LegEvent] = []
 
     def deliver(event: LegEvent) -> None:
         if isinstance(event, EngineDied | RowFailed):
             lost.append(event)
 
-    seconds = 2 * _WARM_UP_S + kills * _BETWEEN_S
-    async with helper("survival_phones") as phones:
-        phones.tell(legs=count, seconds=seconds, spec=name)
-        port = (await phones.hear())["port"]
-        for leg in legs:
+    seconds = 2 * _WARM_UP_S + (kills - 1) * _BETWEEN_S
+    async with helper("survival_phones") as phones, helper("probe") as probe:
+        phones.tell(legs=count, seconds=seconds + _BETWEEN_S, spec=name)
+        ports = (await phones.hear())["ports"]
+        for index, (leg, port) in enumerate(zip(legs, ports, strict=True)):
             leg.open(
                 **spec.open,
                 remote=("127.0.0.1", port),
@@ -104,15 +144,21 @@ async def _survive(
                 sending=True,
                 receiving=True,
                 interruptible=0,
+                srtp=keys_of(spec, index),
                 deliver=deliver,
             )
         await asyncio.gather(*(leg.opened() for leg in legs))
         phones.tell(ports=[leg.local_port for leg in legs], ssrcs=[leg.ssrc for leg in legs])
+        begin_ns = time.monotonic_ns() + 100_000_000
+        probe.tell(
+            begin_ns=begin_ns, seconds=seconds, warm_up_s=0.5, realtime=engine.is_realtime, priority=11
+        )
         talk = asyncio.create_task(_talk(legs, spec))
         deaths_ns = await _kill(engine, kills, number)
         talk.cancel()
         phones.tell(deaths_ns=deaths_ns)
-        heard = await phones.hear()
+        heard, bare_timer = await phones.hear(), await probe.hear()
+    counted = [leg.status.snapshot() for leg in legs]
     return {
         "spec": name,
         "legs": count,
@@ -121,6 +167,8 @@ async def _survive(
         "takeovers": engine.takeovers,
         "calls_told_of_loss": len(lost),
         **heard,
+        **{name: int(sum(told[name] for told in counted)) for name in _COUNTERS},
+        "timer_probe": bare_timer,
     }
 
 
@@ -153,7 +201,9 @@ async def _talk(legs: Sequence[MediaLeg], spec: SurvivalSpec) -> None:
 
 
 def _table(heard: dict[str, Any], console: Console) -> None:
-    grid = Table(title=f"{heard['signal']} under {heard['legs']} calls ({heard['spec']})", box=None)
+    grid = Table(
+        title=f"{heard['signal']} under {heard['legs']} calls ({heard['spec']})", box=None, min_width=60
+    )
     for name in ("death", "gap p50 ms", "p99", "max"):
         grid.add_column(name, justify="right")
     for at, gap in enumerate(heard["gaps_ms"], start=1):

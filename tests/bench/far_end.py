@@ -11,7 +11,7 @@ import cffi
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FarEnd", "Received"]
+__all__ = ["FarEnd", "Received", "kernel_offset_ns"]
 
 PAYLOAD = 160
 PACKET = 12 + PAYLOAD
@@ -107,7 +107,7 @@ class FarEnd:
             except PermissionError:
                 continue
         self.sent: NDArray[np.int64] = np.zeros(legs, np.int64)
-        self.offset_ns: int = _offset_ns()
+        self.offset_ns: int = kernel_offset_ns()
         self._build_outgoing(legs)
         self._build_incoming()
 
@@ -205,7 +205,7 @@ def _headers(vectors: NDArray[Any]) -> NDArray[Any]:
     return headers
 
 
-def _offset_ns() -> int:
+def kernel_offset_ns() -> int:
     """Monotonic minus real time, from the quickest of a few readings."""
     readings = []
     for _ in range(16):

@@ -7,53 +7,75 @@ import json
 import sys
 import threading
 import time
-from typing import Any
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bridge.plane.g711 import encode_ulaw
 from tests.bench.far_end import FarEnd
 from tests.bench.generator import settle
+from tests.bench.survival_lines import Lines
 from tests.bench.survival_specs import SPECS, SurvivalSpec
+from tests.bench.survival_streams import Heard, Stream, account
 
-__all__ = ["Heard", "account"]
+__all__ = ["Phones"]
 
 _MS = 1_000_000
 _SLOTS = 20
-_AROUND_NS = 2_000 * _MS
-"""How long after a death its gap is looked for."""
-_BEFORE_NS = 100 * _MS
-Heard = dict[str, Any]
+
+
+class Phones(Protocol):
+    """Those who speak and listen: one socket for all of them, or one each."""
+
+    @property
+    def ports(self) -> list[int]:
+        """Where each phone listens."""
+        ...
+
+    @property
+    def sent(self) -> int:
+        """Packets that all of them sent."""
+        ...
+
+    def call(self, ports: list[int]) -> None:
+        """Name the loopback ports of the legs."""
+        ...
+
+    def send(self, begin: int, end: int) -> None:
+        """One packet from each of the phones `begin` to `end`."""
+        ...
+
+    def drain(self) -> None:
+        """Take in everything that waits."""
+        ...
+
+    def streams(self, ssrcs: list[int]) -> tuple[list[Stream], Heard]:
+        """What came for each, and what cannot be told by a stream."""
+        ...
 
 
 def main() -> None:
     told = json.loads(sys.stdin.readline())
-    count, seconds = told["legs"], told["seconds"]
-    noise = np.random.default_rng(2).normal(0, 6, (50, 160)).astype(np.int16)
-    kept = int(count * 51 * (seconds + 2)) + 1000
-    far = FarEnd(count, encode_ulaw(noise), keep=kept, watch_ssrc=0, keeps_payloads=True)
-    sys.stdout.write(json.dumps({"port": far.socket.getsockname()[1]}) + "\n")
+    count, spec = told["legs"], SPECS[told["spec"]]
+    phones: Phones = Lines(spec, count) if spec.has_lines else _Crowd(count, told["seconds"])
+    sys.stdout.write(json.dumps({"ports": phones.ports}) + "\n")
     sys.stdout.flush()
     called = json.loads(sys.stdin.readline())
-    far.call(called["ports"])
+    phones.call(called["ports"])
     settle()
     over = threading.Event()
-    deaths: list[int] = []
+    deaths_ns: list[int] = []
 
     def listen() -> None:
-        deaths.extend(json.loads(sys.stdin.readline())["deaths_ns"])
+        deaths_ns.extend(json.loads(sys.stdin.readline())["deaths_ns"])
         over.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    _run(far, count, over)
-    names = {ssrc: leg for leg, ssrc in enumerate(called["ssrcs"])}
-    heard = account(far, SPECS[told["spec"]], names, deaths)
-    sent = far.sent.sum() / (50.0 * count)
-    sys.stdout.write(json.dumps({**heard, "sent_s": round(float(sent), 2)}) + "\n")
+    _run(phones, count, over)
+    sys.stdout.write(json.dumps(_sum_up(phones, spec, called["ssrcs"], deaths_ns)) + "\n")
 
 
-def _run(far: FarEnd, count: int, over: threading.Event) -> None:
+def _run(phones: Phones, count: int, over: threading.Event) -> None:
     """Speak and listen until told that it is over."""
     edges = [count * slot // _SLOTS for slot in range(_SLOTS + 1)]
     due_ns = time.monotonic_ns()
@@ -63,68 +85,66 @@ def _run(far: FarEnd, count: int, over: threading.Event) -> None:
             time.sleep(wait_ns / 1e9)
         slot = tick % _SLOTS
         if edges[slot] < edges[slot + 1]:
-            far.send(edges[slot], edges[slot + 1])
-        far.drain()
+            phones.send(edges[slot], edges[slot + 1])
+        phones.drain()
         due_ns += _MS
         tick += 1
-    far.drain()
+    phones.drain()
 
 
-def account(far: FarEnd, spec: SurvivalSpec, names: dict[int, int], deaths_ns: list[int]) -> Heard:
-    """What became of every call, by what arrived."""
-    kept = far.received
-    ssrc, arrival_ns = kept.ssrc[: kept.count], kept.arrival_ns[: kept.count]
-    said = spec.read(kept.payload[: kept.count])
-    totals: Heard = dict.fromkeys(
-        ("packets", "twice", "foreign", "lost_frames", "repeated_frames", "reordered"), 0
-    )
-    gaps: list[list[float]] = [[] for _ in deaths_ns]
-    skips: list[int] = []
-    alive = 0
-    for source, leg in names.items():
-        mine = np.flatnonzero(ssrc == source)
-        numbers = kept.sequence[mine].astype(np.int64)
-        totals["packets"] += len(mine)
-        if not len(mine):
-            continue
-        alive += bool(arrival_ns[mine[-1]] > arrival_ns.max() - 100 * _MS)
-        unwrapped = np.unwrap(numbers, period=1 << 16).astype(np.int64)
-        totals["twice"] += len(unwrapped) - len(np.unique(unwrapped))
-        steps = np.diff(unwrapped)
-        totals["reordered"] += int(np.count_nonzero(steps < 0))
-        skips += steps[steps > 1].tolist()
-        whose, frames = said.legs[mine], said.frames[mine]
-        totals["foreign"] += int(np.count_nonzero((whose >= 0) & (whose != leg)))
-        _count_frames(frames[whose == leg], totals)
-        for found, at_ns in zip(gaps, deaths_ns, strict=True):
-            found.append(_gap_ms(arrival_ns[mine], at_ns))
-    strangers = int(np.count_nonzero(~np.isin(ssrc, list(names))))
+def _sum_up(phones: Phones, spec: SurvivalSpec, ssrcs: list[int], deaths_ns: list[int]) -> Heard:
+    streams, told = phones.streams(ssrcs)
+    names = [spec.read(stream) for stream in streams]
+    heard = account(streams, names, deaths_ns, cycle=spec.cycle, is_exact=spec.is_exact)
+    # By 16 bits it has turned over, if it went past the last number before the first of them died.
+    turned = [stream.sequence[stream.arrival_ns < min(deaths_ns)].astype(np.int64) for stream in streams]
     return {
-        **totals,
-        "strangers": strangers,
-        "alive": alive,
-        "overflow": kept.overflow,
-        "skips": {str(step): skips.count(step) for step in sorted(set(skips))},
-        "gaps_ms": [_quantiles(found) for found in gaps],
+        **heard,
+        **told,
+        "turned_before": sum(bool((np.diff(numbers) < -(1 << 15)).any()) for numbers in turned),
+        "turned": sum(bool((np.diff(stream.sequence) < -(1 << 15)).any()) for stream in streams),
+        "sent": phones.sent,
     }
 
 
-def _count_frames(frames: NDArray[np.int64], totals: Heard) -> None:
-    """Speech goes on with the next frame; one that was built and not sent may be missing."""
-    steps = np.diff(np.unwrap(frames, period=64 * 64).astype(np.int64))
-    totals["lost_frames"] += int((steps[steps > 1] - 1).sum())
-    totals["repeated_frames"] += int(np.count_nonzero(steps < 1))
+class _Crowd:
+    """Hundreds of phones of G.711 on one socket."""
 
+    def __init__(self, count: int, seconds: float) -> None:
+        noise = np.random.default_rng(2).normal(0, 6, (50, 160)).astype(np.int16)
+        kept = int(count * 51 * (seconds + 2)) + 1000
+        self._count = count
+        self._far = FarEnd(count, encode_ulaw(noise), keep=kept, watch_ssrc=0, keeps_payloads=True)
+        self.call = self._far.call
+        self.send = self._far.send
+        self.drain = self._far.drain
 
-def _gap_ms(arrival_ns: NDArray[np.int64], death_ns: int) -> float:
-    """The longest time without a packet around a death."""
-    near = arrival_ns[(arrival_ns > death_ns - _BEFORE_NS) & (arrival_ns < death_ns + _AROUND_NS)]
-    return float(np.diff(np.concatenate((near, [death_ns + _AROUND_NS]))).max()) / _MS
+    @property
+    def ports(self) -> list[int]:
+        return [self._far.socket.getsockname()[1]] * self._count
 
+    @property
+    def sent(self) -> int:
+        return int(self._far.sent.sum())
 
-def _quantiles(gaps_ms: list[float]) -> dict[str, float]:
-    p50, p99, most = np.quantile(gaps_ms, [0.5, 0.99, 1.0], method="higher").tolist()
-    return {"p50": round(p50, 1), "p99": round(p99, 1), "max": round(most, 1)}
+    def streams(self, ssrcs: list[int]) -> tuple[list[Stream], Heard]:
+        kept = self._far.received
+        source = kept.ssrc[: kept.count]
+        streams = []
+        for ssrc in ssrcs:
+            mine = np.flatnonzero(source == ssrc)
+            payloads = kept.payload[mine]
+            streams.append(
+                Stream(
+                    kept.arrival_ns[mine],
+                    kept.sequence[mine].astype(np.int64),
+                    kept.timestamp[mine].astype(np.int64),
+                    payloads,
+                    np.full(len(mine), payloads.shape[1], np.int64),
+                )
+            )
+        strangers = int(np.count_nonzero(~np.isin(source, ssrcs)))
+        return streams, {"strangers": strangers, "overflow": kept.overflow}
 
 
 if __name__ == "__main__":
