@@ -52,8 +52,9 @@ fix: $(TEST_READY) ## Let ruff repair what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(TEST_READY) $(SDK_READY) ## Measure the media engine, its jitter buffer and floor, and the client beside the official SDK
+bench: $(TEST_READY) $(SDK_READY) ## Measure what a core carries beside the usual designs, jitter buffer, floor, survival, and the client beside the SDK
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.bench_capacity --shared --peers
 	@$(BIN)/python -m tests.bench.bench_jitter
 	@$(BIN)/python -m tests.bench.bench_floor
 	@$(BIN)/python -m tests.bench.bench_survival
