@@ -57,6 +57,8 @@ class RunningBridge:
         values |= {key: str(value) for key, value in (settings or {}).items()}
         self.tts_key: str = values.get("tts_server.api_keys", "")
         """What its embedded voice asks for, if anything."""
+        self.has_standby: bool = values.get("media.standby", "true") == "true"
+        """Whether it keeps a media process ready."""
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("COSYBRIDGE_")}
         self._environment.pop("DASHSCOPE_API_KEY", None)  # nothing bills by surprise
         for key, value in values.items():
