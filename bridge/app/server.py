@@ -336,7 +336,8 @@ async def _announce(bridge: Bridge) -> None:
     await bridge.office.settled(within_s=_REGISTERING_S)
     for line in bridge.office.lines():
         _say(f"  {line}")
-    _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone (UDP, G.711), and interrupt")
+    spoken = f"UDP; {', '.join(config.media.codecs)}"
+    _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone ({spoken}), and interrupt")
     _say("ready")
 
 
