@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
+from bridge.engine.budget import Costs
 from bridge.engine.supervisor import MediaEngine, MediaLeg, MediaSettings
 from bridge.plane.g711 import encode_ulaw
 from bridge.plane.spec import PlaneSettings
@@ -185,6 +186,7 @@ def media_settings(
     """One media process on loopback, away from the ports of a bridge that runs."""
     return MediaSettings(
         bind_ip="127.0.0.1",
+        costs=Costs(tick_ns=1, pair_ns=1),  # What is to be measured must not be refused.
         ports=(20_480, 32_767),
         capacity=capacity,
         processes=1,
