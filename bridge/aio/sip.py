@@ -221,20 +221,7 @@ class SipEndpoint:
         )
         self._feed(place)
         self._calls[name] = call
-        try:
-            async with asyncio.timeout(timeout_s):
-                await call.confirmed()
-        except CallEnded as end:
-            if call.status in (0, 408):
-                raise SetupError(f"{uri} did not answer: {end.reason}") from None
-            raise CallRefused(uri, end.reason, status=call.status) from None
-        except TimeoutError:
-            await call.hangup("no answer")
-            raise SetupError(f"{uri} did not answer within {timeout_s:g} s") from None
-        except BaseException:
-            # Even if the 200 came in this very turn: nobody will ever hold this call.
-            await call.hangup("no answer")
-            raise
+        await _answered(call, uri, timeout_s=timeout_s)
         return call
 
     def place(self, peer_ip: str) -> LocalPlace:
@@ -318,3 +305,21 @@ class SipEndpoint:
                 await incoming.answered.hangup("failed")
             raise
         incoming.reject(480)
+
+
+async def _answered(call: SipCall, uri: str, *, timeout_s: float) -> None:
+    """Wait until a call that we placed stands; `SipEndpoint.call` says what it raises."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await call.confirmed()
+    except CallEnded as end:
+        if call.status in (0, 408):
+            raise SetupError(f"{uri} did not answer: {end.reason}") from None
+        raise CallRefused(uri, end.reason, status=call.status) from None
+    except TimeoutError:
+        await call.hangup("no answer")
+        raise SetupError(f"{uri} did not answer within {timeout_s:g} s") from None
+    except BaseException:
+        # Even if the 200 came in this very turn: nobody will ever hold this call.
+        await call.hangup("no answer")
+        raise
