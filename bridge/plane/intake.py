@@ -142,33 +142,23 @@ class Intake:
         now_ns: int,
     ) -> None:
         """Give every believed packet to whoever understands its payload type."""
-        lengths = headers.ends - headers.begins
-        is_audio = (headers.payload_types == self._rows.payload_type[rows]) & (lengths > 0)
+        has_payload = headers.ends > headers.begins
+        is_audio = (headers.payload_types == self._rows.payload_type[rows]) & has_payload
         if not everywhere(is_audio):
             for at in np.flatnonzero(~is_audio).tolist():
                 payload = arrivals.packets[index[at], headers.begins[at] : headers.ends[at]]
                 self._take_other(int(rows[at]), headers, at, payload.tobytes(), now_ns)
-            headers, rows, index, lengths = (
-                headers.only(is_audio),
-                rows[is_audio],
-                index[is_audio],
-                lengths[is_audio],
-            )
+            headers, rows, index = headers.only(is_audio), rows[is_audio], index[is_audio]
         if not len(rows):
             return
         if len(self._codecs) and somewhere(decodes := self._codecs.decodes[rows]):
             self._decode(arrivals, index[decodes], rows[decodes], headers.only(decodes), now_ns)
             others = ~decodes
-            headers, rows, index, lengths = (
-                headers.only(others),
-                rows[others],
-                index[others],
-                lengths[others],
-            )
+            headers, rows, index = headers.only(others), rows[others], index[others]
             if not len(rows):
                 return
         self._reception.time(rows, headers.timestamps, now_ns=now_ns)
-        shapes = headers.begins << 16 | lengths
+        shapes = headers.begins << 16 | headers.ends
         if everywhere(shapes == shapes[0]):
             self._listen(arrivals, index, rows, headers, now_ns)
             return

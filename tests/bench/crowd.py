@@ -15,6 +15,8 @@ import cffi
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.bench.layouts import IOVEC, MMSGHDR, RTP, SO_TIMESTAMPNS, STAMP
+
 __all__ = ["PACKET_SAMPLES", "Ear", "Mouth", "Received", "phones"]
 
 PACKET_SAMPLES = 160
@@ -23,38 +25,12 @@ _AT_ONCE = 4096
 """Packets fetched in one go."""
 _BURST = 16
 """… of one phone."""
-_SO_TIMESTAMPNS = 35
 _SILENT_CODE = 0xFF
 
 _DECLARATIONS = """
 int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout);
 ssize_t send(int fd, uintptr_t data, size_t length, int flags);
 """
-_IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
-_HEADER = np.dtype(
-    [
-        ("name", "u8"),
-        ("name_length", "u8"),
-        ("iov", "u8"),
-        ("iov_length", "u8"),
-        ("control", "u8"),
-        ("control_length", "u8"),
-        ("flags", "i8"),
-        ("length", "u8"),
-    ]
-)
-"""struct mmsghdr of 64-bit Linux, its 32-bit members widened over their padding."""
-_STAMP = np.dtype([("length", "u8"), ("level", "i4"), ("kind", "i4"), ("s", "i8"), ("ns", "i8")])
-_RTP = np.dtype(
-    [
-        ("first", "u1"),
-        ("second", "u1"),
-        ("sequence", ">u2"),
-        ("timestamp", ">u4"),
-        ("ssrc", ">u4"),
-        ("payload", "u1", PACKET_SAMPLES),
-    ]
-)
 
 
 def phones(count: int) -> list[socket.socket]:
@@ -65,7 +41,7 @@ def phones(count: int) -> list[socket.socket]:
         made.append(sock)
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     return made
 
 
@@ -82,7 +58,7 @@ class Mouth:
         self._sockets = sockets
         self._fds = np.array([sock.fileno() for sock in sockets])
         self._payloads = payloads
-        self._out = np.zeros(2 * count, _RTP)
+        self._out = np.zeros(2 * count, RTP)
         self._out["first"] = 0x80
         self._places: list[int] = _places(self._out).tolist()
         self.ssrcs: NDArray[np.uint32] = (np.arange(count) + 0x10000).astype(np.uint32)
@@ -161,19 +137,19 @@ class Ear:
         self._fds = [sock.fileno() for sock in sockets]
         self._offset_ns = _offset_ns()
         self._packets = np.zeros((_AT_ONCE, 256), np.uint8)
-        self._stamps = np.zeros(_AT_ONCE, _STAMP)
-        self._vectors = np.zeros(_AT_ONCE, _IOVEC)
+        self._stamps = np.zeros(_AT_ONCE, STAMP)
+        self._vectors = np.zeros(_AT_ONCE, IOVEC)
         self._vectors["base"] = _places(self._packets)
         self._vectors["length"] = self._packets.strides[0]
-        self._headers = np.zeros(_AT_ONCE, _HEADER)
+        self._headers = np.zeros(_AT_ONCE, MMSGHDR)
         self._headers["iov"] = _places(self._vectors)
         self._headers["iov_length"] = 1
         self._headers["control"] = _places(self._stamps)
-        self._headers["control_length"] = _STAMP.itemsize
+        self._headers["control_length"] = STAMP.itemsize
 
     def listen(self, begin: int, end: int) -> None:
         """Fetch what waits for the phones `begin` to `end`."""
-        recvmmsg, flags, size = _library().recvmmsg, int(socket.MSG_DONTWAIT), _HEADER.itemsize
+        recvmmsg, flags, size = _library().recvmmsg, int(socket.MSG_DONTWAIT), MMSGHDR.itemsize
         first_at = at = int(self._headers.ctypes.data)
         owners: list[int] = []
         for phone in range(begin, end):
@@ -193,10 +169,10 @@ class Ear:
         if not count:
             return
         lengths = self._headers["length"][:count] & 0xFFFFFFFF
-        packets = np.ascontiguousarray(self._packets[:count, :_PACKET_BYTES]).view(_RTP)[:, 0]
+        packets = np.ascontiguousarray(self._packets[:count, :_PACKET_BYTES]).view(RTP)[:, 0]
         arrival_ns = self._stamps["s"][:count] * 1_000_000_000 + self._stamps["ns"][:count] + self._offset_ns
         # The kernel writes how much it has used.
-        self._headers["control_length"][:count] = _STAMP.itemsize
+        self._headers["control_length"][:count] = STAMP.itemsize
         phone = np.array(owners, np.int32)
         is_report = (packets["second"] >= 192) & (packets["second"] < 224)
         if is_report.any():

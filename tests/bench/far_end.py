@@ -11,12 +11,13 @@ import cffi
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.bench.layouts import IOVEC, MMSGHDR, RTP, SO_TIMESTAMPNS, STAMP
+
 __all__ = ["FarEnd", "Received", "kernel_offset_ns"]
 
 PAYLOAD = 160
 PACKET = 12 + PAYLOAD
 _BATCH = 512
-_SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
 _BUFFER_BYTES = 8 << 20
 
@@ -24,32 +25,7 @@ _DECLARATIONS = """
 int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout);
 int sendmmsg(int fd, uintptr_t messages, unsigned int count, int flags);
 """
-_IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
-_HEADER = np.dtype(
-    [
-        ("name", "u8"),
-        ("name_length", "u8"),
-        ("iov", "u8"),
-        ("iov_length", "u8"),
-        ("control", "u8"),
-        ("control_length", "u8"),
-        ("flags", "i8"),
-        ("length", "u8"),
-    ]
-)
-"""struct mmsghdr of 64-bit Linux, its 32-bit members widened over their padding."""
 _ADDRESS = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
-_STAMP = np.dtype([("length", "u8"), ("level", "i4"), ("kind", "i4"), ("s", "i8"), ("ns", "i8")])
-_RTP = np.dtype(
-    [
-        ("first", "u1"),
-        ("second", "u1"),
-        ("sequence", ">u2"),
-        ("timestamp", ">u4"),
-        ("ssrc", ">u4"),
-        ("payload", "u1", PAYLOAD),
-    ]
-)
 
 
 class Received:
@@ -99,7 +75,7 @@ class FarEnd:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
-        self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
             try:
                 self.socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
@@ -112,7 +88,7 @@ class FarEnd:
         self._build_incoming()
 
     def _build_outgoing(self, count: int) -> None:
-        self._out = np.zeros(count, _RTP)
+        self._out = np.zeros(count, RTP)
         self._out["first"] = 0x80
         self._out["ssrc"] = np.arange(count) + 0x10000
         self._addresses = np.zeros(count, _ADDRESS)
@@ -125,7 +101,7 @@ class FarEnd:
 
     def _build_incoming(self) -> None:
         self._in = np.zeros((_BATCH, 256), np.uint8)
-        self._stamps = np.zeros(_BATCH, _STAMP)
+        self._stamps = np.zeros(_BATCH, STAMP)
         self._in_vectors = _vectors(self._in)
         self._in_headers = _headers(self._in_vectors)
         self._in_headers["control"] = _places(self._stamps)
@@ -142,20 +118,20 @@ class FarEnd:
         out["sequence"] = sent & 0xFFFF
         out["timestamp"] = sent * PAYLOAD & 0xFFFFFFFF
         out["payload"] = self._payloads[sent % len(self._payloads)]
-        at = self._out_headers.ctypes.data + begin * _HEADER.itemsize
+        at = self._out_headers.ctypes.data + begin * MMSGHDR.itemsize
         left = end - begin
         while left > 0:
             taken = self._libc.sendmmsg(self.socket.fileno(), at, left, 0)
             if taken <= 0:
                 break  # a full buffer: what is not sent shows in `sent`
             self.sent[end - left : end - left + taken] += 1
-            at += taken * _HEADER.itemsize
+            at += taken * MMSGHDR.itemsize
             left -= taken
 
     def drain(self) -> None:
         """Take in everything that waits."""
         while True:
-            self._in_headers["control_length"] = _STAMP.itemsize
+            self._in_headers["control_length"] = STAMP.itemsize
             count = self._libc.recvmmsg(
                 self.socket.fileno(), self._in_headers.ctypes.data, _BATCH, socket.MSG_DONTWAIT, 0
             )
@@ -171,7 +147,7 @@ class FarEnd:
             kept.overflow += count
             return
         lengths = self._in_headers["length"][:count] & 0xFFFFFFFF
-        packets = np.ascontiguousarray(self._in[:count, :PACKET]).view(_RTP)[:, 0]
+        packets = np.ascontiguousarray(self._in[:count, :PACKET]).view(RTP)[:, 0]
         stamps = self._stamps[:count]
         place = slice(kept.count, kept.count + count)
         kept.arrival_ns[place] = stamps["s"] * 1_000_000_000 + stamps["ns"] + self.offset_ns
@@ -192,14 +168,14 @@ def _places(array: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def _vectors(array: NDArray[Any]) -> NDArray[Any]:
-    vectors = np.zeros(len(array), _IOVEC)
+    vectors = np.zeros(len(array), IOVEC)
     vectors["base"] = _places(array)
     vectors["length"] = array.strides[0]
     return vectors
 
 
 def _headers(vectors: NDArray[Any]) -> NDArray[Any]:
-    headers = np.zeros(len(vectors), _HEADER)
+    headers = np.zeros(len(vectors), MMSGHDR)
     headers["iov"] = _places(vectors)
     headers["iov_length"] = 1
     return headers
