@@ -21,7 +21,16 @@ from aiohttp.typedefs import Handler, Middleware
 from bridge.aio.ports_taken import port_taken
 from bridge.ports import IdSource
 
-__all__ = ["OPEN_PATH", "HttpServer", "HttpSettings", "json_answer", "json_error", "listening", "make_app"]
+__all__ = [
+    "OPEN_PATH",
+    "HttpServer",
+    "HttpSettings",
+    "json_answer",
+    "json_error",
+    "listening",
+    "make_app",
+    "presented",
+]
 
 OPEN_PATH = "/healthz"
 
@@ -71,15 +80,26 @@ class HttpServer:
 
     @classmethod
     async def start(
-        cls, settings: HttpSettings, routes: Iterable[web.AbstractRouteDef], *, dice: IdSource
+        cls,
+        settings: HttpSettings,
+        routes: Iterable[web.AbstractRouteDef],
+        *,
+        dice: IdSource,
+        own_doors: tuple[str, ...] = (),
     ) -> Self:
         """Listen and serve.
+
+        Args:
+            settings: Where, and whom.
+            routes: What.
+            dice: For a token, where none is set.
+            own_doors: Paths that ask for tokens and origins themselves, and what lies below them.
 
         Raises:
             SetupError: If the address cannot be had; says who holds it.
         """
         token = settings.token or dice.token(16)
-        app = make_app(routes, token=token, hosts=settings.hosts)
+        app = make_app(routes, token=token, hosts=settings.hosts, own_doors=own_doors)
         runner, address = await listening(app, settings.listen, setting="http.listen")
         return cls(runner, address, token)
 
@@ -127,7 +147,11 @@ async def listening(
 
 
 def make_app(
-    routes: Iterable[web.AbstractRouteDef], *, token: str, hosts: tuple[str, ...] = ()
+    routes: Iterable[web.AbstractRouteDef],
+    *,
+    token: str,
+    hosts: tuple[str, ...] = (),
+    own_doors: tuple[str, ...] = (),
 ) -> web.Application:
     """Build the application without listening.
 
@@ -135,10 +159,10 @@ def make_app(
         routes: What is served; /healthz among them stays open.
         token: What `?token=` or `Authorization: Bearer` must carry.
         hosts: As in `HttpSettings`.
+        own_doors: As in `HttpServer.start`.
     """
-    app = web.Application(
-        middlewares=[_errors_as_json, _guard(token, frozenset(hosts))], client_max_size=_LARGEST_BODY_BYTES
-    )
+    guard = _guard(token, frozenset(hosts), own_doors)
+    app = web.Application(middlewares=[_errors_as_json, guard], client_max_size=_LARGEST_BODY_BYTES)
     app.add_routes(routes)
     app.on_response_prepare.append(_add_headers)
     return app
@@ -202,7 +226,7 @@ def _sentence(error: web.HTTPException, request: web.Request) -> str:
             return error.text or error.reason
 
 
-def _guard(token: str, hosts: frozenset[str]) -> Middleware:
+def _guard(token: str, hosts: frozenset[str], own_doors: tuple[str, ...]) -> Middleware:
     expected = token.encode()
 
     @web.middleware
@@ -211,11 +235,13 @@ def _guard(token: str, hosts: frozenset[str]) -> Middleware:
             return await handler(request)
         if not _is_ours(request.host, hosts):
             return json_error(403, "this host name is not served here; http.hosts can add it")
+        if any(request.path == door or request.path.startswith(door + "/") for door in own_doors):
+            return await handler(request)
         origin = request.headers.get("Origin")
         if origin is not None and not _is_same_site(origin, request.host, hosts):
             return json_error(403, "requests from pages of other origins are refused")
         # Bytes, because compare_digest refuses text beyond ASCII.
-        if not hmac.compare_digest(_presented(request).encode("utf-8", "surrogateescape"), expected):
+        if not hmac.compare_digest(presented(request).encode("utf-8", "surrogateescape"), expected):
             return json_error(
                 401, "a token is needed: ?token=… or Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
             )
@@ -224,7 +250,8 @@ def _guard(token: str, hosts: frozenset[str]) -> Middleware:
     return guard
 
 
-def _presented(request: web.Request) -> str:
+def presented(request: web.Request) -> str:
+    """Return the token that a request brings; empty if it brings none."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip()

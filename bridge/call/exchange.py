@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict
 
-from bridge.aio.sip import ANONYMOUS, Identity, IncomingCall, SipCall, SipEndpoint
+from bridge.aio.sip import ANONYMOUS, Identity, SipEndpoint
+from bridge.call.caller import Caller, Dialogue
 from bridge.call.routes import Route, choose
 from bridge.call.session import CallObserver, CallSettings, Session
 from bridge.call.trace import CallTrace
@@ -105,7 +106,7 @@ class _Line:
 
 
 @asynccontextmanager
-async def _ending(sip: SipCall) -> AsyncIterator[None]:
+async def _ending(sip: Dialogue) -> AsyncIterator[None]:
     """End a dialog whose media or agent fails: its peer would wait for ever."""
     try:
         yield
@@ -186,7 +187,7 @@ class Exchange:
         for session in list(self._live.values()):
             session.end(reason)
 
-    async def answer(self, incoming: IncomingCall) -> None:
+    async def answer(self, incoming: Caller) -> None:
         """Serve one incoming call from its INVITE to its end."""
         route = choose(self._routes, incoming.to_user)
         if route is None:
@@ -259,7 +260,7 @@ class Exchange:
         return session.trace
 
     async def _answer_on(
-        self, incoming: IncomingCall, route: Route, leg: MediaLeg, *, latch_ip: str | None
+        self, incoming: Caller, route: Route, leg: MediaLeg, *, latch_ip: str | None
     ) -> None:
         if not incoming.sdp:
             await self._answer_late(incoming, route, self._line(leg, incoming.local_ip, latch_ip=latch_ip))
@@ -277,7 +278,7 @@ class Exchange:
         finally:
             await session.speaker.close()
 
-    async def _answer_late(self, incoming: IncomingCall, route: Route, line: _Line) -> None:
+    async def _answer_late(self, incoming: Caller, route: Route, line: _Line) -> None:
         """Serve a caller who leaves the offer to us: what is spoken is known with the ACK."""
         incoming.ring()
         sip = await incoming.answer(line.negotiator.offer())
@@ -288,7 +289,7 @@ class Exchange:
             self._open(line, session)
             await self._serve(session, sip, line)
 
-    def _agree(self, incoming: IncomingCall, leg: MediaLeg, *, latch_ip: str | None) -> tuple[_Line, bytes]:
+    def _agree(self, incoming: Caller, leg: MediaLeg, *, latch_ip: str | None) -> tuple[_Line, bytes]:
         """Answer the caller's offer, with a narrow codec where no row is free for a wide one."""
         line = self._line(leg, incoming.local_ip, latch_ip=latch_ip)
         sdp = line.negotiator.answer(incoming.sdp)
@@ -304,7 +305,7 @@ class Exchange:
                 raise error from None
         return line, sdp
 
-    def _answering(self, incoming: IncomingCall, route: Route, line: _Line) -> Session:
+    def _answering(self, incoming: Caller, route: Route, line: _Line) -> Session:
         return self._session(
             incoming.call_id, "inbound", line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri
         )
@@ -350,7 +351,7 @@ class Exchange:
     def _open(self, line: _Line, session: Session) -> None:
         line.leg.open(deliver=session.deliver, **line.terms(session))
 
-    async def _serve(self, session: Session, sip: SipCall, line: _Line) -> None:
+    async def _serve(self, session: Session, sip: Dialogue, line: _Line) -> None:
         def renegotiate(offer: bytes) -> bytes:
             if not offer:
                 return line.negotiator.offer()
@@ -372,5 +373,5 @@ class Exchange:
             self.ended_one.set()
 
 
-def _is_behind_nat(incoming: IncomingCall) -> bool:
+def _is_behind_nat(incoming: Caller) -> bool:
     return incoming.nat or is_behind_nat(incoming.sdp, source_ip=incoming.source[0])

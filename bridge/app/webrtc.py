@@ -1,0 +1,289 @@
+"""Calls from browsers: an offer is posted, the answer comes back, and its address hangs up (RFC 9725, WHIP).
+
+A page that holds the bridge's token may call any route; a visitor's page brings a join token, which opens one
+call to one number. Pages of other origins are served only if `webrtc.origins` lists them.
+"""
+
+import asyncio
+import hmac
+import logging
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bridge.aio.browser_call import BrowserCall
+from bridge.aio.http import json_answer, json_error, presented
+from bridge.aio.tasks import Tasks
+from bridge.app.join_tokens import JoinRefused, JoinTokens
+from bridge.errors import NegotiationError
+from bridge.ports import Clock, IdSource
+from bridge.sip.guard import RateLimit
+
+__all__ = ["PATH", "BrowserDesk", "BrowserSettings", "IceServer", "holds"]
+
+PATH = "/api/webrtc"
+
+_SDP = "application/sdp"
+_TRICKLE = "application/trickle-ice-sdpfrag"
+_ANSWER_WITHIN_S = 10.0
+_TO = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]{1,64}")
+_STATUS = {404: 404, 480: 503, 486: 503, 487: 410, 488: 422, 500: 500, 503: 503}
+"""What a refusal of SIP is in HTTP."""
+_METHODS = "POST, PATCH, DELETE, OPTIONS"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server that pages are told to use."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = field(default="", repr=False)
+
+    def link(self) -> str:
+        """As a value of the ``Link`` header (RFC 9725 §4.6)."""
+        parts = ['rel="ice-server"']
+        if self.username:
+            parts += [
+                f'username="{self.username}"',
+                f'credential="{self.credential}"',
+                'credential-type="password"',
+            ]
+        return ", ".join(f"<{url}>; {'; '.join(parts)}" for url in self.urls)
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSettings:
+    """Whom the desk serves, and how many."""
+
+    to: str = "hello"
+    """The number that a page calls if it names none."""
+    origins: tuple[str, ...] = ()
+    """Origins of other sites whose pages may call, such as ``https://shop.example``."""
+    ice_servers: tuple[IceServer, ...] = ()
+    max_calls: int = 100
+    max_calls_per_client: int = 8
+    offers_per_s: int = 5
+    """Of one address; more are answered 429."""
+    join_token_s: int = 60
+
+
+class BrowserDesk:
+    """The routes under `PATH`, and the calls that came by them.
+
+    Args:
+        settings: Whom it serves.
+        serve: Runs one call from its offer to its end.
+        is_key: Whether a token is the bridge's own.
+        local_ip: Our address as a peer sees it.
+        clock: For limits and tokens.
+        dice: For names and secrets.
+    """
+
+    def __init__(
+        self,
+        settings: BrowserSettings,
+        *,
+        serve: Callable[[BrowserCall], Awaitable[None]],
+        is_key: Callable[[str], bool],
+        local_ip: Callable[[str], str],
+        clock: Clock,
+        dice: IdSource,
+    ) -> None:
+        self.counters: Counter[str] = Counter()
+        """Offers, by what became of them."""
+        self.is_draining: bool = False
+        self._settings = settings
+        self._serve = serve
+        self._is_key = is_key
+        self._local_ip = local_ip
+        self._clock = clock
+        self._dice = dice
+        self._tokens = JoinTokens(dice.token(32).encode(), ids=dice)
+        self._rate = RateLimit(settings.offers_per_s)
+        self._calls: dict[str, BrowserCall] = {}
+        self._clients: Counter[str] = Counter()
+        self._tasks = Tasks("browser calls")
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """What `bridge.aio.http.HttpServer.start` is to serve, without a token of its own."""
+        one = PATH + "/calls/{id}"
+        return [
+            web.post(PATH, self._offered),
+            web.options(PATH, self._preflight),
+            web.post(PATH + "/tokens", self._token),
+            web.patch(one, self._trickled),
+            web.delete(one, self._left),
+            web.options(one, self._preflight),
+        ]
+
+    async def close(self) -> None:
+        """End every call, and wait for what serves it."""
+        self.is_draining = True
+        for call in list(self._calls.values()):
+            call.leave("bridge stopped")
+        await self._tasks.close()
+
+    async def _preflight(self, request: web.Request) -> web.StreamResponse:
+        return self._to_page(request, web.Response(status=204))
+
+    async def _token(self, request: web.Request) -> web.StreamResponse:
+        """A join token for a visitor's page: only whoever holds the bridge's own may ask for one."""
+        if not self._is_key(presented(request)):
+            return _unknown()
+        to = request.query.get("to", self._settings.to)
+        if _TO.fullmatch(to) is None:
+            return json_error(400, "to must be the user part of a number, such as hello")
+        lasts_s = self._settings.join_token_s
+        token = self._tokens.issue(to, lasts_s=lasts_s, now_ns=self._clock.now_ns())
+        return json_answer({"token": token, "to": to, "expires_in_s": lasts_s}, status=201)
+
+    async def _offered(self, request: web.Request) -> web.StreamResponse:
+        client = request.remote or ""
+        if not self._rate.admits(client, now_ns=self._clock.now_ns()):
+            self.counters["throttled"] += 1
+            return self._to_page(request, json_error(429, "too many offers", {"Retry-After": "1"}))
+        refusal = self._refusal(request, client)
+        if refusal is None:
+            refusal = await self._call(request, client)
+        return self._to_page(request, refusal)
+
+    def _refusal(self, request: web.Request, client: str) -> web.Response | None:
+        """Why an offer is not even read."""
+        if not self._is_welcome(request):
+            self.counters["foreign"] += 1
+            return json_error(403, "pages of this origin may not call; webrtc.origins can admit it")
+        if request.content_type != _SDP:
+            self.counters["malformed"] += 1
+            return json_error(415, f"an offer is {_SDP}", {"Accept": _SDP})
+        if (
+            self.is_draining
+            or len(self._calls) >= self._settings.max_calls
+            or self._clients[client] >= self._settings.max_calls_per_client
+        ):
+            self.counters["over_limit"] += 1
+            return json_error(503, "no call can be taken now", {"Retry-After": "10"})
+        return None
+
+    async def _call(self, request: web.Request, client: str) -> web.Response:
+        to = request.query.get("to", self._settings.to)
+        token = presented(request)
+        if not self._is_key(token):
+            try:
+                to = self._tokens.redeem(token, now_ns=self._clock.now_ns())
+            except JoinRefused as error:
+                self.counters["strangers"] += 1
+                return json_error(401, str(error), {"WWW-Authenticate": "Bearer"})
+        offer = await request.read()
+        if _TO.fullmatch(to) is None or not offer:
+            self.counters["malformed"] += 1
+            return json_error(400, "an offer is needed, and to names a number such as hello")
+        peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+        source = (client, int(peer[1]) if peer else 0)
+        call = BrowserCall(
+            self._dice.token(16), to_user=to, sdp=offer, source=source, local_ip=self._local_ip(client)
+        )
+        self._enter(call, client)
+        return await self._answer(call)
+
+    def _enter(self, call: BrowserCall, client: str) -> None:
+        self._calls[call.call_id] = call
+        self._clients[client] += 1
+        self._tasks.start(self._serving(call, client), name=f"browser {call.call_id[:8]}")
+
+    async def _serving(self, call: BrowserCall, client: str) -> None:
+        try:
+            await self._serve(call)
+        finally:
+            call.reject(500)
+            call.leave("failed")
+            del self._calls[call.call_id]
+            self._clients[client] -= 1
+            if not self._clients[client]:
+                del self._clients[client]
+
+    async def _answer(self, call: BrowserCall) -> web.Response:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                answer = await asyncio.shield(call.answered)
+        except NegotiationError as error:
+            self.counters["refused"] += 1
+            headers = {"Retry-After": "10"} if call.status == 503 else None
+            return json_error(_STATUS.get(call.status, 422), f"no call: {error}", headers)
+        except TimeoutError:
+            self.counters["slow"] += 1
+            call.leave("no answer in time")
+            return json_error(504, "no answer in time")
+        except asyncio.CancelledError:
+            call.leave("caller hung up")
+            raise
+        self.counters["calls"] += 1
+        response = web.Response(status=201, body=answer, content_type=_SDP)
+        response.headers["Location"] = f"{PATH}/calls/{call.call_id}"
+        response.headers["ETag"] = f'"{call.call_id[:16]}"'
+        for server in self._settings.ice_servers:
+            response.headers.add("Link", server.link())
+        return response
+
+    async def _trickled(self, request: web.Request) -> web.StreamResponse:
+        """Take a candidate of the page: we learn where it is from its own checks (RFC 8445 §2.5)."""
+        if request.match_info["id"] not in self._calls:
+            return self._to_page(request, _gone())
+        if request.content_type != _TRICKLE:
+            return self._to_page(request, json_error(415, f"a candidate is {_TRICKLE}"))
+        if b"a=ice-ufrag" in await request.read() and request.headers.get("If-Match") == "*":
+            return self._to_page(request, json_error(422, "ICE is not restarted; call again"))
+        return self._to_page(request, web.Response(status=204))
+
+    async def _left(self, request: web.Request) -> web.StreamResponse:
+        call = self._calls.get(request.match_info["id"])
+        if call is None:
+            return self._to_page(request, _gone())
+        call.leave()
+        return self._to_page(request, web.Response(status=200))
+
+    def _is_welcome(self, request: web.Request) -> bool:
+        origin = request.headers.get("Origin")
+        return origin is None or origin in self._settings.origins or _is_same(origin, request.host)
+
+    def _to_page(self, request: web.Request, response: web.Response) -> web.Response:
+        """Let a page of a listed origin read the answer (CORS)."""
+        origin = request.headers.get("Origin")
+        if origin is not None and origin in self._settings.origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Vary"] = "Origin"
+            response.headers["Access-Control-Expose-Headers"] = "Location, Link, ETag, Retry-After"
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = _METHODS
+                response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, If-Match"
+                response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+
+def _is_same(origin: str, host: str) -> bool:
+    return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
+
+
+def _unknown() -> web.Response:
+    return json_error(
+        401, "the bridge's token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
+    )
+
+
+def _gone() -> web.Response:
+    return json_error(404, "there is no such call")
+
+
+def holds(token: str) -> Callable[[str], bool]:
+    """Whether a presented token is this one, in constant time."""
+    expected = token.encode()
+
+    def is_key(presented: str) -> bool:
+        return hmac.compare_digest(presented.encode("utf-8", "surrogateescape"), expected)
+
+    return is_key
