@@ -9,6 +9,7 @@ import ipaddress
 import json
 import logging
 import socket
+import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -58,6 +59,8 @@ class HttpSettings:
     """Empty: a new one from the dice."""
     hosts: tuple[str, ...] = ()
     """Names this server is reached by, besides its addresses and localhost; lower case, no port."""
+    tls: ssl.SSLContext | None = None
+    """Certificate and key for https; None speaks http."""
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
@@ -72,8 +75,11 @@ _protocol_log.addFilter(_is_our_fault)
 class HttpServer:
     """A running server; get one from `start`, end it with `close`."""
 
-    def __init__(self, runner: web.AppRunner, listen: tuple[str, int], token: str) -> None:
+    def __init__(
+        self, runner: web.AppRunner, listen: tuple[str, int], token: str, *, scheme: str = "http"
+    ) -> None:
         self._runner = runner
+        self._scheme = scheme
         self.listen: tuple[str, int] = listen
         """Where it really listens, the port chosen by the kernel included."""
         self.token: str = token
@@ -100,14 +106,18 @@ class HttpServer:
         """
         token = settings.token or dice.token(16)
         app = make_app(routes, token=token, hosts=settings.hosts, own_doors=own_doors)
-        runner, address = await listening(app, settings.listen, setting="http.listen")
-        return cls(runner, address, token)
+        runner, address = await listening(app, settings.listen, setting="http.listen", tls=settings.tls)
+        return cls(runner, address, token, scheme="http" if settings.tls is None else "https")
 
     @property
     def url(self) -> str:
         """The page's address for a person, token included: for the ready line, never for a log."""
-        host, port = self.listen
-        return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/?token={self.token}"
+        return self.url_at("127.0.0.1")
+
+    def url_at(self, host: str) -> str:
+        """The same as seen from elsewhere: `host` is said where we listen on every address."""
+        listen, port = self.listen
+        return f"{self._scheme}://{host if listen == '0.0.0.0' else listen}:{port}/?token={self.token}"
 
     async def close(self) -> None:
         """Stop listening, let running requests finish for a moment, close; safe twice."""
@@ -115,7 +125,7 @@ class HttpServer:
 
 
 async def listening(
-    app: web.Application, listen: tuple[str, int], *, setting: str
+    app: web.Application, listen: tuple[str, int], *, setting: str, tls: ssl.SSLContext | None = None
 ) -> tuple[web.AppRunner, tuple[str, int]]:
     """Serve `app`; return what ends it (`AppRunner.cleanup`), and the address that it really has.
 
@@ -123,6 +133,7 @@ async def listening(
         app: What is served.
         listen: Where; port 0 takes any free one.
         setting: Key that sets the address, for the error.
+        tls: What https needs; None serves http.
 
     Raises:
         SetupError: If the address cannot be had; says who holds it.
@@ -137,7 +148,7 @@ async def listening(
     )
     try:
         await runner.setup()
-        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
     except BaseException:
         listener.close()
         await runner.cleanup()

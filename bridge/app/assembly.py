@@ -1,16 +1,20 @@
 """What each part of the bridge is told, out of the settings."""
 
 import os
+import ssl
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from bridge.aio.certificates import Certificate, self_made, server_context
 from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.aio.http import HttpSettings
 from bridge.aio.sip import SipSettings
 from bridge.app.config import Config
+from bridge.app.place import route_address, state_folder
+from bridge.app.settings import SELF_MADE, HttpSection
 from bridge.app.trunk_settings import TrunkSection
 from bridge.call.agent import Agent
 from bridge.call.routes import Route
@@ -143,8 +147,24 @@ def _credentials(section: TrunkSection) -> Credentials | None:
 
 
 def http_settings(config: Config) -> HttpSettings:
+    """Where the page is served.
+
+    Raises:
+        SetupError: If its certificate or key cannot be read or made.
+    """
     section = config.http
-    return HttpSettings(listen=section.listen, token=_plain(section.token), hosts=section.hosts)
+    return HttpSettings(
+        listen=section.listen, token=_plain(section.token), hosts=section.hosts, tls=_tls(section)
+    )
+
+
+def _tls(section: HttpSection) -> ssl.SSLContext | None:
+    if not section.tls_cert:
+        return None
+    given = Certificate(Path(section.tls_cert), Path(section.tls_key))
+    if section.tls_cert == SELF_MADE:
+        given = self_made(state_folder(), ["localhost", "127.0.0.1", route_address(), *section.hosts])
+    return server_context(given, setting="http.tls_cert")
 
 
 def media_settings(config: Config) -> MediaSettings:

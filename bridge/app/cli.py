@@ -23,6 +23,7 @@ _FAILED = 1
 _INTERRUPTED = 130
 
 _LOCAL_VOICE = ("tts.url=embedded", "tts.api_key=")
+_LAN = ("http.listen=0.0.0.0:8443", "http.tls_cert=self")
 _FRESH_PORTS = ("sip.listen=0.0.0.0:0", "http.listen=127.0.0.1:0", "tts_server.listen=127.0.0.1:0")
 
 # Typer carries its own copy of click under a private name; its public BadParameter leads to the root.
@@ -63,14 +64,25 @@ app = typer.Typer(
 
 
 @app.command(epilog="Example: cosybridge serve --config my.toml --set sip.listen=127.0.0.1:15060")
-def serve(config: ConfigFile = None, sets: Sets = None) -> None:
+def serve(
+    config: ConfigFile = None,
+    sets: Sets = None,
+    lan: Annotated[
+        bool,
+        typer.Option(
+            "--lan",
+            help="Open the page to this network by https, with a certificate of our making: telephones and"
+            " tablets may then call from their browsers. Port 8443.",
+        ),
+    ] = False,
+) -> None:
     """Answer calls until told to stop.
 
     Brings up the phone line, the embedded voice unless tts.url names another, and the page with API and
     metrics; calls itself once; then prints how to call it. The first SIGTERM or Ctrl-C lets running calls
     finish, the second ends them.
     """
-    settings = _read(config, sets).config
+    settings = _read(config, [*(_LAN if lan else ()), *(sets or ())]).config
     configure_log(settings.log.level, settings.log.format)
     from bridge.app.server import run as run_server
 

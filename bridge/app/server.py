@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import socket
 import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -35,6 +34,7 @@ from bridge.app.dial import admit, admit_number, is_number
 from bridge.app.log import configure
 from bridge.app.meter import Meter
 from bridge.app.metrics import Metrics
+from bridge.app.place import route_address
 from bridge.app.trunking import TrunkOffice
 from bridge.app.voice_process import VoiceProcess
 from bridge.app.web import routes as web_routes
@@ -216,7 +216,7 @@ async def open_bridge(
         web = web_routes(exchange, metrics, health=lambda: "draining" if bridge.is_draining else "ok")
         http = await HttpServer.start(http_settings(config), web, dice=dice)
         stack.push_async_callback(http.close)
-        bridge.page_url = http.url
+        bridge.page_url = http.url if config.http.tls_cert == "" else http.url_at(route_address())
         if config.http.token is not None:  # whoever chose it knows it; a journal need not
             bridge.page_url = http.url.replace(http.token, "(your http.token)")
         try:
@@ -324,7 +324,7 @@ async def _announce(bridge: Bridge) -> None:
     """Print where everything is, prove it by a call to ourselves, then say ready."""
     config = bridge.config
     host, port = bridge.endpoint.listen
-    shown = _route_address() if host == "0.0.0.0" else host
+    shown = route_address() if host == "0.0.0.0" else host
     _say(f"cosybridge {version('cosybridge')}")
     _say(f"  page   {bridge.page_url}")
     _say(f"  voice  {config.tts_kind}: {bridge.voice_url}")
@@ -352,16 +352,6 @@ async def _self_call(bridge: Bridge, user: str) -> None:
         _say(f"  self-call failed: {error}")
         return
     _say(f"  self-call  {proof}")
-
-
-def _route_address() -> str:
-    """Address of this machine towards the world; no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): never anybody's
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
 
 
 async def _call(config: Config, uri: str) -> int:

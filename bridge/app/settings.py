@@ -35,6 +35,7 @@ from bridge.sip.crypto import SrtpPolicy
 
 __all__ = [
     "CLOUD_URL",
+    "SELF_MADE",
     "BargeInSection",
     "BudgetMs",
     "CallSection",
@@ -53,6 +54,8 @@ __all__ = [
 ]
 
 CLOUD_URL = endpoint()
+SELF_MADE = "self"
+"""Value of `http.tls_cert` that asks for a certificate of our own making."""
 _PATH = "/api-ws/v1/inference"
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
@@ -107,6 +110,16 @@ class HttpSection(_Section):
     """What every request but /healthz must carry; None makes a new one at each start."""
     hosts: HostList = ()
     """Further names this server is reached by, for instance behind a reverse proxy."""
+    tls_cert: str = ""
+    """Certificate file (PEM) for https; ``self`` makes and keeps one. Microphones need https."""
+    tls_key: str = ""
+    """Its key file."""
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if bool(self.tls_key) is not (self.tls_cert not in ("", SELF_MADE)):
+            raise ValueError('tls_cert and tls_key go together; tls_cert = "self" needs no key')
+        return self
 
 
 class MediaSection(_Section):

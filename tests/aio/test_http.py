@@ -2,12 +2,15 @@ import asyncio
 import json
 import logging
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from bridge.aio.certificates import self_made, server_context
 from bridge.aio.http import HttpServer, HttpSettings, json_answer
 from bridge.errors import SetupError
 from tests.fakes import SeededIds
@@ -252,3 +255,29 @@ async def test_a_request_that_is_no_http_leaves_no_line_and_no_token_in_the_log(
 
 def test_the_token_is_not_shown_by_the_settings() -> None:
     assert TOKEN not in repr(HttpSettings(token=TOKEN))
+
+
+async def test_https_is_spoken_where_there_is_a_certificate(tmp_path: Path) -> None:
+    made = self_made(tmp_path, ["127.0.0.1"])
+    settings = HttpSettings(
+        listen=("127.0.0.1", 0), token=TOKEN, tls=server_context(made, setting="http.tls_cert")
+    )
+    server = await HttpServer.start(settings, ROUTES, dice=SeededIds())
+    assert server.url.startswith("https://127.0.0.1:")
+    knows = ssl.create_default_context(cafile=str(made.certificate))
+    async with (
+        aiohttp.ClientSession() as client,
+        client.get(server.url.replace("/?", "/healthz?"), ssl=knows) as answer,
+    ):
+        assert answer.status == 200
+    await server.close()
+
+
+async def test_where_everything_is_listened_to_another_machine_is_told_our_name() -> None:
+    server = await HttpServer.start(
+        HttpSettings(listen=("0.0.0.0", 0), token=TOKEN), ROUTES, dice=SeededIds()
+    )
+    port = server.listen[1]
+    assert server.url_at("192.0.2.7") == f"http://192.0.2.7:{port}/?token={TOKEN}"
+    assert server.url == f"http://127.0.0.1:{port}/?token={TOKEN}"
+    await server.close()

@@ -1,6 +1,6 @@
 import pytest
 
-from bridge.app.settings import CLOUD_URL, Config, SipSection, TtsSection, embedded_url
+from bridge.app.settings import CLOUD_URL, Config, HttpSection, SipSection, TtsSection, embedded_url
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,21 @@ def test_an_address_may_name_the_workspace_by_its_setting() -> None:
 def test_an_address_that_needs_a_workspace_is_refused_without_one() -> None:
     with pytest.raises(ValueError, match="needs a workspace"):
         TtsSection(url="wss://{workspace_id}.voice.example/x")
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "is_good"),
+    [
+        ("", "", True),
+        ("self", "", True),
+        ("a.pem", "b.pem", True),
+        ("a.pem", "", False),
+        ("", "b.pem", False),
+    ],
+)
+def test_a_certificate_comes_with_its_key(cert: str, key: str, is_good: bool) -> None:
+    if is_good:
+        assert HttpSection(tls_cert=cert, tls_key=key).tls_cert == cert
+    else:
+        with pytest.raises(ValueError, match="go together"):
+            HttpSection(tls_cert=cert, tls_key=key)

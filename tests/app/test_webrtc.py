@@ -11,7 +11,7 @@ from bridge.aio.browser_call import BrowserCall
 from bridge.aio.http import HttpServer, HttpSettings
 from bridge.app.webrtc import PATH, BrowserDesk, BrowserSettings, IceServer, holds
 from bridge.errors import CallEnded
-from tests.fakes import SeededIds, ManualClock
+from tests.fakes import ManualClock, SeededIds
 
 TOKEN = "only-for-this-test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
