@@ -195,7 +195,7 @@ class PlaneSettings:
     Twice as many on a line that returns us."""
     question_evidence: int = 8
     """Voiced sub-frames for which a voice is judged where it may not duck us."""
-    vain_ducks_a_minute: int = 4
+    vain_ducks_a_minute: int = 3
     """Ducks in vain that a minute may have; after them voices are judged while we go on."""
     fades: bool = True
     """What a key or an agent cuts off ends within 5 ms; a voice silences us at once."""

@@ -11,7 +11,7 @@ from bridge.engine.verdict import Judge, Network, Verdict
 from bridge.plane.columns import FRAME_SAMPLES, PLAY_SAMPLES, Columns
 from bridge.plane.events import Flushed, PlaneEvent
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
-from bridge.plane.packets import Arrivals
+from bridge.plane.packets import HEADER_BYTES, Arrivals
 from bridge.plane.plane import Plane
 from bridge.plane.ring import PlayoutWriter
 from bridge.plane.spec import PlaneSettings, RowSpec
@@ -77,7 +77,8 @@ class Hall:
         self._writers = [PlayoutWriter(self.columns, row, 1) for row in range(n)]
         self._epochs = [0] * n
         self._phase: NDArray[np.int64] = dice.integers(0, FRAME_SAMPLES, size=n)
-        self._sent = np.zeros((n, self._samples + 2 * FRAME_SAMPLES), np.float32)
+        self.sent: NDArray[np.float32] = np.zeros((n, self._samples + 2 * FRAME_SAMPLES), np.float32)
+        """What each row was sent, by the sample it was sent at; empty if no line returns anything."""
         self._judge = Judge(self.columns, network) if network is not None else None
         self._network = network
         self._posted: list[tuple[int, Verdict]] = []
@@ -105,8 +106,10 @@ class Hall:
             departures = self.plane.build(due, now_ns=now_ns)
             self.plane_cpu_ns += time.thread_time_ns() - begin_ns
             if self._lines and len(departures):
-                payload = decode_ulaw(departures.packets[: len(departures), -FRAME_SAMPLES:])
-                self._sent[due[:, None], at + np.arange(FRAME_SAMPLES)] = payload / np.float32(32768)
+                codes = departures.packets[: len(departures), HEADER_BYTES : HEADER_BYTES + FRAME_SAMPLES]
+                self.sent[due[:, None], at + np.arange(FRAME_SAMPLES)] = decode_ulaw(codes) / np.float32(
+                    32768
+                )
             self._note(self.plane.drain())
             if self._judge is not None and tick % _POLL_TICKS == 0:
                 self._judge_now(tick)
@@ -140,7 +143,7 @@ class Hall:
             if (k := place.get(row)) is not None:
                 begin = int(ends[k]) - FRAME_SAMPLES - line.delay_samples - _PATH + 1
                 if begin >= 0:
-                    ours = self._sent[row, begin : begin + FRAME_SAMPLES + _PATH - 1]
+                    ours = self.sent[row, begin : begin + FRAME_SAMPLES + _PATH - 1]
                     spoken[k] += np.convolve(ours, line.path, mode="valid")
         codes = encode_ulaw(np.rint(spoken * 32768).clip(-32768, 32767).astype(np.int16))
         count = len(rows)
