@@ -180,6 +180,7 @@ class SipEndpoint:
         headers: tuple[tuple[str, str], ...] = (),
         timeout_s: float = 32.0,
         destination: tuple[str, int] | None = None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> SipCall:
         """Call somebody; returns when 200 has come and ACK is sent. Cancelling it cancels the call.
 
@@ -193,6 +194,7 @@ class SipEndpoint:
             timeout_s: How long it may ring.
             destination: IPv4 address to send to; None looks up the host of `uri`. An address that was
                 checked belongs here: a second look-up could be answered differently.
+            on_progress: See `SipCall.on_progress`.
 
         Raises:
             CallRefused: If the callee or a proxy declines; a NegotiationError with the status.
@@ -206,6 +208,7 @@ class SipEndpoint:
             destination = await resolve(host, port)
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
+        call.on_progress = on_progress
         local_ip = self._wire.local_ip(destination[0])
         place = Place(
             name,

@@ -75,6 +75,8 @@ class SipCall:
         """Gets the peer's answer to an offer that `on_reinvite` returned; raising ends the call."""
         self.on_key: Callable[[str, int], None] | None = None
         """Gets each key that the peer tells by INFO, and how long it was held, in ms."""
+        self.on_progress: Callable[[int], None] | None = None
+        """Gets the status of each provisional answer to a call of ours: 180, 183, …"""
         self.status: int = 0
         """What ended a call of ours before it stood: 486, 404, …"""
         self._call = call
@@ -129,8 +131,9 @@ class SipCall:
             case Ended(reason=reason, status=status):
                 self.status = status
                 self.ended.set_result(reason)
-            case Progressed():
-                pass
+            case Progressed(status=status):
+                if self.on_progress is not None:
+                    self.on_progress(status)
 
     def _answered(self, sdp: bytes) -> None:
         """Take the answer to our offer in a re-INVITE; after its ACK a BYE is all that can refuse it."""

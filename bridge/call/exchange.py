@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypedDict
 
-from bridge.aio.sip import ANONYMOUS, Identity, SipEndpoint
+from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, SipEndpoint
+from bridge.call.bus import Bus
 from bridge.call.caller import Caller, Dialogue
+from bridge.call.ledger import Ledger
 from bridge.call.routes import Route, choose
 from bridge.call.session import CallObserver, CallSettings, Session
 from bridge.call.trace import CallTrace
 from bridge.engine.supervisor import MediaLeg
-from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError
+from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.rtp.srtp import SrtpKeys
 from bridge.sip.codecs import CODECS, NAMES
@@ -25,9 +27,6 @@ from bridge.sip.offer import Negotiated, Negotiator
 __all__ = ["Exchange", "Media"]
 
 _log = logging.getLogger(__name__)
-
-_REMEMBERED = 1000
-"""Ended calls whose record the API still has."""
 
 
 class Media(Protocol):
@@ -149,42 +148,33 @@ class Exchange:
         self._clock = clock
         self._dice = dice
         self._observer = observer
-        self._live: dict[str, Session] = {}
-        self._ended: deque[CallTrace] = deque(maxlen=_REMEMBERED)
-        self.ended_one: asyncio.Event = asyncio.Event()
-        """Set whenever a call has ended; whoever waits clears it."""
+        self.bus: Bus = Bus(clock)
+        """Tells what happens in all calls."""
+        self.ledger: Ledger = Ledger(clock=clock, dice=dice, bus=self.bus, keeps_text=settings.keeps_text)
+        """The records of all calls."""
 
     def __len__(self) -> int:
-        return len(self._live)
+        return len(self.ledger)
 
     def calls(self) -> list[dict[str, Any]]:
         """Running calls, then ended ones, newest first."""
-        live = [session.trace.summary() for session in self._live.values()]
-        return live[::-1] + [trace.summary() for trace in reversed(self._ended)]
+        return self.ledger.calls()
 
     def call(self, call_id: str) -> dict[str, Any] | None:
         """One call in full, by our id or by its SIP Call-ID."""
-        for session in self._live.values():
-            if call_id in (session.trace.id, session.trace.sip_call_id):
-                return session.trace.detail() | {"media": session.media()}
-        for trace in reversed(self._ended):
-            if call_id in (trace.id, trace.sip_call_id):
-                return trace.detail()
-        return None
+        return self.ledger.call(call_id)
 
     def media(self) -> dict[str, dict[str, float]]:
         """Counters of every running leg, by our call id."""
-        return {call_id: session.media() for call_id, session in self._live.items()}
+        return {session.trace.id: session.media() for session in self.ledger.sessions()}
 
     async def empty(self) -> None:
         """Return once no call is running."""
-        while self._live:
-            self.ended_one.clear()
-            await self.ended_one.wait()
+        await self.ledger.empty()
 
     def end_all(self, reason: str) -> None:
         """Let every running call end."""
-        for session in list(self._live.values()):
+        for session in self.ledger.sessions():
             session.end(reason)
 
     async def answer(self, incoming: Caller) -> None:
@@ -220,6 +210,8 @@ class Exchange:
         *,
         destination: tuple[str, int] | None = None,
         identity: Identity = ANONYMOUS,
+        timeout_s: float = 32.0,
+        trace: CallTrace | None = None,
     ) -> CallTrace:
         """Place a call, serve it with the route's agent, return its record.
 
@@ -229,11 +221,57 @@ class Exchange:
             route: Who talks to them.
             destination: Where that is, if it is known already; see `SipEndpoint.call`.
             identity: As whom.
+            timeout_s: How long it may ring.
+            trace: Its record, if that was begun already.
 
         Raises:
             EngineError: If no row is free.
             NegotiationError: If the other side declines, or answers with what we cannot carry.
+            SetupError: If nobody answers.
         """
+        if trace is None:
+            trace = self.ledger.begin("outbound", to=uri, caller=identity.user, give_up=_cancels_this())
+        reason = "given up"
+        try:
+            await self._dial_on(
+                trace,
+                endpoint,
+                uri,
+                route,
+                destination=destination,
+                identity=identity,
+                timeout_s=timeout_s,
+            )
+        except CallRefused as error:
+            trace.status, reason = error.status, f"declined with {error.status}"
+            raise
+        except SetupError:
+            reason = "no answer"
+            raise
+        except RemoteProtocolError as error:
+            reason = "no usable answer"
+            raise NegotiationError(f"{uri} answered with what is no description: {error}") from None
+        except NegotiationError:
+            reason = "no usable answer"
+            raise
+        except EngineError:
+            reason = "no room"
+            raise
+        finally:
+            self.ledger.forsake(trace, reason)
+        return trace
+
+    async def _dial_on(
+        self,
+        trace: CallTrace,
+        endpoint: SipEndpoint,
+        uri: str,
+        route: Route,
+        *,
+        destination: tuple[str, int] | None,
+        identity: Identity,
+        timeout_s: float,
+    ) -> None:
         leg = self._media.reserve()
         try:
             local_ip = endpoint.local_ip(uri if destination is None else destination[0])
@@ -246,18 +284,18 @@ class Exchange:
                 from_domain=identity.domain,
                 credentials=identity.credentials,
                 headers=identity.headers,
+                timeout_s=timeout_s,
+                on_progress=partial(self.ledger.progressed, trace),
             )
             async with _ending(sip):
                 line.negotiator.accept(sip.remote_sdp)
                 self._media.refit(leg, line.agreed.rate_hz)
-                session = self._session(sip.call_id, "outbound", line, route, to_user=uri, remote_uri=uri)
+                trace.sip_call_id = sip.call_id
+                session = self._session(trace, line, route, to_user=uri, remote_uri=uri)
                 self._open(line, session)
                 await self._serve(session, sip, line)
-        except RemoteProtocolError as error:
-            raise NegotiationError(f"{uri} answered with what is no description: {error}") from None
         finally:
             leg.close()
-        return session.trace
 
     async def _answer_on(
         self, incoming: Caller, route: Route, leg: MediaLeg, *, latch_ip: str | None
@@ -267,15 +305,17 @@ class Exchange:
             return
         line, sdp = self._agree(incoming, leg, latch_ip=latch_ip)
         session = self._answering(incoming, route, line)
-        self._open(line, session)
         try:
+            self._open(line, session)
             # The voice gets ready while it rings: the first word costs no handshake.
             session.speaker.bind()
             incoming.ring()
+            self.bus.tell(session.trace.id, "call.ringing", {"status": 180})
             sip = await incoming.answer(sdp)
             async with _ending(sip):
                 await self._serve(session, sip, line)
         finally:
+            self.ledger.forsake(session.trace, "caller gave up")
             await session.speaker.close()
 
     async def _answer_late(self, incoming: Caller, route: Route, line: _Line) -> None:
@@ -286,8 +326,11 @@ class Exchange:
             line.negotiator.accept(await sip.answered_sdp())
             self._media.refit(line.leg, line.agreed.rate_hz)
             session = self._answering(incoming, route, line)
-            self._open(line, session)
-            await self._serve(session, sip, line)
+            try:
+                self._open(line, session)
+                await self._serve(session, sip, line)
+            finally:
+                self.ledger.forsake(session.trace, "failed")
 
     def _agree(self, incoming: Caller, leg: MediaLeg, *, latch_ip: str | None) -> tuple[_Line, bytes]:
         """Answer the caller's offer, with a narrow codec where no row is free for a wide one."""
@@ -306,9 +349,14 @@ class Exchange:
         return line, sdp
 
     def _answering(self, incoming: Caller, route: Route, line: _Line) -> Session:
-        return self._session(
-            incoming.call_id, "inbound", line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri
+        trace = self.ledger.begin(
+            "inbound",
+            to=incoming.to_user,
+            caller=incoming.from_uri,
+            sip_call_id=incoming.call_id,
+            give_up=lambda: incoming.reject(603),
         )
+        return self._session(trace, line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri)
 
     def _line(
         self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None, codecs: Sequence[str] | None = None
@@ -325,17 +373,9 @@ class Exchange:
         return _Line(leg, negotiator, latch_ip)
 
     def _session(
-        self, sip_call_id: str, direction: str, line: _Line, route: Route, *, to_user: str, remote_uri: str
+        self, trace: CallTrace, line: _Line, route: Route, *, to_user: str, remote_uri: str
     ) -> Session:
-        trace = CallTrace(
-            id=self._dice.token(8),
-            sip_call_id=sip_call_id,
-            direction=direction,
-            started_ns=self._clock.now_ns(),
-            keeps_text=self._settings.keeps_text,
-            codec=NAMES[line.agreed.codec],
-            rate_hz=line.leg.rate_hz,
-        )
+        trace.codec, trace.rate_hz = NAMES[line.agreed.codec], line.leg.rate_hz
         return Session(
             trace=trace,
             leg=line.leg,
@@ -344,6 +384,8 @@ class Exchange:
             settings=self._settings,
             clock=self._clock,
             observer=self._observer,
+            bus=self.bus,
+            ids=self._dice,
             to_user=to_user,
             remote_uri=remote_uri,
         )
@@ -364,13 +406,17 @@ class Exchange:
             line.leg.update(**line.terms(session))
 
         sip.on_reinvite, sip.on_answer, sip.on_key = renegotiate, answered, session.key
-        self._live[session.trace.id] = session
+        self.ledger.stands(session)
         try:
             await session.serve(sip)
         finally:
-            del self._live[session.trace.id]
-            self._ended.append(session.trace)
-            self.ended_one.set()
+            self.ledger.over(session)
+
+
+def _cancels_this() -> Callable[[], object]:
+    """What gives up a call that the present task is placing."""
+    task = asyncio.current_task()
+    return task.cancel if task is not None else lambda: None
 
 
 def _is_behind_nat(incoming: Caller) -> bool:

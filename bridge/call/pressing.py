@@ -7,7 +7,7 @@ from bridge.errors import CallEnded
 from bridge.plane.events import KeysSent, PlaneEvent
 from bridge.rtp.dtmf import DIGITS
 
-__all__ = ["Pressing", "PressingLeg"]
+__all__ = ["Pressing", "PressingLeg", "checked"]
 
 _MOST_KEYS = 64
 _HELD_MS = (50, 60_000)
@@ -42,7 +42,7 @@ class Pressing:
             ValueError: If there is no such key, or it cannot be held for so long.
             CallEnded: If the call is over.
         """
-        digits = _checked(digits, duration_ms, pause_ms)
+        digits = checked(digits, duration_ms, pause_ms)
         async with self._hand:
             if self._is_closed:
                 raise CallEnded("nobody is on the line")
@@ -73,7 +73,12 @@ class Pressing:
             self._sent.set_result(pressed)
 
 
-def _checked(digits: str, duration_ms: int, pause_ms: int) -> str:
+def checked(digits: str, duration_ms: int, pause_ms: int) -> str:
+    """Return the keys in upper case.
+
+    Raises:
+        ValueError: As in `Pressing.press`.
+    """
     if not 0 < len(digits) <= _MOST_KEYS:
         raise ValueError(f"{len(digits)} keys at once; press 1 to {_MOST_KEYS}")
     keys = digits.upper()

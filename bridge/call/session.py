@@ -2,26 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bridge.aio.tasks import Tasks
 from bridge.call import prompts
 from bridge.call.agent import Call
+from bridge.call.bus import Bus, Value
 from bridge.call.hearing import Hearing
+from bridge.call.notices import of_event, of_utterance
 from bridge.call.opus_speech import speech_format
 from bridge.call.pressing import Pressing
 from bridge.call.recording import Recorder
+from bridge.call.remote import Remote
 from bridge.call.routes import Route
-from bridge.call.trace import BargeInRecord, CallTrace
+from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import BridgeError, CallEnded, SynthesisError
 from bridge.plane.events import Digit, RowFailed
-from bridge.ports import Clock, Synthesizer
+from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
 from bridge.speech.budget import Budget
@@ -83,6 +90,8 @@ class Session:
         settings: Limits and folders.
         clock: For deadlines and marks.
         observer: Who counts.
+        bus: Where what happens is told.
+        ids: For the names of orders from outside.
         to_user: User part of the number that was called.
         remote_uri: The other party.
     """
@@ -97,6 +106,8 @@ class Session:
         settings: CallSettings,
         clock: Clock,
         observer: CallObserver,
+        bus: Bus,
+        ids: IdSource,
         to_user: str,
         remote_uri: str,
     ) -> None:
@@ -115,6 +126,17 @@ class Session:
             clock=clock,
             trace=trace,
             on_barge_in=self._check_budget,
+            on_utterance=self._tell_utterance,
+        )
+        self.tell: Callable[[str, Mapping[str, Value]], None] = partial(bus.tell, trace.id)
+        """Tells a notice about this call."""
+        self.remote: Remote = Remote(
+            trace.id,
+            speaker=self.speaker,
+            pressing=self.pressing,
+            rate_hz=leg.rate_hz,
+            ids=ids,
+            tell=self.tell,
         )
         self._leg = leg
         self._settings = settings
@@ -136,6 +158,8 @@ class Session:
         self.hearing.on_event(event)
         self.pressing.on_event(event)
         self.speaker.on_event(event)
+        if (told := of_event(event, rate_hz=self._leg.rate_hz)) is not None:
+            self.tell(*told)
 
     def key(self, digit: str, duration_ms: int) -> None:
         """Take a key that the peer told by SIP INFO: the media process knows whether it was heard before."""
@@ -145,6 +169,8 @@ class Session:
         """Take note of what a description says: whether the peer may be silent for as long as it likes."""
         if self._is_held and not is_held:
             self._live_since_ns = self._clock.now_ns()
+        if self._is_held != is_held and self.trace.state == "up":
+            self.tell("call.held" if is_held else "call.resumed", {"by": "peer"})
         self._is_held = is_held
 
     def media(self) -> dict[str, float]:
@@ -161,9 +187,17 @@ class Session:
         self.end(reason)
         await asyncio.Event().wait()
 
+    async def prompt(self, name: str) -> NDArray[np.int16]:
+        """Read a prompt file, at the leg's rate.
+
+        Raises:
+            ConfigError: If the folder has no such file or it is not sound.
+        """
+        return await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=self._leg.rate_hz)
+
     async def play(self, name: str, *, interruptible: str, sensitivity: str | None) -> float:
         """Play a prompt file; see `Call.play`."""
-        pcm = await asyncio.to_thread(prompts.load, self._settings.prompts, name, rate=self._leg.rate_hz)
+        pcm = await self.prompt(name)
         return await self.speaker.play(pcm, interruptible=interruptible, sensitivity=sensitivity)
 
     async def bed(self, name: str | None, *, gain_db: int, under_speech_db: int, yields: bool) -> None:
@@ -183,6 +217,7 @@ class Session:
         self.trace.state, self.trace.answered_ns = "up", self._clock.now_ns()
         self._live_since_ns = self.trace.answered_ns
         self._observer.call_started(self.trace)
+        self.tell("call.answered", {"codec": self.trace.codec, "rate_hz": self.trace.rate_hz})
         _log.info("call %s: %s, up", self.trace.id, self.trace.direction)
         try:
             async with Tasks(f"call {self.trace.id}", patience_s=_LEAVE_S) as tasks:
@@ -202,12 +237,14 @@ class Session:
         self.end("bridge failed")  # only if nothing else was said
         self.pressing.close()
         await self.speaker.close()
+        await self.remote.close()
         self.trace.media, self.trace.ended_ns = self.media(), self._clock.now_ns()
         self._leg.close()
         if not sip.ended.done():
             await sip.hangup(self._ending.result())
         self.trace.state, self.trace.reason = "ended", self._ending.result()
         self._observer.call_ended(self.trace)
+        self.tell("call.ended", {"reason": self.trace.reason, "status": None})
         _log.info("call %s: ended: %s", self.trace.id, self.trace.reason)
 
     async def _run_agent(self) -> None:
@@ -245,6 +282,9 @@ class Session:
     async def _record(self, folder: Path) -> None:
         recorder = Recorder(folder / f"{self.trace.id}.wav", self._leg.capture(), rate=self._leg.rate_hz)
         await recorder.run()
+
+    def _tell_utterance(self, record: UtteranceRecord) -> None:
+        self.tell(*of_utterance(record, self.trace))
 
     def _check_budget(self, record: BargeInRecord) -> None:
         """Compare an interruption with the budget: up to t6 at once, the rest when the next reply sounds."""

@@ -30,6 +30,11 @@ class UtteranceRecord:
     first_audio_ns: int | None = None
     """When its first packet left."""
     failure: str = ""
+    cause: str = ""
+    """What interrupted it: ``speech``, ``dtmf`` or ``command``."""
+    label: str = ""
+    """What whoever ordered it by the API knows it as."""
+    is_over: bool = False
 
 
 @dataclass(slots=True)
@@ -53,7 +58,10 @@ class CallTrace:
     keeps_text: bool = False
     """Whether `detail` may show what was said: transcripts are off unless asked for."""
     state: str = "ringing"
+    """``calling`` and ``ringing``, then ``up``, then ``ended``."""
     reason: str = ""
+    status: int = 0
+    """SIP status with which the other side declined a call of ours."""
     answered_ns: int | None = None
     ended_ns: int | None = None
     utterances: deque[UtteranceRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
@@ -85,6 +93,7 @@ class CallTrace:
             "rate_hz": self.rate_hz,
             "state": self.state,
             "reason": self.reason,
+            "status": self.status,
             "started_ns": self.started_ns,
             "answered_ns": self.answered_ns,
             "ended_ns": self.ended_ns,

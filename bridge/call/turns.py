@@ -7,6 +7,7 @@ are sample indices of the leg's playout, which is what makes "heard" exact.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from bridge.aio.patience import PAUSES_S
 from bridge.aio.script import Script
 from bridge.audio import OpusFormat, PcmFormat
+from bridge.call.floor import Floor
 from bridge.call.opus_speech import OpusSpeech, Packets
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.call.utterance import Utterance, Workshop
@@ -81,6 +83,7 @@ class Speaker:
         clock: For the marks.
         trace: Receives one record per utterance and per interruption.
         on_barge_in: Called with an interruption's record when it is complete up to t6, and again at t7.
+        on_utterance: Called with an utterance's record when its first sample has left, and when it is over.
         retry_pauses_s: Before each new try with a service that failed.
     """
 
@@ -94,6 +97,7 @@ class Speaker:
         clock: Clock,
         trace: CallTrace,
         on_barge_in: Callable[[BargeInRecord], None] = lambda record: None,
+        on_utterance: Callable[[UtteranceRecord], None] = lambda record: None,
         retry_pauses_s: tuple[float, ...] = PAUSES_S,
     ) -> None:
         self.interruptible: int = INTERRUPTIBLE["any"]
@@ -107,7 +111,8 @@ class Speaker:
         self._clock = clock
         self._trace = trace
         self._on_barge_in = on_barge_in
-        self._floor = asyncio.Lock()
+        self._on_utterance = on_utterance
+        self._floor = Floor()
         self._turn: Utterance | None = None
         self._bound: Speech | None = None
         self._bound_at_ns = 0
@@ -142,10 +147,19 @@ class Speaker:
         *,
         interruptible: str = "any",
         sensitivity: str | None = None,
+        first: bool = False,
+        label: str = "",
     ) -> Said:
-        """Speak, and return once it was heard to the end or the caller took the floor.
+        """Speak, and return once it was heard to the end or the floor was taken.
 
-        Cancelled, it falls silent at once. `sensitivity` is one of `SENSITIVITIES`; None is as configured.
+        Cancelled, it falls silent at once.
+
+        Args:
+            text: What to say.
+            interruptible: One of `INTERRUPTIBLE`.
+            sensitivity: One of `SENSITIVITIES`; None is as configured.
+            first: Stop what is being said now, and come before whoever waits.
+            label: What the utterance is called in its record.
 
         Raises:
             SynthesisError: If the voice fails and trying again did not help; what was made is heard first.
@@ -154,8 +168,7 @@ class Speaker:
             ValueError: If there is no such sensitivity.
         """
         terms = _terms(interruptible, sensitivity)
-        async with self._floor:
-            turn = self._take_floor(*terms)
+        async with self._turn_of(*terms, first=first, label=label) as turn:
             script = Script(text)
             try:
                 flushed = await self._race(turn, turn.speak(script))
@@ -174,7 +187,7 @@ class Speaker:
                 turn.record.heard = script.text
                 return Said(heard=script.text, unheard="", interrupted=False)
             outcome = _split(turn, script.text, flushed.position)
-            turn.record.interrupted = True
+            turn.record.interrupted, turn.record.cause = True, flushed.cause
             return Said(
                 outcome.heard,
                 outcome.unheard,
@@ -184,9 +197,17 @@ class Speaker:
             )
 
     async def play(
-        self, pcm: NDArray[np.int16], *, interruptible: str = "any", sensitivity: str | None = None
+        self,
+        pcm: NDArray[np.int16],
+        *,
+        interruptible: str = "any",
+        sensitivity: str | None = None,
+        first: bool = False,
+        label: str = "",
     ) -> float:
         """Play recorded sound at the leg's rate; return the seconds of it that were heard.
+
+        Further arguments are those of `say`.
 
         Raises:
             CallEnded: If the call is over.
@@ -194,15 +215,31 @@ class Speaker:
             ValueError: If there is no such sensitivity.
         """
         terms = _terms(interruptible, sensitivity)
-        async with self._floor:
-            turn = self._take_floor(*terms)
+        async with self._turn_of(*terms, first=first, label=label) as turn:
             try:
                 flushed = await self._race(turn, turn.put(pcm))
             finally:
                 await self._leave_floor(turn)
             end = flushed.position if flushed else turn.written
             turn.record.interrupted, turn.record.end_sample = flushed is not None, end
+            turn.record.cause = flushed.cause if flushed else ""
             return (end - turn.record.start_sample) / self._workshop.rate
+
+    def has_begun(self, label: str) -> bool:
+        """Whether an utterance of this label has had the floor, or has it now."""
+        return any(record.label == label for record in reversed(self._trace.utterances))
+
+    def stop(self) -> bool:
+        """Let what is being said or played now end at once; True if there was anything.
+
+        Whoever said it is told that it was interrupted, with ``command`` as the cause.
+        """
+        turn = self._turn
+        if turn is None or turn.is_stopped:
+            return False
+        turn.is_stopped = True
+        self._leg.flush()
+        return True
 
     async def close(self) -> None:
         """Abandon whatever is in the making; the call is over, and so is whoever still speaks to it."""
@@ -230,7 +267,22 @@ class Speaker:
             case Flushed():
                 self._note_flush(event)
 
-    def _take_floor(self, bits: int, sensitivity: int) -> Utterance:
+    @asynccontextmanager
+    async def _turn_of(
+        self, bits: int, sensitivity: int, *, first: bool, label: str
+    ) -> AsyncIterator[Utterance]:
+        """Hold the floor for one utterance, and tell its record when that is over."""
+        if first:
+            self.stop()  # and be in the queue before its holder learns of it
+        async with self._floor.turn(first=first):
+            turn = self._take_floor(bits, sensitivity, label)
+            try:
+                yield turn
+            finally:
+                turn.record.is_over = True
+                self._on_utterance(turn.record)
+
+    def _take_floor(self, bits: int, sensitivity: int, label: str) -> Utterance:
         if self._is_closed:
             raise CallEnded("nobody is on the line")
         writer = self._leg.writer
@@ -243,7 +295,7 @@ class Speaker:
             self.sensitivity = sensitivity
             self._leg.set_sensitivity(sensitivity)
         index = writer.write_index
-        record = UtteranceRecord(start_sample=index, end_sample=index)
+        record = UtteranceRecord(start_sample=index, end_sample=index, label=label)
         self._trace.utterances.append(record)
         self._turn = Utterance(self._workshop, epoch=epoch, record=record)
         return self._turn
@@ -252,9 +304,12 @@ class Speaker:
         self._leg.writer.close_utterance(turn.epoch)
         try:
             await turn.cancel()
-            if turn.is_pending:
+            if turn.is_pending and not turn.is_stopped:
                 # Abandoned in mid-sentence: what the ring still holds must not be heard under the next one.
+                turn.is_stopped = True
                 self._leg.flush()
+            if turn.is_stopped and not turn.flushed.done():
+                # A flush that is still on its way would cut the next one.
                 await asyncio.wait({turn.flushed}, timeout=_FLUSH_S)
         finally:
             self._turn = None
@@ -341,6 +396,7 @@ class Speaker:
             return
         if self._turn.record.first_audio_ns is None:
             self._turn.record.first_audio_ns = event.at_ns
+            self._on_utterance(self._turn.record)
         last = self._last_barge_in()
         if last is not None and last.t7 is None:
             last.t7 = event.at_ns

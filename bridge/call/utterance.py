@@ -67,6 +67,8 @@ class Utterance:
         """Done when its last sample was sent."""
         self.is_written: bool = False
         """Whether all of its sound is in the ring."""
+        self.is_stopped: bool = False
+        """Whether we have ordered its flush ourselves."""
         self.written: int = record.start_sample
         """Index after the last sample written."""
         self._workshop = workshop

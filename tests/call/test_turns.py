@@ -6,7 +6,7 @@ import pytest
 
 from bridge.audio import PcmFormat
 from bridge.call.routes import DEFAULT_VOICE
-from bridge.call.trace import BargeInRecord, CallTrace
+from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.call.turns import Said, Speaker
 from bridge.errors import CallEnded, SynthesisError
 from bridge.plane.events import Resumed, VoiceStarted
@@ -25,6 +25,7 @@ class Stage:
         self.voice = ScriptedVoice(self.clock, failures=failures)
         self.trace = CallTrace("call-1", "sip-1", "inbound", self.clock.now_ns())
         self.reported: list[BargeInRecord] = []
+        self.told: list[tuple[bool, bool, str]] = []
         self.speaker = Speaker(
             self.leg,
             self.voice,
@@ -33,8 +34,12 @@ class Stage:
             clock=self.clock,
             trace=self.trace,
             on_barge_in=self.reported.append,
+            on_utterance=self._note,
             retry_pauses_s=(0.0, 0.0),
         )
+
+    def _note(self, record: UtteranceRecord) -> None:
+        self.told.append((record.is_over, record.interrupted, record.heard))
 
     async def written(self, samples: int) -> None:
         """Let the speaker work until the ring holds so many samples."""
@@ -333,3 +338,64 @@ async def test_a_sensitivity_that_does_not_exist_says_nothing() -> None:
         await stage.speaker.say(TEXT, sensitivity="lowest")
 
     assert not stage.trace.utterances
+
+
+async def test_what_is_stopped_ends_where_it_was_and_says_that_it_was_told_to() -> None:
+    stage = Stage()
+    saying = await stage.saying()
+    stage.leg.columns.played[0] = 2 * SAMPLES_PER_WORD
+
+    assert stage.speaker.stop()
+    assert not stage.speaker.stop()
+    stage.speaker.on_event(stage.leg.flushed(stage.clock.advance(20), cause="command"))
+
+    assert await saying == Said(
+        heard="one two ", unheard="three four five.", interrupted=True, cause="command"
+    )
+    assert not stage.speaker.stop()
+
+
+async def test_what_comes_first_stops_what_is_said_and_goes_before_what_waits() -> None:
+    stage = Stage()
+    saying = await stage.saying()
+    waiting = await stage.saying("later")
+
+    urgent = asyncio.create_task(stage.speaker.say("fire", first=True, label="u"))
+    await stage.turns()
+    stage.speaker.on_event(stage.leg.flushed(stage.clock.advance(20), cause="command"))
+    assert (await saying).cause == "command"
+    await stage.written(6 * SAMPLES_PER_WORD)
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(20)))
+
+    assert await urgent == Said(heard="fire", unheard="", interrupted=False)
+    assert stage.speaker.has_begun("u")
+    assert [record.label for record in stage.trace.utterances] == ["", "u", ""]
+    waiting.cancel()
+
+
+async def test_a_stop_that_came_too_late_does_not_cut_the_next_one() -> None:
+    stage = Stage()
+    saying = await stage.saying()
+    end = stage.leg.play_all(stage.clock.advance(500))
+
+    stage.speaker.stop()
+    stage.speaker.on_event(end)
+    following = await stage.saying("next", words=5)
+    assert not saying.done()
+    stage.speaker.on_event(stage.leg.flushed(stage.clock.advance(20), cause="command"))
+    await stage.written(6 * SAMPLES_PER_WORD)
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(20)))
+
+    assert (await saying).interrupted is False
+    assert await following == Said(heard="next", unheard="", interrupted=False)
+
+
+async def test_each_utterance_is_told_when_it_sounds_and_when_it_is_over() -> None:
+    stage = Stage()
+
+    saying = await stage.saying()
+    stage.speaker.on_event(stage.leg.started(stage.clock.advance(20)))
+    stage.speaker.on_event(stage.leg.play_all(stage.clock.advance(500)))
+    await saying
+
+    assert stage.told == [(False, False, ""), (True, False, TEXT)]
