@@ -179,7 +179,7 @@ class Agent:
             self.counters["malformed"] += 1
             if is_allowed:
                 answer = error.answer(source=item.source, to_tag=self._tag_for(item.data))
-                self._outputs.append(Send(answer, error.via.reply_address(item.source)))
+                self._outputs.append(Send(answer, error.reply_address(item.source)))
             return
         except RemoteProtocolError:
             self.counters["malformed"] += 1

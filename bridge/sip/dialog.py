@@ -177,6 +177,9 @@ class Dialog:
 
 def _target(message: Request | Response) -> Uri:
     contact = message.contact
+    if contact is None and isinstance(message, Request) and not message.via.is_unique:
+        # RFC 2543 §6.13 made the Contact optional: then the caller is where its From says.
+        contact = message.from_
     if contact is None or contact.uri.scheme not in ("sip", "sips"):
         raise RemoteProtocolError("no SIP Contact to send requests to", rule="RFC 3261 §12.1")
     return contact.uri

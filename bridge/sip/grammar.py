@@ -26,6 +26,7 @@ Parameters = tuple[tuple[str, str | None], ...]
 """Names as written, values as written (quotes kept), in order."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+_COOKIE = "z9hG4bK"
 _PLAIN = re.compile(r"[!-;=?-~]+")
 """ASCII that can be seen, without angle brackets."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")
@@ -211,6 +212,14 @@ class Via:
     @property
     def branch(self) -> str:
         return _find(self.parameters, "branch") or ""
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether the branch alone tells transactions apart: RFC 3261 says so by a cookie (§8.1.1.7).
+
+        The cookie alone tells nothing: such a branch is one of RFC 2543.
+        """
+        return self.branch.startswith(_COOKIE) and self.branch != _COOKIE
 
     def seen_from(self, source: tuple[str, int]) -> "Via":
         """Stamp where the request really came from (§18.2.1, RFC 3581 §4)."""

@@ -45,7 +45,19 @@ def refusal_of_new(request: Request) -> Refusal | None:
         return refusal
     if Uri.parse(request.uri).scheme not in ("sip", "sips", "tel"):
         return 416, []
-    return refusal_of_extensions(request) or refusal_of_content(request)
+    return refusal_of_extensions(request) or refusal_of_content(request) or _refusal_of_answer(request)
+
+
+def _refusal_of_answer(request: Request) -> Refusal | None:
+    """406 for a caller who takes no description in our answer (§8.2.5, §20.1)."""
+    if request.method != "INVITE" or request.headers.get("Accept") is None:
+        return None
+    try:
+        ranges = request.headers.listed("Accept")
+    except RemoteProtocolError:
+        return 400, []
+    types = {value.partition(";")[0].strip().lower() for value in ranges}
+    return None if types & {SDP_TYPE, "application/*", "*/*"} else (406, [])
 
 
 def refusal_of_extensions(request: Request) -> Refusal | None:

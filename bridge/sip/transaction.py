@@ -208,7 +208,7 @@ def transaction_key(message: Request | Response, *, is_server: bool) -> str:
     """
     method = "INVITE" if message.cseq.method == "ACK" else message.cseq.method
     via = message.via
-    if via.branch.startswith("z9hG4bK"):
+    if via.is_unique:
         place = f" {via.host}:{via.port}" if is_server else ""
         return f"{via.branch}{place} {method}"
     # RFC 2543 has no unique branches. To is left out: the ACK carries our tag, the INVITE does not.

@@ -26,24 +26,35 @@ class BadRequestError(RemoteProtocolError):
 
     Attributes:
         status: What to answer.
-        via: Its top Via, which says where.
-        hops: The other Vias, as written.
+        via: Its top Via, which says where; None if it cannot be read.
+        hops: The other Vias as written, or all of them.
         headers: The fields that an answer mirrors.
     """
 
-    def __init__(self, message: str, *, status: int, hops: list[str], headers: Headers) -> None:
+    def __init__(self, message: str, *, status: int, headers: Headers) -> None:
         super().__init__(message)
         self.status: int = status
-        self.via: Via = Via.parse(hops[0])
-        self.hops: list[str] = hops[1:]
         self.headers: Headers = headers
+        self.via: Via | None = None
+        self.hops: list[str] = headers.all("Via")
+        try:
+            first, *others = headers.listed("Via")
+            self.via, self.hops = Via.parse(first), others
+        except (RemoteProtocolError, ValueError):
+            pass
+
+    def reply_address(self, source: tuple[str, int]) -> tuple[str, int]:
+        """Where the answer goes: back, whatever else cannot be read."""
+        return source if self.via is None else self.via.reply_address(source)
 
     def answer(self, *, source: tuple[str, int], to_tag: str) -> bytes:
-        """Build the answer without any state."""
-        lines = [f"SIP/2.0 {self.status} {REASONS[self.status]}", f"Via: {self.via.seen_from(source)}"]
+        """Build the answer without any state, of what the request has."""
+        lines = [f"SIP/2.0 {self.status} {REASONS[self.status]}"]
+        lines += [] if self.via is None else [f"Via: {self.via.seen_from(source)}"]
         lines += [f"Via: {hop}" for hop in self.hops]
         for name in ("From", "To", "Call-ID", "CSeq"):
-            value = self.headers.get(name) or ""
+            if (value := self.headers.get(name)) is None:
+                continue
             # Raw text may be too broken to read a tag from; a second one does no harm there.
             tag = f";tag={to_tag}" if name == "To" and "tag=" not in value else ""
             lines.append(f"{name}: {value}{tag}")
@@ -116,11 +127,10 @@ def _request(line: str, headers: Headers, body: bytes, fault: _Fault) -> Request
             return Request(method, uri, headers, body)
     except RemoteProtocolError as error:
         wrong = 400, str(error)
-    # An ACK is never answered (§17.1.1.3), nor what cannot be routed or matched by its sender.
-    hops = headers.listed("Via")
-    if method == "ACK" or not hops or any(headers.get(n) is None for n in ("From", "To", "Call-ID", "CSeq")):
+    # An ACK is never answered (§17.1.1.3), nor what does not even say which way it came.
+    if method == "ACK" or headers.get("Via") is None:
         raise RemoteProtocolError(wrong[1], rule="RFC 3261 §8.1.1")
-    raise BadRequestError(wrong[1], status=wrong[0], hops=hops, headers=headers)
+    raise BadRequestError(wrong[1], status=wrong[0], headers=headers)
 
 
 def _request_line(line: str) -> tuple[str, str, _Fault]:

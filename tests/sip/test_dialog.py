@@ -168,3 +168,9 @@ def test_a_dialog_is_known_by_call_id_and_both_tags() -> None:
 def test_without_a_way_back_there_is_no_dialog(parts: dict[str, object]) -> None:
     with pytest.raises(RemoteProtocolError):
         callee(**parts)
+
+
+def test_an_old_caller_without_a_contact_is_where_its_from_says() -> None:
+    assert callee(branch="1", contact=None).target.text == "sip:lena@192.0.2.2"
+    with pytest.raises(RemoteProtocolError):
+        callee(contact=None)

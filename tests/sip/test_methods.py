@@ -40,3 +40,16 @@ def test_an_extension_that_must_be_understood_is_refused() -> None:
 def test_only_schemes_that_name_a_phone_are_served() -> None:
     assert refusal_of_new(request(uri="tel:+4930123")) is None
     assert refusal_of_new(request(uri="http://example.com")) == (416, [])
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/sdp", "text/plain, application/SDP;q=0.4", "application/*", "*/*"]
+)
+def test_a_caller_who_takes_a_description_is_served(accept: str) -> None:
+    assert refusal_of_new(request("INVITE", extra=(f"Accept: {accept}",))) is None
+
+
+@pytest.mark.parametrize(("accept", "status"), [("text/plain", 406), ("", 406), ('"', 400)])
+def test_a_caller_who_takes_no_description_is_refused(accept: str, status: int) -> None:
+    assert refusal_of_new(request("INVITE", extra=(f"Accept: {accept}",))) == (status, [])
+    assert refusal_of_new(request("OPTIONS", extra=(f"Accept: {accept}",))) is None

@@ -287,3 +287,10 @@ def test_every_state_that_can_be_entered_has_a_row_and_an_end() -> None:
         assert entered - {State.TERMINATED} <= set(table)
         assert State.TERMINATED in entered
         assert {state for owner, state in LINGERS if owner is kind} <= set(table)
+
+
+def test_a_branch_of_nothing_but_the_cookie_tells_nothing() -> None:
+    one = parsed_request(raw("OPTIONS", branch="z9hG4bK", call_id="a"))
+    other = parsed_request(raw("OPTIONS", branch="z9hG4bK", call_id="b"))
+
+    assert transaction_key(one, is_server=True) != transaction_key(other, is_server=True)

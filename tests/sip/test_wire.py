@@ -110,6 +110,28 @@ def test_a_tag_in_a_broken_request_stays_the_only_one() -> None:
     assert parsed_response(answer).to.tag == "old"
 
 
+def test_a_request_that_lacks_fields_is_answered_with_those_it_has() -> None:
+    error = refused(raw("OPTIONS").replace(b"Call-ID", b"Call").replace(b"From", b"Frum"))
+
+    answer = error.answer(source=PHONE, to_tag="t")
+
+    assert (error.status, error.reply_address(PHONE)) == (400, PHONE)
+    assert answer.startswith(
+        b"SIP/2.0 400 Bad Request\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1\r\nTo: "
+    )
+    assert b"Call-ID" not in answer
+
+
+@pytest.mark.parametrize("via", ["SIP/2.0/UDP ;;", 'SIP/2.0/UDP h;a="', ""])
+def test_a_request_whose_way_cannot_be_read_is_answered_where_it_came_from(via: str) -> None:
+    error = refused(raw("OPTIONS", via=via))
+
+    answer = error.answer(source=("192.0.2.2", 7), to_tag="t")
+
+    assert error.reply_address(("192.0.2.2", 7)) == ("192.0.2.2", 7)
+    assert f"Via: {via};branch=z9hG4bK1\r\n".encode() in answer
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -121,9 +143,7 @@ def test_a_tag_in_a_broken_request_stays_the_only_one() -> None:
         b"SIP/2.0 700 High\r\n\r\n",
         b"SIP/1.0 200 OK\r\n\r\n",
         raw("ACK").replace(b"Content-Length: 0", b"Content-Length: 9"),
-        raw("OPTIONS", extra=("no header",)).replace(b"Call-ID", b"Call"),
         raw("OPTIONS", extra=("no header",)).replace(b"Via", b"Vio"),
-        raw("OPTIONS", via="SIP/2.0/UDP ;;"),
         bytes(reply(request(), 200)).replace(b"Content-Length: 0", b"Content-Length: 9"),
         bytes(reply(request(), 200)).replace(b"Contact: ", b"Contact "),
     ],
