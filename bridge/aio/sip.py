@@ -318,7 +318,7 @@ async def _answered(call: SipCall, uri: str, *, timeout_s: float) -> None:
     except CallEnded as end:
         if call.status in (0, 408):
             raise SetupError(f"{uri} did not answer: {end.reason}") from None
-        raise CallRefused(uri, end.reason, status=call.status) from None
+        raise CallRefused(uri, end.reason, status=call.status, contacts=call.contacts) from None
     except TimeoutError:
         await call.hangup("no answer")
         raise SetupError(f"{uri} did not answer within {timeout_s:g} s") from None

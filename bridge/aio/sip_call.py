@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
+from bridge.aio.sip_transfer import SipTransfers, TransferResult
 from bridge.errors import CallEnded, NegotiationError, RemoteProtocolError
 from bridge.sip.events import (
     AcceptOffer,
@@ -22,10 +23,15 @@ from bridge.sip.events import (
     Reject,
     Ring,
 )
+from bridge.sip.identity import Presented, checked_headers
+from bridge.sip.redirect import Contact
+from bridge.sip.refer_events import Referred, Texted, Transferring
 
 __all__ = ["CallRefused", "IncomingCall", "SipCall"]
 
-CallOutput = Established | Offered | Answered | Progressed | Pressed | Ended
+CallOutput = (
+    Established | Offered | Answered | Progressed | Pressed | Ended | Referred | Transferring | Texted
+)
 """What the agent says about one call after its arrival."""
 
 _RETRY_AFTER_S = "10"
@@ -38,11 +44,13 @@ class CallRefused(NegotiationError):  # noqa: N818  an answer, though not the on
 
     Attributes:
         status: The SIP status, e.g. 486.
+        contacts: Where a 3xx says that the callee can be reached.
     """
 
-    def __init__(self, uri: str, reason: str, *, status: int) -> None:
+    def __init__(self, uri: str, reason: str, *, status: int, contacts: tuple[Contact, ...] = ()) -> None:
         super().__init__(f"{uri} declined the call: {reason}")
         self.status: int = status
+        self.contacts: tuple[Contact, ...] = contacts
 
 
 class SipCall:
@@ -79,6 +87,17 @@ class SipCall:
         """Gets the status of each provisional answer to a call of ours: 180, 183, …"""
         self.status: int = 0
         """What ended a call of ours before it stood: 486, 404, …"""
+        self.cause: str = ""
+        """The Reason header of whoever ended the call (RFC 3326)."""
+        self.contacts: tuple[Contact, ...] = ()
+        """Where a 3xx said that the callee of a call of ours can be reached."""
+        self.headers: tuple[tuple[str, str], ...] = ()
+        """The X- fields that the peer sent as it called or answered."""
+        self.on_text: Callable[[str], None] | None = None
+        """Gets each text that the peer sends by MESSAGE."""
+        self.name: str = call
+        """Name of the call at the agent."""
+        self.transfers: SipTransfers = SipTransfers(call, feed, self.ended)
         self._call = call
         self._feed = feed
         self._established: asyncio.Future[None] = loop.create_future()
@@ -90,6 +109,15 @@ class SipCall:
         """End the call; returns when BYE is on its way. Harmless when it is over."""
         if not self.ended.done():
             self._feed(Hangup(self._call, reason or "hung up"))
+
+    def refer(self, uri: str, *, replaces: "SipCall | None" = None) -> AsyncIterator[TransferResult]:
+        """Ask the peer to call somebody else; see `SipTransfers.refer`.
+
+        Args:
+            uri: SIP URI; empty is whoever `replaces` is with.
+            replaces: Another call of ours, whose place the peer is to take.
+        """
+        return self.transfers.refer(uri, replacing="" if replaces is None else replaces.name)
 
     @property
     def is_established(self) -> bool:
@@ -118,8 +146,9 @@ class SipCall:
     def deliver(self, output: CallOutput) -> None:
         """Take what the agent says about this call; called by the endpoint only."""
         match output:
-            case Established(sdp=sdp):
+            case Established(sdp=sdp, headers=headers):
                 self.remote_sdp = sdp or self.remote_sdp
+                self.headers = headers or self.headers
                 self._established.set_result(None)
             case Offered():
                 self._offered(output)
@@ -128,8 +157,13 @@ class SipCall:
             case Pressed(digit=digit, duration_ms=duration_ms):
                 if self.on_key is not None:
                     self.on_key(digit, duration_ms)
-            case Ended(reason=reason, status=status):
-                self.status = status
+            case Referred() | Transferring():
+                self.transfers.deliver(output)
+            case Texted(text=text):
+                if self.on_text is not None:
+                    self.on_text(text)
+            case Ended(reason=reason, status=status, cause=cause, contacts=contacts):
+                self.status, self.cause, self.contacts = status, cause, contacts
                 self.ended.set_result(reason)
             case Progressed(status=status):
                 if self.on_progress is not None:
@@ -236,6 +270,21 @@ class IncomingCall:
         """Whether signalling shows a NAT between us: the media's address cannot be believed."""
         return self._arrived.is_behind_nat
 
+    @property
+    def presented(self) -> Presented:
+        """Who calls, as the headers say."""
+        return self._arrived.presented
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The caller's X- fields; of two with one name, the first."""
+        return dict(reversed(self._arrived.presented.headers))
+
+    @property
+    def replaces(self) -> str:
+        """Name of the call of ours that this one is to take the place of; empty for none."""
+        return self._arrived.replaces
+
     def ring(self) -> None:
         """Send 180 once; harmless when the caller gave up."""
         if not self._is_ringing and not self._over.done():
@@ -248,12 +297,18 @@ class IncomingCall:
             await asyncio.wait([self._over], timeout=duration_s)
         return not self._over.done()
 
-    async def answer(self, sdp: bytes) -> SipCall:
+    async def answer(self, sdp: bytes, *, headers: Iterable[tuple[str, str]] = ()) -> SipCall:
         """Send 200, after `sip.answer_after_ms`; the ACK is awaited in the background.
+
+        Args:
+            sdp: Our answer, or offer.
+            headers: Further header fields of the 200.
 
         Raises:
             CallEnded: If the caller gave up, or the call was rejected.
+            LocalProtocolError: If a header is not a user's to set.
         """
+        fields = checked_headers(headers)
         remaining_s = self._answer_at_s - asyncio.get_running_loop().time()
         if remaining_s > 0:
             self.ring()
@@ -269,7 +324,8 @@ class IncomingCall:
         self._adopt(self._arrived.call, call)
         self.answered = call
         self._over.set_result("answered")
-        self._feed(Answer(self._arrived.call, sdp))
+        call.headers = self._arrived.presented.headers
+        self._feed(Answer(self._arrived.call, sdp, fields))
         return call
 
     def reject(self, status: int, reason: str | None = None) -> None:

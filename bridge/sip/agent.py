@@ -17,11 +17,14 @@ from bridge.sip.events import Arrived, Command, Datagram, Output, Replied
 from bridge.sip.glance import is_behind_nat
 from bridge.sip.grammar import Uri
 from bridge.sip.guard import Guard
+from bridge.sip.identity import cause_of, presented
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response, respond
-from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new
+from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new, refusal_of_outsider
+from bridge.sip.refer_events import ReferralCommand
 from bridge.sip.roster import Roster
 from bridge.sip.session import Session, Surroundings
+from bridge.sip.texting import refusal_of_text
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
 __all__ = ["Agent", "AgentSettings"]
@@ -130,29 +133,24 @@ class Agent:
         return outputs
 
     def _command(self, item: Command, *, now_ns: int) -> None:
-        if isinstance(item, events.Drain):
-            self.is_draining = True
-            return
-        if isinstance(item, events.Ask):
-            self._asking.add(item.owner)
-            self._layer.request(item.request, destination=item.destination, owner=item.owner, now_ns=now_ns)
-            return
-        if isinstance(item, events.Trust):
-            self._guard.trust(item.name, item.ip)
-            self._trusted[item.name] = item
+        if isinstance(item, events.Drain | events.Ask | events.Trust):
+            self._instructed(item, now_ns=now_ns)
             return
         if isinstance(item, events.Place):
             placed = CallerSession(item, self._around(item.local_ip), now_ns=now_ns)
             self._roster.enter(placed, peer_ip=item.destination[0])
             self.counters["calls_placed"] += 1
+        if isinstance(item, ReferralCommand):
+            self._outputs += self._roster.refer(item, now_ns=now_ns)
+            return
         session = self._roster.find(item.call)
         match item, session:
             case _, None:
                 self.counters["late_commands"] += 1
             case events.Ring(), CalleeSession():
                 session.ring(now_ns=now_ns)
-            case events.Answer(sdp=sdp), CalleeSession():
-                session.answer(sdp, now_ns=now_ns)
+            case events.Answer(sdp=sdp, headers=headers), CalleeSession():
+                session.answer(sdp, headers=headers, now_ns=now_ns)
             case events.Reject(status=status, reason=reason, headers=headers), CalleeSession():
                 session.reject(status, reason=reason, headers=headers, now_ns=now_ns)
             case events.Hangup(reason=reason), Session():
@@ -162,6 +160,17 @@ class Agent:
             case events.RefuseOffer(ticket=ticket, status=status), Session():
                 session.refuse_offer(ticket, status, now_ns=now_ns)
         self._outputs += self._roster.collect(item.call)
+
+    def _instructed(self, item: events.Drain | events.Ask | events.Trust, *, now_ns: int) -> None:
+        """Carry out a command that is about no call."""
+        if isinstance(item, events.Drain):
+            self.is_draining = True
+        elif isinstance(item, events.Ask):
+            self._asking.add(item.owner)
+            self._layer.request(item.request, destination=item.destination, owner=item.owner, now_ns=now_ns)
+        else:
+            self._guard.trust(item.name, item.ip)
+            self._trusted[item.name] = item
 
     def _arrived(self, item: Datagram, *, now_ns: int) -> None:
         ip = item.source[0]
@@ -239,16 +248,19 @@ class Agent:
             self._answer(request, refusal, item, now_ns=now_ns)
         elif request.method == "INVITE":
             self._invited(request, item, now_ns=now_ns)
+        elif request.method == "MESSAGE":
+            self.counters["texts"] += 1
+            self._answer(request, refusal_of_text(request) or (200, []), item, now_ns=now_ns)
         else:
             self._answer(request, (200, [("Allow", ALLOW), ("Accept", SDP_TYPE)]), item, now_ns=now_ns)
 
     def _refusal(self, request: Request, item: Datagram) -> Refusal | None:
         """Why a request outside any dialog is not served (§8.2, §12.2.2)."""
-        if request.to.tag or request.method in ("BYE", "INFO"):
+        if request.to.tag or request.method in ("BYE", "INFO", "NOTIFY"):
             return 481, []
         if self._layer.is_merged(request):
             return 482, []
-        if (refusal := refusal_of_new(request)) is not None:
+        if (refusal := refusal_of_new(request) or refusal_of_outsider(request)) is not None:
             return refusal
         is_full = request.method == "INVITE" and (
             self._is_crowded
@@ -261,6 +273,10 @@ class Agent:
         return (503, [("Retry-After", "10")]) if is_full or self.is_draining else None
 
     def _invited(self, request: Request, item: Datagram, *, now_ns: int) -> None:
+        replaced, status = self._roster.replaced(request)
+        if status:
+            self._answer(request, (status, []), item, now_ns=now_ns)
+            return
         call = self._ids.token(8)
         key = self._layer.open(request, source=item.source, owner=call, now_ns=now_ns)
         try:
@@ -287,6 +303,9 @@ class Agent:
             sdp=request.body,
             is_behind_nat=request.via.host != item.source[0]
             or is_behind_nat(request.body, source_ip=item.source[0]),
+            # Whoever proved an account may call; it may not speak for others.
+            presented=presented(request, is_trusted=self._guard.allows(item.source[0])),
+            replaces=replaced,
         )
         self._outputs.append(arrived)
 
@@ -307,7 +326,7 @@ class Agent:
         if session is not None:
             session.refuse_offer(invite_key, 487, now_ns=now_ns)
             if isinstance(session, CalleeSession):
-                session.cancel(now_ns=now_ns)
+                session.cancel(cause=cause_of(cancel.headers), now_ns=now_ns)
             self._outputs += self._roster.collect(call)
 
     def _answer(

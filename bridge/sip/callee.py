@@ -47,7 +47,7 @@ class CalleeSession(Session):
         if self.state is State.INVITED:
             self._say(180, (("Contact", self._around.place.contact),), now_ns=now_ns)
 
-    def answer(self, sdp: bytes, *, now_ns: int) -> None:
+    def answer(self, sdp: bytes, *, headers: tuple[tuple[str, str], ...] = (), now_ns: int) -> None:
         """Send 200 with our description.
 
         Raises:
@@ -55,7 +55,7 @@ class CalleeSession(Session):
         """
         if not self._move(Event.ANSWER, now_ns=now_ns):
             raise LocalProtocolError(f"answered while {self.state.name}", rule="RFC 3261 §13.3.1.4")
-        self._succeed(self._invite, self._key, sdp, source=self._source, now_ns=now_ns)
+        self._succeed(self._invite, self._key, sdp, source=self._source, headers=headers, now_ns=now_ns)
 
     def reject(
         self, status: int, *, reason: str | None, headers: tuple[tuple[str, str], ...], now_ns: int
@@ -71,10 +71,11 @@ class CalleeSession(Session):
         self._report("rejected")
         self._move(Event.REJECT, now_ns=now_ns)
 
-    def cancel(self, *, now_ns: int) -> None:
+    def cancel(self, *, cause: str = "", now_ns: int) -> None:
         """The caller gave up; too late once we have answered (§9.2)."""
         if self.state is State.INVITED:
             self._say(487, (), now_ns=now_ns)
+            self._cause = cause
             self._report("cancelled")
             self._move(Event.CANCEL, now_ns=now_ns)
 

@@ -7,9 +7,11 @@ from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
 from bridge.sip.digest import DigestClient, carry_credentials
 from bridge.sip.events import Established, Place, Progressed
+from bridge.sip.identity import cause_of, custom_headers
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response
-from bridge.sip.methods import ALLOW, SDP_TYPE
+from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED
+from bridge.sip.redirect import contacts_of
 from bridge.sip.session import Event, Session, State, Surroundings, new_branch
 
 __all__ = ["CallerSession", "UnwantedAnswers"]
@@ -85,6 +87,7 @@ class CallerSession(Session):
                 again, destination=self._destination, owner=self.call, now_ns=now_ns
             )
         else:
+            self._cause, self._contacts = cause_of(response.headers), contacts_of(response)
             self._report(f"{response.status} {response.reason}".strip(), status=response.status)
             self._move(Event.FAILURE, now_ns=now_ns)
 
@@ -108,7 +111,8 @@ class CallerSession(Session):
         self._cancel_by_ns = None
         self._move(Event.SUCCESS, now_ns=now_ns)
         if self.state is State.CONFIRMED:
-            self._outputs.append(Established(self.call, response.body, dialog.target.text))
+            custom = custom_headers(response.headers)
+            self._outputs.append(Established(self.call, response.body, dialog.target.text, custom))
 
     def _cancel(self, *, now_ns: int) -> None:
         """Take the INVITE back; it then ends with 487, or after 64·T1 without a word (§9.1)."""
@@ -167,6 +171,7 @@ def _invite(command: Place, around: Surroundings) -> Request:
     headers.add("CSeq", "1 INVITE")
     headers.add("Contact", place.contact)
     headers.add("Allow", ALLOW)
+    headers.add("Supported", ", ".join(SUPPORTED))
     headers.add("User-Agent", place.user_agent)
     for name, value in command.headers:
         headers.add(name, value)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 
 from bridge.sip.digest import Credentials
+from bridge.sip.identity import NOBODY, Presented
 from bridge.sip.layer import Send
 from bridge.sip.message import Request, Response
+from bridge.sip.redirect import Contact
+from bridge.sip.refer_events import ReferralCommand, Referred, Texted, Transferring
 
 __all__ = [
     "AcceptOffer",
@@ -76,6 +79,8 @@ class Answer:
 
     call: str
     sdp: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further header fields of the 200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,19 @@ class Trust:
     """What answers its challenges within calls that come from there."""
 
 
-Command = Place | Ring | Answer | Reject | Hangup | AcceptOffer | RefuseOffer | Drain | Ask | Trust
+Command = (
+    Place
+    | Ring
+    | Answer
+    | Reject
+    | Hangup
+    | AcceptOffer
+    | RefuseOffer
+    | Drain
+    | Ask
+    | Trust
+    | ReferralCommand
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,9 @@ class Arrived:
     sdp: bytes
     """The offer; empty when we are to make one."""
     is_behind_nat: bool
+    presented: Presented = NOBODY
+    replaces: str = ""
+    """Name of the call of ours that this one is to take the place of; empty for a call of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +200,8 @@ class Established:
     call: str
     sdp: bytes
     remote_uri: str
+    headers: tuple[tuple[str, str], ...] = ()
+    """The X- fields of the 200 to a call of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +240,10 @@ class Ended:
     reason: str
     status: int = 0
     """What the callee answered, when that ended a call of ours; else 0."""
+    cause: str = ""
+    """The Reason header of whoever ended it (RFC 3326)."""
+    contacts: tuple[Contact, ...] = ()
+    """Where a 3xx says that the callee can be reached, in no order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,4 +263,18 @@ class Replied:
     """None: nobody answered."""
 
 
-Output = Send | Arrived | Progressed | Established | Offered | Answered | Pressed | Ended | Gone | Replied
+Output = (
+    Send
+    | Arrived
+    | Progressed
+    | Established
+    | Offered
+    | Answered
+    | Pressed
+    | Ended
+    | Gone
+    | Replied
+    | Referred
+    | Transferring
+    | Texted
+)

@@ -7,14 +7,18 @@ from bridge.sip.message import Request
 __all__ = [
     "ALLOW",
     "SDP_TYPE",
+    "SUPPORTED",
     "Refusal",
     "refusal_of_content",
     "refusal_of_extensions",
     "refusal_of_method",
     "refusal_of_new",
+    "refusal_of_outsider",
 ]
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, MESSAGE"
+SUPPORTED = ("replaces", "norefersub")
+"""Extensions that a request may require."""
 SDP_TYPE = "application/sdp"
 
 _KNOWN = frozenset(["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PRACK", "PUBLISH", "UPDATE"])
@@ -27,6 +31,8 @@ def refusal_of_method(request: Request) -> Refusal | None:
     """405 for what SIP knows and we do not serve, 501 for what nobody knows (§8.2.1)."""
     if request.method in ALLOW.split(", "):
         return None
+    if request.method == "SUBSCRIBE":
+        return 489, [("Allow-Events", "refer")]  # a subscription that only a REFER makes (RFC 6665 §4.2.1.1)
     return (405 if request.method in _KNOWN else 501), [("Allow", ALLOW)]
 
 
@@ -45,7 +51,8 @@ def refusal_of_new(request: Request) -> Refusal | None:
         return refusal
     if Uri.parse(request.uri).scheme not in ("sip", "sips", "tel"):
         return 416, []
-    return refusal_of_extensions(request) or refusal_of_content(request) or _refusal_of_answer(request)
+    refusal = refusal_of_extensions(request) or _refusal_of_answer(request)
+    return refusal or (refusal_of_content(request) if request.method != "MESSAGE" else None)
 
 
 def _refusal_of_answer(request: Request) -> Refusal | None:
@@ -59,11 +66,24 @@ def _refusal_of_answer(request: Request) -> Refusal | None:
     types = {value.partition(";")[0].strip().lower() for value in ranges}
     return None if types & {SDP_TYPE, "application/*", "*/*"} else (406, [])
 
+    refusal = refusal_of_extensions(request)
+    return refusal or (refusal_of_content(request) if request.method != "MESSAGE" else None)
+
+
+def refusal_of_outsider(request: Request) -> Refusal | None:
+    """Why a request of these methods is not served outside a call."""
+    if request.method == "REFER":
+        return 403, []  # a call out of nothing is nobody's to ask for
+    if request.method != "INVITE" and request.headers.get("Replaces") is not None:
+        return 400, []  # RFC 3891 §3
+    return None
+
 
 def refusal_of_extensions(request: Request) -> Refusal | None:
-    """420 for any extension that must be understood: we have none yet (§8.2.2.3)."""
+    """420 for an extension that must be understood, and is not (§8.2.2.3)."""
     try:
         required = request.headers.listed("Require")
     except RemoteProtocolError:
         return 400, []
-    return (420, [("Unsupported", ", ".join(required))]) if required else None
+    unknown = [tag for tag in required if tag.lower() not in SUPPORTED]
+    return (420, [("Unsupported", ", ".join(unknown))]) if unknown else None

@@ -1,9 +1,14 @@
 """Every call that is not quite over: by name, by peer, and by what is due next."""
 
 from collections import Counter
+from dataclasses import replace
 
+from bridge.errors import RemoteProtocolError
 from bridge.sip.agenda import Agenda
 from bridge.sip.events import Gone, Output
+from bridge.sip.message import Request
+from bridge.sip.refer_events import Refer, ReferralCommand, Transferring
+from bridge.sip.replaces import Replaces, replaced_by
 from bridge.sip.session import Session
 
 __all__ = ["Roster"]
@@ -37,6 +42,36 @@ class Roster:
         self._sessions[session.call] = session
         self._peer_of[session.call] = peer_ip
         self._peers[peer_ip] += 1
+
+    def replaced(self, invite: Request) -> tuple[str, int]:
+        """Find the call whose place an INVITE wants to take (RFC 3891 §3).
+
+        Returns:
+            Its name, empty if the INVITE wants none, and why it cannot be had, as a status, or 0.
+        """
+        try:
+            wanted = replaced_by(invite.headers)
+        except RemoteProtocolError:
+            return "", 400
+        if wanted is None:
+            return "", 0
+        session = self._sessions.get(wanted.to_tag)
+        return wanted.to_tag, 481 if session is None else session.refusal_to_yield(wanted)
+
+    def refer(self, command: ReferralCommand, *, now_ns: int) -> list[Output]:
+        """Carry out what is to become of a transfer; returns what came of it."""
+        if (session := self._sessions.get(command.call)) is None:
+            return []
+        replaces = None
+        if isinstance(command, Refer) and command.replacing:
+            other = self._sessions.get(command.replacing)
+            if other is None or other.dialog is None:
+                reason = "the other call does not stand"
+                return [Transferring(command.call, 481, reason, is_over=True, is_accepted=False)]
+            replaces = Replaces.of(other.dialog)
+            command = replace(command, target=command.target or other.dialog.target.text)
+        session.refer(command, replaces, now_ns=now_ns)
+        return self.collect(command.call)
 
     def collect(self, call: str) -> list[Output]:
         """Take a session's outputs and its next deadline; forget it when nothing is left of it."""

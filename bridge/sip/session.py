@@ -11,17 +11,24 @@ from bridge.sip.answers import UnackedAnswers
 from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
 from bridge.sip.digest import DigestClient
 from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed
+from bridge.sip.identity import cause_of
 from bridge.sip.info import key_of, refusal_of_info
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response, respond
 from bridge.sip.methods import (
     ALLOW,
     SDP_TYPE,
+    SUPPORTED,
     Refusal,
     refusal_of_content,
     refusal_of_extensions,
     refusal_of_method,
 )
+from bridge.sip.redirect import Contact
+from bridge.sip.refer_events import ReferralCommand, Texted
+from bridge.sip.replaces import Replaces
+from bridge.sip.subscription import Transfers
+from bridge.sip.texting import refusal_of_text, text_of
 
 __all__ = ["TRANSITIONS", "Event", "Session", "State", "Surroundings", "new_branch"]
 
@@ -171,7 +178,10 @@ class Session(ABC):
         self._answers = UnackedAnswers(around.layer.timers)
         self._offers: dict[str, _PendingOffer] = {}
         self._outputs: list[Output] = []
+        self._transfers = Transfers(call, around.layer, around.ids)
         self._is_reported = False
+        self._cause = ""
+        self._contacts: tuple[Contact, ...] = ()
 
     @property
     def deadline_ns(self) -> int | None:
@@ -198,14 +208,17 @@ class Session(ABC):
 
     def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
         """Take what a transaction of this call has to say."""
-        if outcome.request.method != "BYE" or not outcome.is_final:
+        if outcome.request.method not in ("BYE", "REFER", "NOTIFY") or not outcome.is_final:
             return
         if self.dialog is not None and (again := self._again(outcome)) is not None:
+            self._transfers.sent_again(again)
             self._around.layer.request(
                 again, destination=self.dialog.destination, owner=self.call, now_ns=now_ns
             )
-        else:
+        elif outcome.request.method == "BYE":
             self._move(Event.BYE_DONE, now_ns=now_ns)
+        else:
+            self._outputs += self._transfers.conclude(outcome)
 
     def _again(self, outcome: Outcome) -> Request | None:
         """The request with credentials, if that is what its answer asks for (§22.2)."""
@@ -233,14 +246,46 @@ class Session(ABC):
             self._refuse(request, key, refusal, source=source, now_ns=now_ns)
         elif request.method == "BYE":
             self._around.layer.respond(key, respond(request, 200, source=source), now_ns=now_ns)
+            self._cause = cause_of(request.headers)
             self._peer_hung_up(now_ns=now_ns)
         elif request.method == "INFO":
             self._informed(request, key, source=source, now_ns=now_ns)
+        elif request.method in ("REFER", "NOTIFY", "MESSAGE"):
+            self._extended(request, key, source=source, now_ns=now_ns)
         elif request.method == "INVITE":
             self._reinvited(dialog, request, key, source=source, now_ns=now_ns)
         else:
             extra = [("Allow", ALLOW), ("Accept", SDP_TYPE)]
             self._around.layer.respond(key, respond(request, 200, source=source, extra=extra), now_ns=now_ns)
+
+    def refusal_to_yield(self, wanted: Replaces) -> int:
+        """Why nobody may take this call's place, as a status; 0 if the one who asks may (RFC 3891 §3)."""
+        dialog = self.dialog
+        if dialog is None or (dialog.call_id, dialog.remote_tag) != (wanted.call_id, wanted.from_tag):
+            return 481
+        if self.state in (State.ENDING, State.CLOSING):
+            return 603
+        if self.state is State.INVITED:
+            return 481  # early, and not ours to give away
+        return 486 if wanted.is_early_only else 0
+
+    def refer(self, command: ReferralCommand, replaces: Replaces | None, *, now_ns: int) -> None:
+        """Carry out what is to become of a transfer, ours or theirs."""
+        dialog = self.dialog if self.state in (State.CONFIRMED, State.ANSWERED) else None
+        self._outputs += self._transfers.command(command, replaces, dialog, now_ns=now_ns)
+
+    def _extended(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
+        """Serve what comes beside the call itself: transfers and texts."""
+        refusal: Refusal | None = (481, [])
+        if self.state in (State.CONFIRMED, State.ANSWERED):
+            refusal = refusal_of_text(request) if request.method == "MESSAGE" else None
+        if refusal is not None:
+            self._refuse(request, key, refusal, source=source, now_ns=now_ns)
+        elif request.method == "MESSAGE":
+            self._around.layer.respond(key, respond(request, 200, source=source), now_ns=now_ns)
+            self._outputs.append(Texted(self.call, text_of(request)))
+        else:
+            self._outputs += self._transfers.receive(request, key, source=source, now_ns=now_ns)
 
     def _peer_hung_up(self, *, now_ns: int) -> None:
         self._report(self.PEER_HUNG_UP)
@@ -310,12 +355,19 @@ class Session(ABC):
             self._outputs.append(Answered(self.call, request.body))
 
     def _succeed(
-        self, invite: Request, key: str, sdp: bytes, *, source: tuple[str, int], now_ns: int
+        self,
+        invite: Request,
+        key: str,
+        sdp: bytes,
+        *,
+        source: tuple[str, int],
+        now_ns: int,
+        headers: tuple[tuple[str, str], ...] = (),
     ) -> None:
         """Answer an INVITE with 200, and go on doing so until its ACK comes."""
         around = self._around
         extra = [("Contact", around.place.contact), ("Allow", ALLOW), ("Server", around.place.user_agent)]
-        extra.append(("Content-Type", SDP_TYPE))
+        extra += [("Supported", ", ".join(SUPPORTED)), *headers, ("Content-Type", SDP_TYPE)]
         success = respond(invite, 200, source=source, to_tag=self.call, extra=extra, body=sdp)
         around.layer.respond(key, success, now_ns=now_ns)
         send = Send(bytes(success), invite.via.reply_address(source))
@@ -344,6 +396,7 @@ class Session(ABC):
             )
         if self.state is State.ENDED:
             self._answers.clear()
+            self._transfers.close(now_ns=now_ns)
             for ticket in list(self._offers):
                 self.refuse_offer(ticket, 487, now_ns=now_ns)
             self._outputs.append(Gone(self.call))
@@ -353,4 +406,4 @@ class Session(ABC):
         """Tell the end of the call, once."""
         if not self._is_reported:
             self._is_reported = True
-            self._outputs.append(Ended(self.call, reason, status))
+            self._outputs.append(Ended(self.call, reason, status, self._cause, self._contacts))

@@ -7,6 +7,7 @@ from bridge.sip.agent import Agent, AgentSettings
 from bridge.sip.events import Arrived, Datagram, Drain, Gone, Hangup, Offered, Reject, Ring
 from bridge.sip.layer import Send
 from bridge.sip.message import Response
+from bridge.sip.methods import ALLOW
 from tests.fakes import MS, SeededIds
 from tests.sip.desk import Desk, called, connected, placed, standing
 from tests.sip.messages import BRIDGE_IP, OFFER, PHONE, raw, reply
@@ -25,7 +26,7 @@ def test_options_says_what_is_served() -> None:
 
     response = desk.response()
     assert response.status == 200
-    assert response.headers.get("Allow") == "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+    assert response.headers.get("Allow") == ALLOW
     assert response.headers.get("Accept") == "application/sdp"
     assert response.to.tag
 

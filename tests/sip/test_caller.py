@@ -5,6 +5,7 @@ from bridge.sip.agent import AgentSettings
 from bridge.sip.events import Ended, Established, Gone, Hangup, Progressed
 from bridge.sip.layer import Send
 from bridge.sip.message import Request
+from bridge.sip.methods import ALLOW, SUPPORTED
 from tests.sip.desk import BRIDGE_SDP, Desk, connected, placed
 from tests.sip.messages import OFFER, PHONE, raw, reply
 
@@ -28,7 +29,8 @@ def test_a_placed_call_starts_with_a_whole_invite() -> None:
         "Call-ID: our-call",
         "CSeq: 1 INVITE",
         "Contact: <sip:cosybridge@192.0.2.9:5060>",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO",
+        f"Allow: {ALLOW}",
+        f"Supported: {', '.join(SUPPORTED)}",
         "User-Agent: cosybridge",
         "X-Trace: 7",
         "Content-Type: application/sdp",

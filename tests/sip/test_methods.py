@@ -1,6 +1,13 @@
 import pytest
 
-from bridge.sip.methods import refusal_of_content, refusal_of_extensions, refusal_of_method, refusal_of_new
+from bridge.sip.methods import (
+    ALLOW,
+    refusal_of_content,
+    refusal_of_extensions,
+    refusal_of_method,
+    refusal_of_new,
+    refusal_of_outsider,
+)
 from tests.sip.messages import OFFER, request
 
 
@@ -8,7 +15,7 @@ from tests.sip.messages import OFFER, request
 def test_what_is_not_served_is_refused_with_what_is(method: str, status: int) -> None:
     assert refusal_of_method(request(method)) == (
         status,
-        [("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")],
+        [("Allow", ALLOW)],
     )
     assert refusal_of_new(request(method)) == refusal_of_method(request(method))
 
@@ -53,3 +60,18 @@ def test_a_caller_who_takes_a_description_is_served(accept: str) -> None:
 def test_a_caller_who_takes_no_description_is_refused(accept: str, status: int) -> None:
     assert refusal_of_new(request("INVITE", extra=(f"Accept: {accept}",))) == (status, [])
     assert refusal_of_new(request("OPTIONS", extra=(f"Accept: {accept}",))) is None
+
+
+def test_a_call_out_of_nothing_is_nobodys_to_ask_for_and_only_an_invite_takes_places() -> None:
+    assert refusal_of_outsider(request("REFER")) == (403, [])
+    assert refusal_of_outsider(request("OPTIONS", extra=("Replaces: a;to-tag=b;from-tag=c",))) == (400, [])
+    assert refusal_of_outsider(request("OPTIONS")) is None
+    assert refusal_of_outsider(request("INVITE", extra=("Replaces: a;to-tag=b;from-tag=c",))) is None
+
+
+def test_a_subscription_out_of_nothing_is_one_that_we_do_not_know() -> None:
+    assert refusal_of_new(request("SUBSCRIBE")) == (489, [("Allow-Events", "refer")])
+
+
+def test_what_is_supported_may_be_required() -> None:
+    assert refusal_of_extensions(request(extra=("Require: Replaces, norefersub",))) is None
