@@ -1,21 +1,37 @@
-"""SIP over UDP on an event loop: carries datagrams to the agent, and calls to whoever serves them."""
+"""SIP on an event loop: carries messages to the agent, and calls to whoever serves them."""
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.aio.pump import Pump
 from bridge.aio.sip_call import CallRefused, IncomingCall, SipCall
+from bridge.aio.sip_lines import LineLimits
 from bridge.aio.sip_route import is_ipv4, resolve
-from bridge.aio.sip_wire import SipWire
+from bridge.aio.sip_wires import SipWires, WireSettings
 from bridge.aio.tasks import Tasks
 from bridge.errors import CallEnded, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource
 from bridge.sip.agent import Agent, AgentSettings
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Algorithm, Credentials
-from bridge.sip.events import Arrived, Ask, Command, Datagram, Drain, Gone, Output, Place, Replied, Trust
+from bridge.sip.events import (
+    Arrived,
+    Ask,
+    Command,
+    Cut,
+    Datagram,
+    Drain,
+    Gone,
+    Output,
+    Place,
+    Replied,
+    Trust,
+    Unsent,
+)
+from bridge.sip.flow import Address
 from bridge.sip.grammar import Uri
 from bridge.sip.layer import Send
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
@@ -48,7 +64,20 @@ class SipSettings:
     """Where to listen, whom to serve, and how much."""
 
     listen: tuple[str, int] = ("0.0.0.0", 5060)
-    """IPv4 address and UDP port; port 0 takes a free one."""
+    """IPv4 address and port of UDP and, with `tcp`, of TCP; port 0 takes a free one."""
+    tcp: bool = True
+    tls_listen: tuple[str, int] | None = None
+    """Where TLS is spoken; needs `tls`."""
+    tls: ssl.SSLContext | None = None
+    """Our certificate and key."""
+    tls_client: ssl.SSLContext | None = None
+    """What the certificates of peers that we call are checked with; None trusts the system's authorities."""
+    ws_listen: tuple[str, int] | None = None
+    """Where WebSockets are taken (RFC 7118), secured if `tls` is there."""
+    ws_origins: tuple[str, ...] = ()
+    """Origins whose pages may open one."""
+    lines: LineLimits = field(default_factory=LineLimits)
+    """How many connections there may be, and how idle."""
     allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
     """Networks whose requests are served; others are dropped and counted."""
     advertised_ip: str | None = None
@@ -75,7 +104,7 @@ class SipSettings:
 
 
 class SipEndpoint:
-    """One UDP socket that answers and places calls; made by `start`."""
+    """Sockets that answer and place calls; made by `start`."""
 
     def __init__(
         self,
@@ -91,7 +120,7 @@ class SipEndpoint:
         self._calls: dict[str, IncomingCall | SipCall] = {}
         self._askers: dict[str, Callable[[Replied], None]] = {}
         self._all_gone = asyncio.Event()
-        self._wire: SipWire
+        self._wire: SipWires
         self._agent: Agent
         self._pump: Pump[Datagram | Command, Output]
 
@@ -104,7 +133,7 @@ class SipEndpoint:
         dice: IdSource,
         on_call: Callable[[IncomingCall], Awaitable[None]],
     ) -> "SipEndpoint":
-        """Bind the socket and begin to serve.
+        """Bind the sockets and begin to serve.
 
         Args:
             settings: Where and whom.
@@ -118,14 +147,26 @@ class SipEndpoint:
             ConfigError: If `allow` holds something that is no network.
         """
         endpoint = cls(settings, dice=dice, on_call=on_call)
-        wire = await SipWire.bind(
-            settings.listen,
-            advertised_ip=settings.advertised_ip,
-            receive=endpoint._received,
+        wire = await SipWires.bind(
+            WireSettings(
+                listen=settings.listen,
+                advertised_ip=settings.advertised_ip,
+                tcp=settings.tcp,
+                tls_listen=settings.tls_listen,
+                tls=settings.tls,
+                tls_client=settings.tls_client,
+                ws_listen=settings.ws_listen,
+                ws_origins=settings.ws_origins,
+                limits=settings.lines,
+            ),
+            endpoint._received,
             clock=clock,
+            on_unsent=lambda key: endpoint._feed(Unsent(key)),
+            on_cut=lambda connection: endpoint._feed(Cut(connection)),
         )
         agent_settings = AgentSettings(
             port=wire.listen[1],
+            ports=wire.ports,
             allow=settings.allow,
             user_agent=settings.user_agent,
             max_requests_per_s=settings.max_requests_per_s,
@@ -153,7 +194,12 @@ class SipEndpoint:
     @property
     def counters(self) -> dict[str, int]:
         """Everything received, dropped and refused so far, by cause."""
-        return {**self._agent.counters, "send_errors": self._wire.send_errors}
+        return {**self._agent.counters, **self._wire.counters}
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Where we listen, by transport."""
+        return dict(self._wire.ports)
 
     @property
     def calls(self) -> int:
@@ -185,7 +231,7 @@ class SipEndpoint:
         """Call somebody; returns when 200 has come and ACK is sent. Cancelling it cancels the call.
 
         Args:
-            uri: ``sip:user@host:port``.
+            uri: ``sip:user@host:port``; ``;transport=tcp`` or ``tls`` says by what, else UDP.
             sdp: Our offer.
             from_user: User part of our From.
             from_domain: Its host part; empty is our address.
@@ -201,11 +247,13 @@ class SipEndpoint:
             SetupError: If nobody answers, or `uri` leads nowhere.
         """
         try:
-            host, port = Uri.parse(uri).destination
+            wanted = Uri.parse(uri).destination
         except RemoteProtocolError:
             raise SetupError(f"{uri} is not a SIP URI; write it like sip:user@192.0.2.7:5060") from None
         if destination is None:
-            destination = await resolve(host, port)
+            destination = await resolve(*wanted)
+        if not isinstance(destination, Address):
+            destination = Address(*destination, wanted.transport, name=wanted[0])
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
         call.on_progress = on_progress

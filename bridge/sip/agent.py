@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from bridge.errors import RemoteProtocolError
@@ -14,6 +15,7 @@ from bridge.sip.challenger import DEFAULT_ALGORITHMS, Challenger, Verdict
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Algorithm, Credentials, DigestClient
 from bridge.sip.events import Arrived, Command, Datagram, Output, Replied
+from bridge.sip.flow import transport_of
 from bridge.sip.glance import is_behind_nat
 from bridge.sip.grammar import Uri
 from bridge.sip.guard import Guard
@@ -36,6 +38,8 @@ class AgentSettings:
 
     port: int = 5060
     """Where we listen; named in Contact and Via."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """The same for other transports than UDP, by their names; what is not there takes `port`."""
     allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
     """Networks whose requests are served; others are dropped and counted."""
     user_agent: str = "cosybridge"
@@ -133,11 +137,11 @@ class Agent:
         return outputs
 
     def _command(self, item: Command, *, now_ns: int) -> None:
-        if isinstance(item, events.Drain | events.Ask | events.Trust):
+        if isinstance(item, events.EndpointCommand):
             self._instructed(item, now_ns=now_ns)
             return
         if isinstance(item, events.Place):
-            placed = CallerSession(item, self._around(item.local_ip), now_ns=now_ns)
+            placed = CallerSession(item, self._around(item.local_ip, item.destination), now_ns=now_ns)
             self._roster.enter(placed, peer_ip=item.destination[0])
             self.counters["calls_placed"] += 1
         if isinstance(item, ReferralCommand):
@@ -161,16 +165,21 @@ class Agent:
                 session.refuse_offer(ticket, status, now_ns=now_ns)
         self._outputs += self._roster.collect(item.call)
 
-    def _instructed(self, item: events.Drain | events.Ask | events.Trust, *, now_ns: int) -> None:
+    def _instructed(self, item: events.EndpointCommand, *, now_ns: int) -> None:
         """Carry out a command that is about no call."""
-        if isinstance(item, events.Drain):
-            self.is_draining = True
-        elif isinstance(item, events.Ask):
-            self._asking.add(item.owner)
-            self._layer.request(item.request, destination=item.destination, owner=item.owner, now_ns=now_ns)
-        else:
-            self._guard.trust(item.name, item.ip)
-            self._trusted[item.name] = item
+        match item:
+            case events.Drain():
+                self.is_draining = True
+            case events.Unsent(key=key):
+                self._layer.unsent(key, now_ns=now_ns)
+            case events.Cut(connection=connection):
+                self._layer.cut(connection, now_ns=now_ns)
+            case events.Ask(owner=owner, request=request, destination=destination):
+                self._asking.add(owner)
+                self._layer.request(request, destination=destination, owner=owner, now_ns=now_ns)
+            case events.Trust(name=name, ip=ip):
+                self._guard.trust(name, ip)
+                self._trusted[name] = item
 
     def _arrived(self, item: Datagram, *, now_ns: int) -> None:
         ip = item.source[0]
@@ -281,7 +290,12 @@ class Agent:
         key = self._layer.open(request, source=item.source, owner=call, now_ns=now_ns)
         try:
             session = CalleeSession(
-                call, request, key, self._around(item.local_ip), source=item.source, now_ns=now_ns
+                call,
+                request,
+                key,
+                self._around(item.local_ip, item.source),
+                source=item.source,
+                now_ns=now_ns,
             )
         except RemoteProtocolError:
             self.counters["malformed"] += 1
@@ -353,8 +367,10 @@ class Agent:
         """Our tag in an answer without state: a repeated request gets the same one (§8.2.7)."""
         return hashlib.blake2s(data, key=self._secret, digest_size=8).hexdigest()
 
-    def _around(self, local_ip: str) -> Surroundings:
-        place = LocalPlace(local_ip, self._settings.port, self._settings.user_agent)
+    def _around(self, local_ip: str, peer: tuple[str, int]) -> Surroundings:
+        transport = transport_of(peer)
+        port = self._settings.ports.get(transport, self._settings.port)
+        place = LocalPlace(local_ip, port, self._settings.user_agent, transport)
         return Surroundings(self._layer, self._ids, place)
 
     def _settle(self, *, now_ns: int) -> None:

@@ -147,7 +147,7 @@ class UnwantedAnswers:
         name = outcome.key, response.to.tag
         if name not in self._acks:
             invite = outcome.request
-            place = LocalPlace(invite.via.host, invite.via.port or 0)
+            place = LocalPlace(invite.via.host, invite.via.port or 0, transport=invite.via.transport)
             try:
                 dialog = Dialog.of_caller(invite, response, place=place, source=outcome.source)
             except RemoteProtocolError:
@@ -164,7 +164,7 @@ class UnwantedAnswers:
 def _invite(command: Place, around: Surroundings) -> Request:
     place = around.place
     headers = Headers([("Via", place.via(new_branch(around.ids))), ("Max-Forwards", "70")])
-    domain = command.from_domain or f"{place.ip}:{place.port}"
+    domain = command.from_domain or f"{place.host}:{place.port}"
     headers.add("From", f"<sip:{command.from_user}@{domain}>;tag={command.call}")
     headers.add("To", f"<{command.uri}>")
     headers.add("Call-ID", command.call_id)

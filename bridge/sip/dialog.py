@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bridge.errors import RemoteProtocolError
+from bridge.sip.flow import Address, connection_of, is_reliable, transport_of
 from bridge.sip.grammar import NameAddr, Uri
 from bridge.sip.message import Headers, Request, Response
 
@@ -27,14 +28,22 @@ class LocalPlace:
     port: int
     user_agent: str = "cosybridge"
     """Product named in our messages."""
+    transport: str = "UDP"
+    """By what that peer and we talk; one of `bridge.sip.flow.TRANSPORTS`."""
 
     @property
     def contact(self) -> str:
-        return f"<sip:cosybridge@{self.ip}:{self.port}>"
+        said = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
+        return f"<sip:cosybridge@{self.host}:{self.port}{said}>"
+
+    @property
+    def host(self) -> str:
+        """The address as it stands in a URI or a Via."""
+        return f"[{self.ip}]" if ":" in self.ip else self.ip
 
     def via(self, branch: str) -> str:
         """Top Via of a request of ours; rport asks for the way back through a NAT (RFC 3581)."""
-        return f"SIP/2.0/UDP {self.ip}:{self.port};rport;branch={branch}"
+        return f"SIP/2.0/{self.transport} {self.host}:{self.port};rport;branch={branch}"
 
 
 class Whereabouts(NamedTuple):
@@ -61,6 +70,8 @@ class Dialog:
     route_set: tuple[str, ...]
     """Proxies that want to stay in the path, ours first."""
     place: LocalPlace
+    flow: tuple[str, int] = ("", 0)
+    """The other end of the connection that the peer was last heard on; empty over UDP."""
     local_seq: int = 0
     """Number of our last request; 0 before the first."""
     remote_seq: int = field(default=-1)
@@ -84,6 +95,7 @@ class Dialog:
             peer=_whereabouts(invite, _target(invite), source=source),
             route_set=_routes(invite),
             place=place,
+            flow=source if is_reliable(source) else ("", 0),
             remote_seq=invite.cseq.number,
         )
 
@@ -113,6 +125,7 @@ class Dialog:
             peer=Whereabouts(target, source if is_behind_nat else None),
             route_set=_routes(response)[::-1],
             place=place,
+            flow=source if source is not None and is_reliable(source) else ("", 0),
             local_seq=invite.cseq.number,
         )
 
@@ -123,10 +136,14 @@ class Dialog:
 
     @property
     def destination(self) -> tuple[str, int]:
-        """Host and port that the next request is sent to (§8.1.2)."""
+        """Where the next request is sent to (§8.1.2), on the present connection if there is one."""
         if self.route_set:
-            return NameAddr.parse(self.route_set[0]).uri.destination
-        return self.peer.fallback or self.target.destination
+            place: tuple[str, int] = NameAddr.parse(self.route_set[0]).uri.destination
+        else:
+            place = self.peer.fallback or self.target.destination
+        if not is_reliable(self.flow):
+            return place
+        return Address(*place, transport_of(self.flow), connection_of(self.flow))
 
     def has(self, request: Request) -> bool:
         """Whether the request belongs to this dialog; its To tag is taken as ours (§12.2.2)."""

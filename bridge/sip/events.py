@@ -16,9 +16,11 @@ __all__ = [
     "Arrived",
     "Ask",
     "Command",
+    "Cut",
     "Datagram",
     "Drain",
     "Ended",
+    "EndpointCommand",
     "Established",
     "Gone",
     "Hangup",
@@ -32,6 +34,7 @@ __all__ = [
     "Replied",
     "Ring",
     "Trust",
+    "Unsent",
 ]
 
 
@@ -145,18 +148,24 @@ class Trust:
     """What answers its challenges within calls that come from there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Command: what `Send.key` names could not be sent."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Command: a connection is gone, and what waited for an answer on it."""
+
+    connection: int
+
+
+EndpointCommand = Drain | Ask | Trust | Unsent | Cut
+"""What is about no call."""
 Command = (
-    Place
-    | Ring
-    | Answer
-    | Reject
-    | Hangup
-    | AcceptOffer
-    | RefuseOffer
-    | Drain
-    | Ask
-    | Trust
-    | ReferralCommand
+    Place | Ring | Answer | Reject | Hangup | AcceptOffer | RefuseOffer | ReferralCommand | EndpointCommand
 )
 
 

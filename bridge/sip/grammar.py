@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from bridge.errors import RemoteProtocolError
+from bridge.sip.flow import TRANSPORTS, Address, connection_of, is_reliable, transport_of
 
 __all__ = [
     "DEFAULT_PORT",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 DEFAULT_PORT = 5060
+_DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}
 
 Parameters = tuple[tuple[str, str | None], ...]
 """Names as written, values as written (quotes kept), in order."""
@@ -134,9 +136,19 @@ class Uri:
         return _find(self.parameters, name)
 
     @property
-    def destination(self) -> tuple[str, int]:
+    def transport(self) -> str:
+        """By what a request to this URI travels: as it says, TLS for sips, else UDP (RFC 3263 §4.1)."""
+        said = (self.parameter("transport") or "").upper()
+        if self.scheme == "sips":
+            return {"WS": "WSS", "WSS": "WSS"}.get(said, "TLS")
+        return said if said in TRANSPORTS else "UDP"
+
+    @property
+    def destination(self) -> Address:
         """Host and port that a request to this URI is sent to, without DNS (§18.1.1)."""
-        return self.host, self.port or DEFAULT_PORT
+        transport = self.transport
+        default = _DEFAULT_PORTS.get(transport, DEFAULT_PORT)
+        return Address(self.host, self.port or default, transport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +251,11 @@ class Via:
 
         maddr (§18.2.2) is not honoured: it would let anyone aim our responses at a third party.
         """
+        if is_reliable(source):
+            # On the connection itself; if that is gone, on a new one to where the peer listens (§18.2.2).
+            transport = transport_of(source)
+            port = self.port or _DEFAULT_PORTS.get(transport, DEFAULT_PORT)
+            return Address(source[0], port, transport, connection_of(source))
         if self.parameter("rport") is not None:
             return source
         return source[0], self.port or DEFAULT_PORT

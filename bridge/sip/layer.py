@@ -1,12 +1,13 @@
 """All transactions of one endpoint: finds the one that a message belongs to (RFC 3261 §17)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.errors import LocalProtocolError
 from bridge.sip.agenda import Agenda
+from bridge.sip.flow import connection_of, is_reliable
 from bridge.sip.message import Request, Response
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
-from bridge.sip.transaction import Expired, Kind, State, Transaction, Transmit, transaction_key
+from bridge.sip.transaction import CLIENTS, Expired, Kind, State, Transaction, Transmit, transaction_key
 
 __all__ = ["Outcome", "Send", "TransactionLayer"]
 
@@ -17,7 +18,9 @@ class Send:
 
     data: bytes
     destination: tuple[str, int]
-    """Host and port; the host may be a name when a Contact or route has one."""
+    """Host, port and transport (`bridge.sip.flow`); the host may be a name if a Contact or route has one."""
+    key: str = field(default="", compare=False)
+    """The transaction of ours that it begins; `unsent` takes it when it could not be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ class TransactionLayer:
         """Send a request of ours; its answers come as outcomes for `owner`."""
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
         key = transaction_key(request, is_server=False)
-        transaction = Transaction(kind, request, now_ns=now_ns, timers=self.timers)
+        transaction = Transaction(
+            kind, request, now_ns=now_ns, timers=self.timers, is_reliable=is_reliable(destination)
+        )
         self._entries[key] = _Entry(transaction, destination, owner, "")
         self._settle(key)
         return key
@@ -81,7 +86,9 @@ class TransactionLayer:
         """Take up a new request of a peer; `respond` answers it."""
         kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.SERVER
         key = transaction_key(request, is_server=True)
-        transaction = Transaction(kind, request, now_ns=now_ns, timers=self.timers)
+        transaction = Transaction(
+            kind, request, now_ns=now_ns, timers=self.timers, is_reliable=is_reliable(source)
+        )
         merge_key = _origin_of(request)
         self._entries[key] = _Entry(transaction, request.via.reply_address(source), owner, merge_key)
         self._by_origin.setdefault(merge_key, key)
@@ -127,6 +134,20 @@ class TransactionLayer:
         self._entries.pop(key, None)
         self._agenda.set(key, None)
 
+    def unsent(self, key: str, *, now_ns: int) -> None:
+        """Give up a request of ours that could not be sent (§18.4); harmless when it is gone."""
+        if (entry := self._entries.get(key)) is not None:
+            entry.transaction.give_up(now_ns=now_ns)
+            self._settle(key)
+
+    def cut(self, connection: int, *, now_ns: int) -> None:
+        """Give up every request of ours that waits for its answer on a connection that is gone."""
+        waiting = [
+            key for key, entry in self._entries.items() if connection_of(entry.destination) == connection
+        ]
+        for key in waiting:
+            self.unsent(key, now_ns=now_ns)
+
     def handle_timeout(self, *, now_ns: int) -> None:
         """Do what is due in any transaction; harmless when early."""
         for key in self._agenda.take(now_ns=now_ns):
@@ -142,7 +163,8 @@ class TransactionLayer:
         entry = self._entries[key]
         for output in entry.transaction.drain():
             if isinstance(output, Transmit):
-                self._outputs.append(Send(output.data, entry.destination))
+                own = key if entry.transaction.kind in CLIENTS else ""
+                self._outputs.append(Send(output.data, entry.destination, own))
             else:
                 message = None if isinstance(output, Expired) else output.message
                 self._outputs.append(Outcome(key, entry.owner, entry.transaction.request, message, source))

@@ -11,6 +11,7 @@ from bridge.sip.answers import UnackedAnswers
 from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
 from bridge.sip.digest import DigestClient
 from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed
+from bridge.sip.flow import is_reliable
 from bridge.sip.identity import cause_of
 from bridge.sip.info import key_of, refusal_of_info
 from bridge.sip.layer import Outcome, Send, TransactionLayer
@@ -237,7 +238,10 @@ class Session(ABC):
         dialog = self.dialog
         if dialog is None or not dialog.has(request):
             self._refuse(request, key, (481, []), source=source, now_ns=now_ns)
-        elif request.method == "ACK":
+            return
+        if is_reliable(source):
+            dialog.flow = source
+        if request.method == "ACK":
             self._acknowledged(request, now_ns=now_ns)
         elif not dialog.admits(request):
             # Older than what was already seen (§12.2.2).

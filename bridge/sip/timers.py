@@ -1,4 +1,4 @@
-"""The timers of SIP over UDP (RFC 3261 §17, Appendix A, and RFC 6026)."""
+"""The timers of SIP (RFC 3261 §17, Appendix A, and RFC 6026)."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -1,4 +1,4 @@
-"""The four transaction machines over an unreliable transport (RFC 3261 §17, RFC 6026)."""
+"""The four transaction machines (RFC 3261 §17, RFC 6026)."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -8,6 +8,7 @@ from bridge.sip.message import Headers, Request, Response
 from bridge.sip.timers import DEFAULT_TIMERS, Backoff, Timer, Timers
 
 __all__ = [
+    "CLIENTS",
     "LINGERS",
     "TRANSITIONS",
     "Action",
@@ -29,6 +30,10 @@ class Kind(Enum):
     CLIENT = "§17.1.2"
     INVITE_SERVER = "§17.2.1"
     SERVER = "§17.2.2"
+
+
+CLIENTS = (Kind.INVITE_CLIENT, Kind.CLIENT)
+"""Those that begin with a request of ours."""
 
 
 class State(Enum):
@@ -53,6 +58,8 @@ class Event(Enum):
     RESEND_DUE = auto()
     GIVE_UP_DUE = auto()
     LINGER_DUE = auto()
+    UNSENT = auto()
+    """What we sent cannot arrive: its connection is gone, or there is none (§18.4)."""
 
 
 class Action(Enum):
@@ -96,6 +103,7 @@ TRANSITIONS: dict[Kind, dict[State, _Row]] = {
         State.CALLING: {
             Event.RESEND_DUE: (State.CALLING, Action.SEND),
             Event.GIVE_UP_DUE: (State.TERMINATED, Action.EXPIRE),
+            Event.UNSENT: (State.TERMINATED, Action.EXPIRE),
             Event.PROVISIONAL: (State.PROCEEDING, Action.PASS),
             Event.SUCCESS: (State.ACCEPTED, Action.PASS),
             Event.FAILURE: (State.COMPLETED, Action.PASS_AND_ACK),
@@ -104,6 +112,7 @@ TRANSITIONS: dict[Kind, dict[State, _Row]] = {
             Event.PROVISIONAL: (State.PROCEEDING, Action.PASS),
             Event.SUCCESS: (State.ACCEPTED, Action.PASS),
             Event.FAILURE: (State.COMPLETED, Action.PASS_AND_ACK),
+            Event.UNSENT: (State.TERMINATED, Action.EXPIRE),
         },
         State.COMPLETED: {
             Event.FAILURE: (State.COMPLETED, Action.ACK),
@@ -118,6 +127,7 @@ TRANSITIONS: dict[Kind, dict[State, _Row]] = {
         State.TRYING: {
             Event.RESEND_DUE: (State.TRYING, Action.SEND),
             Event.GIVE_UP_DUE: (State.TERMINATED, Action.EXPIRE),
+            Event.UNSENT: (State.TERMINATED, Action.EXPIRE),
             Event.PROVISIONAL: (State.PROCEEDING, Action.PASS),
             Event.SUCCESS: (State.COMPLETED, Action.PASS),
             Event.FAILURE: (State.COMPLETED, Action.PASS),
@@ -125,6 +135,7 @@ TRANSITIONS: dict[Kind, dict[State, _Row]] = {
         State.PROCEEDING: {
             Event.RESEND_DUE: (State.PROCEEDING, Action.SEND),
             Event.GIVE_UP_DUE: (State.TERMINATED, Action.EXPIRE),
+            Event.UNSENT: (State.TERMINATED, Action.EXPIRE),
             Event.PROVISIONAL: (State.PROCEEDING, Action.PASS),
             Event.SUCCESS: (State.COMPLETED, Action.PASS),
             Event.FAILURE: (State.COMPLETED, Action.PASS),
@@ -225,19 +236,29 @@ class Transaction:
         kind: Which machine it is.
         request: The request that creates it.
         timers: The base values, for tests that shorten them.
+        is_reliable: Whether its transport delivers: then nothing is sent again, and D, I, J and K are zero.
         now_ns: The time of its creation.
     """
 
-    def __init__(self, kind: Kind, request: Request, *, now_ns: int, timers: Timers = DEFAULT_TIMERS) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        request: Request,
+        *,
+        now_ns: int,
+        timers: Timers = DEFAULT_TIMERS,
+        is_reliable: bool = False,
+    ) -> None:
         self.kind: Kind = kind
         self.state: State = _START[kind]
         self.request: Request = request
         self._timers = timers
+        self._is_reliable = is_reliable
         self._stored = b""
         self._resend: Backoff | None = None
         self._running: dict[Timer, int] = {}
         self._outputs: list[Transmit | Passed | Expired] = []
-        if kind in (Kind.INVITE_CLIENT, Kind.CLIENT):
+        if kind in CLIENTS:
             self._stored = bytes(request)
             self._outputs.append(Transmit(self._stored))
         self._enter(now_ns=now_ns)
@@ -263,7 +284,7 @@ class Transaction:
             LocalProtocolError: If a final response was already given.
         """
         event = _class_of(response)
-        if event not in self._row() or self.kind in (Kind.INVITE_CLIENT, Kind.CLIENT):
+        if event not in self._row() or self.kind in CLIENTS:
             raise LocalProtocolError(f"{response.status} while {self.state.name}", rule=self.kind.value)
         self._stored = bytes(response)
         self._step(event, response, now_ns=now_ns)
@@ -275,6 +296,11 @@ class Transaction:
             due_ns = self._running.get(timer)
             if due_ns is not None and due_ns <= now_ns:
                 self._step(_DUE[timer], None, now_ns=now_ns)
+
+    def give_up(self, *, now_ns: int) -> None:
+        """Take note that what a client sent cannot arrive; harmless once it is answered."""
+        if Event.UNSENT in self._row():
+            self._step(Event.UNSENT, None, now_ns=now_ns)
 
     def drain(self) -> list[Transmit | Passed | Expired]:
         """Outputs since the last call, in order."""
@@ -312,10 +338,13 @@ class Transaction:
             else:
                 # From here on T2 is the interval (§17.1.2.2): the peer is known to be at work.
                 self._resend.slow_down()
-            running[Timer.RESEND] = self._resend.due_ns
+            if not self._is_reliable:
+                running[Timer.RESEND] = self._resend.due_ns
             running[Timer.GIVE_UP] = self._running.get(Timer.GIVE_UP, now_ns + self._timers.give_up_ns)
         if (letter := LINGERS.get(place)) is not None:
             length_ns = self._timers.t4_ns if letter in "IK" else self._timers.give_up_ns
+            if self._is_reliable and letter in "DIJK":
+                length_ns = 0
             running[Timer.LINGER] = now_ns + length_ns
         self._running = running
 

@@ -59,7 +59,7 @@ async def test_a_datagram_that_the_kernel_refuses_is_counted() -> None:
 
 async def test_a_datagram_costs_no_more_memory_than_it_can_have() -> None:
     async with endpoint() as served:
-        assert served._wire._transport.max_size == MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
+        assert served._wire._udp._transport.max_size == MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
 
 
 @asynccontextmanager

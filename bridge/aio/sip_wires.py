@@ -1,0 +1,220 @@
+"""Every transport of a SIP endpoint behind one `send`: UDP, TCP, TLS and WebSocket."""
+
+import logging
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bridge.aio.sip_lines import LineLimits, Lines
+from bridge.aio.sip_route import is_ipv4, resolve
+from bridge.aio.sip_streams import StreamServer, dial_stream
+from bridge.aio.sip_websocket import WebSocketServer
+from bridge.aio.sip_wire import SipWire
+from bridge.aio.tasks import Tasks
+from bridge.errors import SetupError
+from bridge.ports import Clock
+from bridge.sip.flow import Address, connection_of, transport_of
+from bridge.sip.layer import Send
+
+__all__ = ["SipWires", "WireSettings"]
+
+_MOST_DIALS = 32
+"""Connections that are being made at a time."""
+_MOST_WAITING = 64
+"""Messages that wait for one of them."""
+_ATTEMPTS = 8
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WireSettings:
+    """Where we listen, and by what."""
+
+    listen: tuple[str, int] = ("0.0.0.0", 5060)
+    """Address and port, of UDP and, with `tcp`, of TCP; port 0 takes a free one."""
+    advertised_ip: str | None = None
+    tcp: bool = True
+    tls_listen: tuple[str, int] | None = None
+    tls: ssl.SSLContext | None = None
+    """Our certificate and key, for `tls_listen` and `wss`; asks for the caller's if it is to."""
+    tls_client: ssl.SSLContext | None = None
+    """What peers that we call are checked with, and our certificate for them; None is the system's."""
+    ws_listen: tuple[str, int] | None = None
+    """WebSocket (RFC 7118); secured if `tls` is there."""
+    ws_origins: tuple[str, ...] = ()
+    """Origins whose pages may open one."""
+    limits: LineLimits = field(default_factory=LineLimits)
+
+
+class SipWires:
+    """All sockets of one endpoint; made by `bind`.
+
+    Args:
+        settings: What there is.
+        receive: Called on the loop with each message and where it came from. Must not block.
+        on_unsent: Told `Send.key` of a request that could not be sent.
+        on_cut: Told the number of a connection that is gone.
+    """
+
+    def __init__(
+        self,
+        settings: WireSettings,
+        receive: Callable[[bytes, tuple[str, int]], None],
+        *,
+        on_unsent: Callable[[str], None],
+        on_cut: Callable[[int], None],
+    ) -> None:
+        self.ports: dict[str, int] = {}
+        """Where we listen, by transport."""
+        self._settings = settings
+        self._receive = receive
+        self._on_unsent = on_unsent
+        self._lines = Lines(settings.limits, on_cut=on_cut)
+        self._dials = Tasks("sip connections")
+        self._waiting: dict[tuple[str, int, str], list[Send]] = {}
+        self._unsent = 0
+        self._udp: SipWire
+        self._servers: list[StreamServer | WebSocketServer] = []
+
+    @classmethod
+    async def bind(
+        cls,
+        settings: WireSettings,
+        receive: Callable[[bytes, tuple[str, int]], None],
+        *,
+        clock: Clock,
+        on_unsent: Callable[[str], None],
+        on_cut: Callable[[int], None],
+    ) -> "SipWires":
+        """Bind every socket.
+
+        Raises:
+            SetupError: If one of the ports cannot be had.
+        """
+        made = cls(settings, receive, on_unsent=on_unsent, on_cut=on_cut)
+        await made._bind_both(clock)
+        try:
+            await made._bind_others()
+        except BaseException:
+            await made.close()
+            raise
+        return made
+
+    async def _bind_both(self, clock: Clock) -> None:
+        """UDP and TCP have one number; where any will do, one is looked for that is free for both."""
+        settings = self._settings
+        for attempt in range(_ATTEMPTS):
+            self._udp = await SipWire.bind(
+                settings.listen, advertised_ip=settings.advertised_ip, receive=self._receive, clock=clock
+            )
+            self.ports["UDP"] = self._udp.listen[1]
+            if not settings.tcp:
+                return
+            try:
+                await self._serve_stream(self._udp.listen)
+            except SetupError:
+                await self._udp.close()
+                if settings.listen[1] or attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    async def _bind_others(self) -> None:
+        settings = self._settings
+        if settings.tls_listen is not None and settings.tls is not None:
+            await self._serve_stream(settings.tls_listen, tls=settings.tls)
+        if settings.ws_listen is not None:
+            server = await WebSocketServer.start(
+                settings.ws_listen,
+                lines=self._lines,
+                receive=self._receive,
+                tls=settings.tls,
+                origins=settings.ws_origins,
+            )
+            self._servers.append(server)
+            self.ports["WS" if settings.tls is None else "WSS"] = server.listen[1]
+
+    async def _serve_stream(self, listen: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> None:
+        setting = "sip.listen" if tls is None else "sip.tls_listen"
+        server = await StreamServer.start(
+            listen, lines=self._lines, receive=self._receive, tls=tls, setting=setting
+        )
+        self._servers.append(server)
+        self.ports["TCP" if tls is None else "TLS"] = server.listen[1]
+
+    @property
+    def listen(self) -> tuple[str, int]:
+        """Address that UDP is bound to."""
+        return self._udp.listen
+
+    @property
+    def is_closed(self) -> bool:
+        return self._udp.is_closed
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Connections, open and refused, and what could not be sent."""
+        return {
+            "send_errors": self._udp.send_errors + self._unsent,
+            "connections": len(self._lines),
+            "connections_refused": self._lines.refused,
+        }
+
+    def local_ip(self, peer_ip: str) -> str:
+        """Our address as a peer sees it."""
+        return self._udp.local_ip(peer_ip)
+
+    def send(self, send: Send) -> None:
+        """Send one message, on an open connection or on one that is made in the background."""
+        transport = transport_of(send.destination)
+        if transport == "UDP":
+            self._udp.send(send)
+            return
+        host, port = send.destination
+        line = self._lines.find(connection_of(send.destination)) or self._lines.toward(host, port, transport)
+        place = host, port, transport
+        if line is not None:
+            line.send(send.data)
+        elif (waiting := self._waiting.get(place)) is not None and len(waiting) < _MOST_WAITING:
+            waiting.append(send)
+        elif waiting is None and len(self._waiting) < _MOST_DIALS and transport in ("TCP", "TLS"):
+            self._waiting[place] = [send]
+            self._dials.start(self._dial(send.destination, place), name=f"{host}:{port}")
+        else:
+            self._fail([send], SetupError(f"no {transport} connection to {host}:{port}"))
+
+    async def close(self) -> None:
+        """Abandon connections in the making, end the others, free the ports."""
+        self._lines.close()
+        await self._dials.close()
+        for server in self._servers:
+            await server.close()
+        await self._udp.close()
+
+    async def _dial(self, destination: tuple[str, int], place: tuple[str, int, str]) -> None:
+        host, port, transport = place
+        name = destination.name if isinstance(destination, Address) else host
+        try:
+            line = await dial_stream(
+                (host, port) if is_ipv4(host) else await resolve(host, port),
+                transport=transport,
+                tls=self._settings.tls_client
+                or (ssl.create_default_context() if transport == "TLS" else None),
+                server_name=name,
+                lines=self._lines,
+                receive=self._receive,
+                tasks=self._dials,
+            )
+        except SetupError as error:
+            self._fail(self._waiting.pop(place), error)
+            return
+        for send in self._waiting.pop(place):
+            line.send(send.data)
+
+    def _fail(self, sends: list[Send], error: SetupError) -> None:
+        _log.warning("not sent: %s", error)
+        self._unsent += len(sends)
+        for send in sends:
+            if send.key:
+                self._on_unsent(send.key)
