@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from bridge.errors import SetupError
 
-__all__ = ["Certificate", "self_made", "server_context"]
+__all__ = ["Certificate", "self_made", "server_context", "show", "trust"]
 
 _LASTS = timedelta(days=365)
 _RENEWED_BEFORE = timedelta(days=30)
@@ -63,6 +63,12 @@ def server_context(given: Certificate, *, setting: str) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    show(context, given, setting=setting)
+    return context
+
+
+def show(context: ssl.SSLContext, given: Certificate, *, setting: str) -> None:
+    """Let a context show this certificate; raises as `server_context` does."""
     try:
         context.load_cert_chain(given.certificate, given.key)
     except ssl.SSLError as error:
@@ -73,7 +79,23 @@ def server_context(given: Certificate, *, setting: str) -> ssl.SSLContext:
     except OSError as error:
         missing = given.certificate if not given.certificate.exists() else given.key
         raise SetupError(f"{setting}: {missing} cannot be read: {error.strerror}") from None
-    return context
+
+
+def trust(context: ssl.SSLContext, authorities: Path, *, setting: str) -> None:
+    """Let a context believe these authorities.
+
+    Args:
+        context: Of a server that asks for certificates, or of a client.
+        authorities: Their certificates, one file in PEM.
+        setting: Which setting named it, for errors.
+
+    Raises:
+        SetupError: If there is none in it.
+    """
+    try:
+        context.load_verify_locations(authorities)
+    except (OSError, ssl.SSLError) as error:
+        raise SetupError(f"{setting}: {authorities} holds no certificates: {error}") from None
 
 
 def _serves(path: Path, names: Sequence[str], now: datetime) -> bool:

@@ -11,6 +11,7 @@ from bridge.aio.tasks import Tasks
 from bridge.errors import SetupError
 from bridge.ports import Clock, IdSource
 from bridge.sip.events import Ask
+from bridge.sip.flow import Address
 from bridge.sip.registration import (
     Account,
     Failed,
@@ -117,12 +118,13 @@ class Registrar:
 
     async def _locate(self, host: str, port: int) -> None:
         try:
-            destination = await resolve(host, port)
+            ip, port = await resolve(host, port)
         except SetupError:
             self._pump.feed(Located(None))
             return
-        ip, _ = destination
+        transport = self.account.transport
         # Its answers, and its calls, are served from now on.
         self._endpoint.trust(self.account.name, ip, self.account.credentials)
         self._located(self.account.name, ip)
-        self._pump.feed(Located(destination, self._endpoint.place(ip)))
+        destination = Address(ip, port, transport, name=host)
+        self._pump.feed(Located(destination, self._endpoint.place(ip, transport)))

@@ -275,9 +275,10 @@ class SipEndpoint:
         await _answered(call, uri, timeout_s=timeout_s)
         return call
 
-    def place(self, peer_ip: str) -> LocalPlace:
+    def place(self, peer_ip: str, transport: str = "UDP") -> LocalPlace:
         """Where this peer reaches us."""
-        return LocalPlace(self._wire.local_ip(peer_ip), self.listen[1], self._settings.user_agent)
+        port = self._wire.ports.get(transport, self.listen[1])
+        return LocalPlace(self._wire.local_ip(peer_ip), port, self._settings.user_agent, transport)
 
     def trust(self, name: str, ip: str, credentials: Credentials | None = None) -> None:
         """Serve requests from this address as well; see `bridge.sip.events.Trust`."""

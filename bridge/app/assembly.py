@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bridge.aio.certificates import Certificate, self_made, server_context
+from bridge.aio.certificates import Certificate, self_made, server_context, show, trust
 from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.aio.http import HttpSettings
 from bridge.aio.sip import SipSettings
 from bridge.app.config import Config
 from bridge.app.place import route_address, state_folder
-from bridge.app.settings import SELF_MADE, HttpSection
+from bridge.app.settings import SELF_MADE, HttpSection, SipSection
 from bridge.app.trunk_settings import TrunkSection
 from bridge.call.agent import Agent
 from bridge.call.routes import Route
@@ -88,6 +88,12 @@ def sip_settings(config: Config) -> SipSettings:
     section = config.sip
     return SipSettings(
         listen=section.listen,
+        tcp=section.tcp,
+        tls_listen=section.tls_listen,
+        tls=_sip_tls(section),
+        tls_client=_sip_authorities(section),
+        ws_listen=section.ws_listen,
+        ws_origins=section.ws_origins,
         allow=section.allow + tuple(network for trunk in config.trunks for network in trunk.allow),
         advertised_ip=section.advertised_ip,
         answer_after_ms=section.answer_after_ms,
@@ -118,6 +124,7 @@ def trunks(config: Config) -> tuple[Trunk, ...]:
             form=NumberForm(section.numbers),
             max_calls=section.max_calls,
             max_calls_per_s=section.max_calls_per_s,
+            transport=section.transport.upper(),
         )
         for section in config.trunks
     )
@@ -134,6 +141,7 @@ def accounts(config: Config) -> tuple[Account, ...]:
             credentials=_credentials(section) or Credentials(section.user, ""),
             expires_s=section.expires_s,
             learns_address=section.nat,
+            transport=section.transport.upper(),
         )
         for section in config.trunks
         if section.registers
@@ -158,12 +166,39 @@ def http_settings(config: Config) -> HttpSettings:
     )
 
 
+def _sip_tls(section: SipSection) -> ssl.SSLContext | None:
+    if not section.tls_cert:
+        return None
+    context = server_context(_certificate(section.tls_cert, section.tls_key), setting="sip.tls_cert")
+    if section.tls_client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        trust(context, Path(section.tls_client_ca), setting="sip.tls_client_ca")
+    return context
+
+
+def _sip_authorities(section: SipSection) -> ssl.SSLContext | None:
+    """What peers that we call are checked with; our own certificate is shown to those that ask."""
+    if not (section.tls_ca or section.tls_cert):
+        return None
+    context = ssl.create_default_context()
+    if section.tls_ca:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trust(context, Path(section.tls_ca), setting="sip.tls_ca")
+    if section.tls_cert:
+        show(context, _certificate(section.tls_cert, section.tls_key), setting="sip.tls_cert")
+    return context
+
+
+def _certificate(certificate: str, key: str, names: tuple[str, ...] = ()) -> Certificate:
+    if certificate == SELF_MADE:
+        return self_made(state_folder(), ["localhost", "127.0.0.1", route_address(), *names])
+    return Certificate(Path(certificate), Path(key))
+
+
 def _tls(section: HttpSection) -> ssl.SSLContext | None:
     if not section.tls_cert:
         return None
-    given = Certificate(Path(section.tls_cert), Path(section.tls_key))
-    if section.tls_cert == SELF_MADE:
-        given = self_made(state_folder(), ["localhost", "127.0.0.1", route_address(), *section.hosts])
+    given = _certificate(section.tls_cert, section.tls_key, section.hosts)
     return server_context(given, setting="http.tls_cert")
 
 

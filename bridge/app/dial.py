@@ -6,14 +6,14 @@ import socket
 
 from bridge.app.settings import SipSection
 from bridge.errors import ConfigError, SetupError
+from bridge.sip.grammar import Uri
 from bridge.sip.trunks import Dialled, Trunks
 
 __all__ = ["admit", "admit_number", "is_number"]
 
 _NUMBER = re.compile(r"[+(]?[0-9*#][0-9*#()./ \t-]*", re.ASCII)
 
-_URI = re.compile(r"sip:(?:[^@\s]+@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?", re.ASCII)
-_DEFAULT_PORT = 5060
+_URI = re.compile(r"sips?:(?:[^@\s]+@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?", re.ASCII)
 
 
 def admit(uri: str, sip: SipSection) -> tuple[str, int]:
@@ -29,7 +29,7 @@ def admit(uri: str, sip: SipSection) -> tuple[str, int]:
     match = _URI.fullmatch(uri)
     if match is None:
         raise ConfigError(f'"{uri}" must be a SIP address such as sip:100@127.0.0.1:5070')
-    port = int(match["port"] or _DEFAULT_PORT)
+    port = int(match["port"] or Uri.parse(uri).destination[1])
     if not 0 < port < 65536:
         raise ConfigError(f'"{uri}": the port must be from 1 to 65535')
     ip = _resolved(match["host"])

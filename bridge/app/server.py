@@ -231,6 +231,7 @@ async def open_bridge(
 def _refuse_taken_ports(config: Config) -> None:
     wanted = [
         Wanted("sip.listen", config.sip.listen, "udp"),
+        *([Wanted("sip.listen", config.sip.listen, "tcp")] if config.sip.tcp else []),
         Wanted("http.listen", config.http.listen, "tcp"),
     ]
     if config.tts_server.enabled:

@@ -22,8 +22,10 @@ from bridge.app.values import (
     HttpUrl,
     Listen,
     MaybeAddress,
+    MaybeListen,
     MaybeSecret,
     Networks,
+    OriginList,
     PortRange,
     Secrets,
     Token,
@@ -69,15 +71,36 @@ def embedded_url(listen: tuple[str, int]) -> str:
     return f"ws://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}{_PATH}"
 
 
+def _check_pair(certificate: str, key: str) -> None:
+    if bool(key) is not (certificate not in ("", SELF_MADE)):
+        raise ValueError('tls_cert and tls_key go together; tls_cert = "self" needs no key')
+
+
 class SipSection(_Section):
     """Who may call, and where the phone line is."""
 
     listen: Listen = ("0.0.0.0", 5060)
-    """UDP address of the phone line."""
+    """Address of the phone line, of UDP and TCP."""
     allow: Networks = _PRIVATE
     """Networks that may call; everybody else is dropped and counted."""
     dial_allow: Networks = ("127.0.0.0/8",)
     """Networks that outbound calls may go to."""
+    tcp: bool = True
+    """Take and make TCP connections as well, on the same port."""
+    tls_listen: MaybeListen = None
+    """TCP address for TLS; empty: none."""
+    tls_cert: str = ""
+    """Our certificate file (PEM), ``self`` makes one; for `tls_listen`, and for `ws_listen` to be secured."""
+    tls_key: str = ""
+    """Its key file."""
+    tls_client_ca: str = ""
+    """File of authorities (PEM) whose certificate a caller over TLS must show; empty asks for none."""
+    tls_ca: str = ""
+    """File of authorities (PEM) that may vouch for peers we call over TLS; empty: those of the system."""
+    ws_listen: MaybeListen = None
+    """TCP address for SIP over WebSocket (RFC 7118); empty: none."""
+    ws_origins: OriginList = ()
+    """Origins whose web pages may open such a WebSocket."""
     advertised_ip: MaybeAddress = None
     """Address that peers see in Via and Contact; None is that of the route to each peer."""
     answer_after_ms: int = Field(default=0, ge=0, le=180_000)
@@ -94,6 +117,13 @@ class SipSection(_Section):
     """What is named when a caller of `[[accounts]]` is asked for its password."""
     digests: Digests = ("SHA-256", "MD5")
     """Hashes it may answer with, best first; some old phones fail unless MD5 is alone."""
+
+    @model_validator(mode="after")
+    def _has_its_certificate(self) -> Self:
+        _check_pair(self.tls_cert, self.tls_key)
+        if self.tls_listen is not None and not self.tls_cert:
+            raise ValueError('tls_listen needs tls_cert: a file, or "self"')
+        return self
 
     def may_dial(self, ip: str) -> bool:
         """Whether `dial_allow` admits a call to this IPv4 address."""
@@ -117,8 +147,7 @@ class HttpSection(_Section):
 
     @model_validator(mode="after")
     def _has_both(self) -> Self:
-        if bool(self.tls_key) is not (self.tls_cert not in ("", SELF_MADE)):
-            raise ValueError('tls_cert and tls_key go together; tls_cert = "self" needs no key')
+        _check_pair(self.tls_cert, self.tls_key)
         return self
 
 

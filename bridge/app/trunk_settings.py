@@ -29,6 +29,8 @@ class TrunkSection(Section):
     """Short name, for the log and the metrics."""
     server: Server = ("", 5060)
     """Host, or host:port, that requests are sent to; its calls are taken as well."""
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+    """By what we talk with it."""
     domain: Domain = ""
     """Domain of our address there; empty is the host of `server`."""
     user: SipUser = ""

@@ -14,6 +14,7 @@ from bridge.call.routes import Route
 from bridge.call.trace import CallTrace
 from bridge.errors import RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource
+from bridge.sip.flow import Address
 from bridge.sip.grammar import NameAddr
 from bridge.sip.registration import Account, Failed, Registered
 from bridge.sip.trunks import Dialled, Trunk, Trunks
@@ -165,8 +166,9 @@ class TrunkOffice:
                 first = NameAddr.parse(routes[0]).uri.destination
             except RemoteProtocolError as error:
                 raise SetupError(f"trunk {trunk.name} named a broken Service-Route: {error}") from None
-            return await resolve(*first), tuple(("Route", route) for route in routes)
-        return await resolve(*trunk.server), ()
+            way = Address(*await resolve(*first), trunk.transport, name=first[0])
+            return way, tuple(("Route", route) for route in routes)
+        return Address(*await resolve(*trunk.server), trunk.transport, name=trunk.server[0]), ()
 
     async def _follow(self, trunk: Trunk, endpoint: SipEndpoint) -> None:
         while True:

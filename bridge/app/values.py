@@ -27,8 +27,10 @@ __all__ = [
     "Listen",
     "Login",
     "MaybeAddress",
+    "MaybeListen",
     "MaybeSecret",
     "Networks",
+    "OriginList",
     "PortRange",
     "Secrets",
     "Server",
@@ -42,6 +44,7 @@ _AGENT = re.compile(r"default|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
 _SERVER = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
+_ORIGIN = re.compile(rf"https?://{_HOST}(:[0-9]{{1,5}})?")
 _SIP_PORT = 5060
 _NAMED_URLS = ("", "embedded", "cloud")
 
@@ -86,6 +89,14 @@ def _maybe_address(value: object) -> object:
     if address == "0.0.0.0":
         raise ValueError("must be an address that peers can reach, which 0.0.0.0 is not")
     return address
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    origins = tuple(map(str.lower, _items(value)))
+    for origin in origins:
+        if _ORIGIN.fullmatch(origin) is None:
+            raise ValueError(f'"{origin}" must be an origin such as "https://shop.example", without a path')
+    return origins
 
 
 def _items(value: object) -> list[str]:
@@ -223,8 +234,12 @@ def _full_match(pattern: re.Pattern[str], sentence: str) -> Callable[[str], str]
 
 Address = Annotated[str, AfterValidator(_ipv4)]
 Listen = Annotated[tuple[str, int], BeforeValidator(_listen)]
+MaybeListen = Annotated[
+    tuple[str, int] | None, BeforeValidator(lambda value: None if value in ("", None) else _listen(value))
+]
 MaybeAddress = Annotated[str | None, BeforeValidator(_maybe_address)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
+OriginList = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 HostList = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(map(str.lower, _items(value))))]
 Codecs = Annotated[tuple[str, ...], BeforeValidator(_codecs)]
 Faults = Annotated[tuple[str, ...], BeforeValidator(_faults)]

@@ -48,12 +48,14 @@ class Account:
     user: str
     domain: str
     server: tuple[str, int]
-    """Host, which may be a name, and UDP port of the registrar."""
+    """Host, which may be a name, and port of the registrar."""
     credentials: Credentials
     expires_s: int = 3600
     """What we ask for; the registrar decides."""
     learns_address: bool = False
     """Whether Contact names the address that the registrar saw us at (RFC 3581), as behind a NAT."""
+    transport: str = "UDP"
+    """One of `bridge.sip.flow.TRANSPORTS`."""
 
 
 @dataclass(frozen=True, slots=True)

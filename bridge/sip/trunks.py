@@ -16,7 +16,7 @@ class Trunk:
 
     name: str
     server: tuple[str, int]
-    """Host, which may be a name, and UDP port."""
+    """Host, which may be a name, and port."""
     domain: str
     user: str = ""
     """Our name there; calls that come from it are addressed to it."""
@@ -32,6 +32,8 @@ class Trunk:
     form: NumberForm = NumberForm.E164
     max_calls: int = 100
     max_calls_per_s: int = 10
+    transport: str = "UDP"
+    """One of `bridge.sip.flow.TRANSPORTS`."""
 
 
 @dataclass(frozen=True, slots=True)

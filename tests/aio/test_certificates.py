@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.aio.certificates import Certificate, self_made, server_context
+from bridge.aio.certificates import Certificate, self_made, server_context, show, trust
 from bridge.errors import SetupError
 
 NAMES = ["127.0.0.1", "bridge.local"]
@@ -65,3 +65,15 @@ def test_what_is_wrong_is_said_with_the_setting(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SetupError, match="no certificate can be kept"):
         self_made(tmp_path / "file", NAMES)
+
+
+def test_authorities_and_our_own_certificate_are_read_or_named(tmp_path: Path) -> None:
+    made = self_made(tmp_path, NAMES)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust(context, made.certificate, setting="sip.tls_ca")
+    show(context, made, setting="sip.tls_cert")
+    assert len(context.get_ca_certs()) == 0  # it is no authority, only believed
+    assert context.cert_store_stats()["x509"] == 1
+    for path in (tmp_path / "absent.pem", made.key):
+        with pytest.raises(SetupError, match=r"sip\.tls_ca: .* holds no certificates"):
+            trust(context, path, setting="sip.tls_ca")

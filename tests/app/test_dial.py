@@ -74,3 +74,16 @@ def test_a_number_goes_out_only_where_a_trunk_admits_it() -> None:
     with pytest.raises(ConfigError, match="no telephone number"):
         admit_number("+1", book)
     assert book.counters == {"not_allowed": 1, "no_number": 1}
+
+
+@pytest.mark.parametrize(
+    ("uri", "port"),
+    [
+        ("sip:x@127.0.0.1", 5060),
+        ("sip:x@127.0.0.1;transport=tls", 5061),
+        ("sips:x@127.0.0.1", 5061),
+        ("sips:x@127.0.0.1:9;transport=tcp", 9),
+    ],
+)
+def test_the_port_follows_the_transport(uri: str, port: int) -> None:
+    assert admit(uri, SipSection()) == ("127.0.0.1", port)
