@@ -10,8 +10,9 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from bridge.ports import IdSource
 
 __all__ = [
     "OPEN_PATH",
+    "PROBLEM",
     "HttpServer",
     "HttpSettings",
     "json_answer",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 OPEN_PATH = "/healthz"
+PROBLEM = "application/problem+json"
+"""How errors look (RFC 9457)."""
 
 _LARGEST_BODY_BYTES = 64 * 1024
 _SHUTDOWN_S = 2.0
@@ -185,9 +189,28 @@ def json_answer(value: object, *, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="application/json")
 
 
-def json_error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
-    """Answer ``{"error": …}`` in one line."""
-    response = json_answer({"error": message}, status=status)
+def json_error(
+    status: int,
+    message: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    fix: str = "",
+    **members: object,
+) -> web.Response:
+    """Answer with a problem in one line of JSON (RFC 9457).
+
+    Args:
+        status: Of HTTP.
+        message: What is wrong, in a sentence without a full stop.
+        headers: Further ones.
+        fix: What whoever asked, or whoever runs the bridge, may do about it; names the setting, if it is one.
+        members: Further members of the problem.
+    """
+    problem = {"title": HTTPStatus(status).phrase, "status": status, "detail": message}
+    if fix:
+        problem["fix"] = fix
+    response = json_answer(problem | members, status=status)
+    response.content_type = PROBLEM
     response.headers.update(headers or {})
     return response
 
@@ -245,16 +268,27 @@ def _guard(token: str, hosts: frozenset[str], own_doors: tuple[str, ...]) -> Mid
         if request.path == OPEN_PATH:
             return await handler(request)
         if not _is_ours(request.host, hosts):
-            return json_error(403, "this host name is not served here; http.hosts can add it")
+            return json_error(
+                403,
+                "this host name is not served here; http.hosts can add it",
+                fix="add the name to http.hosts",
+            )
         if any(request.path == door or request.path.startswith(door + "/") for door in own_doors):
             return await handler(request)
         origin = request.headers.get("Origin")
         if origin is not None and not _is_same_site(origin, request.host, hosts):
-            return json_error(403, "requests from pages of other origins are refused")
+            return json_error(
+                403,
+                "requests from pages of other origins are refused",
+                fix="add the page's host to http.hosts",
+            )
         # Bytes, because compare_digest refuses text beyond ASCII.
         if not hmac.compare_digest(presented(request).encode("utf-8", "surrogateescape"), expected):
             return json_error(
-                401, "a token is needed: ?token=… or Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
+                401,
+                "a token is needed: ?token=… or Authorization: Bearer …",
+                {"WWW-Authenticate": "Bearer"},
+                fix="the ready line of the bridge prints it, unless http.token sets one",
             )
         return await handler(request)
 

@@ -12,6 +12,7 @@ from bridge.aio.certificates import Certificate, self_made, server_context, show
 from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.aio.http import HttpSettings
 from bridge.aio.sip import SipSettings
+from bridge.app.api.desk import ApiSettings
 from bridge.app.config import Config
 from bridge.app.place import route_address, state_folder
 from bridge.app.settings import SELF_MADE, HttpSection, SipSection
@@ -33,6 +34,7 @@ from bridge.ttsserver.server import TtsServerSettings
 
 __all__ = [
     "accounts",
+    "api_settings",
     "call_settings",
     "http_settings",
     "media_settings",
@@ -200,6 +202,17 @@ def _tls(section: HttpSection) -> ssl.SSLContext | None:
         return None
     given = _certificate(section.tls_cert, section.tls_key, section.hosts)
     return server_context(given, setting="http.tls_cert")
+
+
+def api_settings(config: Config) -> ApiSettings:
+    section = config.api
+    return ApiSettings(
+        orders_per_s=section.orders_per_s,
+        event_clients=section.event_clients,
+        event_backlog=section.event_backlog,
+        play_hosts=section.play_hosts,
+        prompts=Path(config.prompts.folder),
+    )
 
 
 def media_settings(config: Config) -> MediaSettings:

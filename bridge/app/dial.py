@@ -9,11 +9,25 @@ from bridge.errors import ConfigError, SetupError
 from bridge.sip.grammar import Uri
 from bridge.sip.trunks import Dialled, Trunks
 
-__all__ = ["admit", "admit_number", "is_number"]
+__all__ = ["DialRefused", "admit", "admit_number", "is_number"]
 
 _NUMBER = re.compile(r"[+(]?[0-9*#][0-9*#()./ \t-]*", re.ASCII)
 
 _URI = re.compile(r"sips?:(?:[^@\s]+@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?", re.ASCII)
+
+
+class DialRefused(ConfigError):  # noqa: N818  an answer to whoever wants to call
+    """Somebody who may not be called.
+
+    Attributes:
+        what: What is refused, in a sentence.
+        fix: The setting that would admit it.
+    """
+
+    def __init__(self, what: str, *, fix: str) -> None:
+        super().__init__(f"{what}; {fix}")
+        self.what: str = what
+        self.fix: str = fix
 
 
 def admit(uri: str, sip: SipSection) -> tuple[str, int]:
@@ -23,7 +37,8 @@ def admit(uri: str, sip: SipSection) -> tuple[str, int]:
         The address to send to, already resolved: a second look-up could be answered differently.
 
     Raises:
-        ConfigError: If `uri` is no SIP URI or `sip.dial_allow` does not admit it.
+        ConfigError: If `uri` is no SIP URI.
+        DialRefused: If `sip.dial_allow` does not admit it.
         SetupError: If its host name has no address.
     """
     match = _URI.fullmatch(uri)
@@ -36,8 +51,9 @@ def admit(uri: str, sip: SipSection) -> tuple[str, int]:
     if not sip.may_dial(ip):
         allowed = ", ".join(sip.dial_allow)
         wider = ",".join([*sip.dial_allow, ip])
-        raise ConfigError(
-            f"{ip} may not be called: sip.dial_allow is {allowed}; to admit it: --set sip.dial_allow={wider}"
+        raise DialRefused(
+            f"{ip} may not be called: sip.dial_allow is {allowed}",
+            fix=f"to admit it: --set sip.dial_allow={wider}",
         )
     return ip, port
 
@@ -47,21 +63,28 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text.removeprefix("tel:")) is not None
 
 
-def admit_number(text: str, book: Trunks) -> Dialled:
+def admit_number(text: str, book: Trunks, *, trunk: str = "") -> Dialled:
     """Find the trunk that may call a number.
 
+    Args:
+        text: The number, as people write them.
+        book: All trunks.
+        trunk: The only one that may carry it; empty for any.
+
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If it is no number.
+        DialRefused: If no trunk may call it.
     """
-    dialled = book.dial(text.removeprefix("tel:"))
+    dialled = book.dial(text.removeprefix("tel:"), trunk=trunk)
     if isinstance(dialled, Dialled):
         return dialled
     if dialled == "no_number":
         raise ConfigError(f'"{text}" is no telephone number that a trunk could call')
     start = text.removeprefix("tel:")[:3].strip()
-    raise ConfigError(
-        f"{text} may not be called: it is not among the dials of any trunk; add a pattern such as"
-        f' "{start}*" to dials of the [[trunks]] that is to carry it'
+    whose = f"trunk {trunk}" if trunk else "any trunk"
+    raise DialRefused(
+        f"{text} may not be called: it is not among the dials of {whose}",
+        fix=f'add a pattern such as "{start}*" to dials of the [[trunks]] that is to carry it',
     )
 
 

@@ -18,8 +18,13 @@ from bridge.aio.http import HttpServer
 from bridge.aio.ports_taken import Wanted, refuse_taken
 from bridge.aio.sip import SipEndpoint
 from bridge.aio.tasks import Tasks
+from bridge.app.api.desk import ControlApi
+from bridge.app.api.meter import ApiMeter
+from bridge.app.api.stream import EventStream
+from bridge.app.api.switchboard import Switchboard
 from bridge.app.assembly import (
     accounts,
+    api_settings,
     call_settings,
     http_settings,
     media_settings,
@@ -45,6 +50,7 @@ from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine
 from bridge.errors import EngineError, SetupError, SynthesisError
+from bridge.ports import Clock
 from bridge.sip.trunks import Trunks
 
 __all__ = ["Bridge", "call", "open_bridge", "run", "serve", "serve_agent"]
@@ -64,6 +70,7 @@ class Bridge:
         exchange: Exchange,
         endpoint: SipEndpoint,
         office: TrunkOffice,
+        switchboard: Switchboard,
         *,
         self_user: str | None,
         room: int,
@@ -81,11 +88,14 @@ class Bridge:
         self.page_url: str = ""
         """The page for a person, token included: not for a log."""
         self.is_draining: bool = False
+        self.switchboard: Switchboard = switchboard
+        """Places calls for the API."""
 
     async def drain(self, patience_s: float, *, hurry: asyncio.Event) -> None:
         """Take no new calls, let running ones finish for a while, then end them."""
         self.is_draining = True
         self.office.drain()
+        self.switchboard.give_up("bridge stopped")
         self.endpoint.drain()
         if len(self.exchange):
             _log.info("draining: %d calls may finish within %g s", len(self.exchange), patience_s)
@@ -209,13 +219,19 @@ async def open_bridge(
         )
         stack.push_async_callback(endpoint.close)
         stack.push_async_callback(office.close)
-        bridge = Bridge(config, exchange, endpoint, office, self_user=self_user, room=engine.calls)
+        switchboard = Switchboard(config, exchange, endpoint, office, tuple(routes))
+        stack.push_async_callback(switchboard.close)
+        bridge = Bridge(
+            config, exchange, endpoint, office, switchboard, self_user=self_user, room=engine.calls
+        )
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
         metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer, engine))
-        web = web_routes(exchange, metrics, health=lambda: "draining" if bridge.is_draining else "ok")
-        http = await HttpServer.start(http_settings(config), web, dice=dice)
+        web = web_routes(metrics, health=lambda: "draining" if bridge.is_draining else "ok")
+        api, stream = _api(config, bridge, metrics, clock)
+        http = await HttpServer.start(http_settings(config), [*web, *api.routes()], dice=dice)
         stack.push_async_callback(http.close)
+        stack.push_async_callback(stream.close)
         bridge.page_url = http.url if config.http.tls_cert == "" else http.url_at(route_address())
         if config.http.token is not None:  # whoever chose it knows it; a journal need not
             bridge.page_url = http.url.replace(http.token, "(your http.token)")
@@ -226,6 +242,20 @@ async def open_bridge(
             _log.error("no voice: %s", error)
         office.open(endpoint)  # calls may come from now on
         yield bridge
+
+
+def _api(config: Config, bridge: Bridge, metrics: Metrics, clock: Clock) -> tuple[ControlApi, EventStream]:
+    settings, exchange = api_settings(config), bridge.exchange
+    stream = EventStream(
+        exchange.bus,
+        exchange.ledger,
+        clock=clock,
+        most_clients=settings.event_clients,
+        backlog=settings.event_backlog,
+    )
+    api = ControlApi(settings, exchange.ledger, bridge.switchboard, stream, clock=clock)
+    ApiMeter(metrics, api.door, stream)
+    return api, stream
 
 
 def _refuse_taken_ports(config: Config) -> None:

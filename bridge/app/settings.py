@@ -38,6 +38,7 @@ from bridge.sip.crypto import SrtpPolicy
 __all__ = [
     "CLOUD_URL",
     "SELF_MADE",
+    "ApiSection",
     "BargeInSection",
     "BudgetMs",
     "CallSection",
@@ -149,6 +150,19 @@ class HttpSection(_Section):
     def _has_both(self) -> Self:
         _check_pair(self.tls_cert, self.tls_key)
         return self
+
+
+class ApiSection(_Section):
+    """The control API, beside the page."""
+
+    orders_per_s: int = Field(default=20, ge=1, le=10_000)
+    """Orders that are taken in a second, twice as many at once; looking is not limited."""
+    event_clients: int = Field(default=32, ge=1, le=1000)
+    """Event streams at a time."""
+    event_backlog: int = Field(default=256, ge=16, le=65_536)
+    """Events that may wait for a client; a slower one is told how many it missed, and closed."""
+    play_hosts: HostList = ()
+    """Hosts that sound files are fetched from: ``name``, or ``name:port``. Empty fetches nothing."""
 
 
 class MediaSection(_Section):
@@ -339,6 +353,7 @@ class Config(_Section):
 
     sip: SipSection = SipSection()
     http: HttpSection = HttpSection()
+    api: ApiSection = ApiSection()
     media: MediaSection = MediaSection()
     tts: TtsSection = TtsSection()
     tts_server: TtsServerSection = TtsServerSection()

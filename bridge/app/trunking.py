@@ -38,6 +38,8 @@ class Dialler(Protocol):
         *,
         destination: tuple[str, int] | None,
         identity: Identity,
+        timeout_s: float,
+        trace: CallTrace | None,
     ) -> CallTrace: ...
 
 
@@ -122,9 +124,28 @@ class TrunkOffice:
             self.book.leave(name)
 
     async def dial(
-        self, exchange: Dialler, endpoint: SipEndpoint, dialled: Dialled, route: Route
+        self,
+        exchange: Dialler,
+        endpoint: SipEndpoint,
+        dialled: Dialled,
+        route: Route,
+        *,
+        caller: str = "",
+        headers: tuple[tuple[str, str], ...] = (),
+        timeout_s: float = 32.0,
+        trace: CallTrace | None = None,
     ) -> CallTrace:
         """Call a number that the dial plan admits.
+
+        Args:
+            exchange: Who serves the call.
+            endpoint: Where it goes out.
+            dialled: What the dial plan said.
+            route: Who talks to them.
+            caller: User part of our From; empty is the trunk's own.
+            headers: Further headers of the INVITE.
+            timeout_s: How long it may ring.
+            trace: Its record, if that was begun already.
 
         Raises:
             CallRefused: If the trunk's limit is reached, with 503, or the other side declines.
@@ -132,13 +153,22 @@ class TrunkOffice:
         """
         trunk = dialled.trunk
         with self._line(dialled):
-            destination, headers = await self._way(trunk)
+            destination, way = await self._way(trunk)
             endpoint.trust(trunk.name, destination[0], trunk.credentials)
             identity = Identity(
-                trunk.from_user, trunk.from_domain or trunk.domain, trunk.credentials, headers
+                caller or trunk.from_user,
+                trunk.from_domain or trunk.domain,
+                trunk.credentials,
+                (*way, *headers),
             )
             return await exchange.dial(
-                endpoint, dialled.uri, route, destination=destination, identity=identity
+                endpoint,
+                dialled.uri,
+                route,
+                destination=destination,
+                identity=identity,
+                timeout_s=timeout_s,
+                trace=trace,
             )
 
     @contextmanager

@@ -1,6 +1,9 @@
 """Recorded prompts and beds: files of the prompt folder as PCM at the leg's rate."""
 
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -10,7 +13,21 @@ from numpy.typing import NDArray
 from bridge.errors import ConfigError
 from bridge.plane.bed import loop_of
 
-__all__ = ["bed_name", "load", "load_bed"]
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["bed_name", "decode", "load", "load_bed"]
+
+_CONTAINERS = (
+    (b"RIFF", "wav"),
+    (b"OggS", "ogg"),
+    (b"fLaC", "flac"),
+    (b"ID3", "mp3"),
+    (b"\xff\xfb", "mp3"),
+    (b"\xff\xfa", "mp3"),
+    (b"\xff\xf3", "mp3"),
+    (b"\xff\xf2", "mp3"),
+)
 
 _LONGEST_S = 600
 _LARGEST_BYTES = 64 << 20
@@ -36,19 +53,58 @@ def load(folder: Path, name: str, *, rate: int) -> NDArray[np.int16]:
     path = _path(folder, name)
     if path.stat().st_size > _LARGEST_BYTES:
         raise ConfigError(f"prompt {name!r} is larger than {_LARGEST_BYTES >> 20} MiB")
-    pieces: list[NDArray[np.int16]] = []
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
-            for frame in container.decode(audio=0):
-                pieces += [out.to_ndarray()[0] for out in resampler.resample(frame)]
-        pieces += [out.to_ndarray()[0] for out in resampler.resample(None)]
+            return _soft_edged(_decoded(container, rate), rate)
     except (FFmpegError, IndexError, ValueError) as error:
         raise ConfigError(f"prompt {name!r} cannot be decoded: {error}") from error
-    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
-    if samples.size > _LONGEST_S * rate:
-        raise ConfigError(f"prompt {name!r} is longer than {_LONGEST_S} s")
-    return _soft_edged(samples, rate)
+    except _TooLong:
+        raise ConfigError(f"prompt {name!r} is longer than {_LONGEST_S} s") from None
+
+
+def decode(data: bytes, *, rate: int) -> NDArray[np.int16]:
+    """Decode a file that somebody sent: WAV, FLAC, Ogg or MP3. Takes long: call it off the loop.
+
+    The container is told by its first bytes and nothing else is tried: some that FFmpeg knows are lists of
+    further addresses, which it would open.
+
+    Args:
+        data: The whole file.
+        rate: Wanted sampling frequency in Hz.
+
+    Raises:
+        ValueError: If it is none of these, or broken, or longer than ten minutes.
+    """
+    kind = next((name for start, name in _CONTAINERS if data.startswith(start)), "")
+    if data[8:12] != b"WAVE" and kind == "wav":
+        kind = ""
+    if not kind:
+        raise ValueError("the file is neither WAV, FLAC, Ogg nor MP3")
+    try:
+        with av.open(BytesIO(data), "r", format=kind, metadata_errors="ignore") as container:
+            return _soft_edged(_decoded(container, rate), rate)
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise ValueError(f"the {kind} file cannot be decoded") from error
+    except _TooLong:
+        raise ValueError(f"the file is longer than {_LONGEST_S} s") from None
+
+
+class _TooLong(Exception):  # noqa: N818  never leaves this file
+    """More sound than is taken."""
+
+
+def _decoded(container: "InputContainer", rate: int) -> NDArray[np.int16]:
+    """All of its sound; stops in time, because a small file may hold hours."""
+    pieces: list[NDArray[np.int16]] = []
+    size, most = 0, _LONGEST_S * rate
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+    for frame in chain(container.decode(audio=0), [None]):
+        for out in resampler.resample(frame):
+            pieces.append(out.to_ndarray()[0])
+            size += pieces[-1].size
+        if size > most:
+            raise _TooLong
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
 
 def bed_name(folder: Path, name: str, *, rate: int) -> str:

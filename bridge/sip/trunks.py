@@ -94,16 +94,22 @@ class Trunks:
         named = [line for line in lines if line.trunk.user and line.trunk.user == to_user]
         return next((line.trunk.name for line in named + lines), None)
 
-    def dial(self, text: str) -> Dialled | str:
-        """Find the first trunk that may call a number; else the reason why none may, a key of `counters`."""
+    def dial(self, text: str, *, trunk: str = "") -> Dialled | str:
+        """Find the first trunk that may call a number; else the reason why none may, a key of `counters`.
+
+        Args:
+            text: The number, as people write them.
+            trunk: Name of the only trunk that is asked; empty asks all.
+        """
         cause = "no_number"
-        for line in self._lines.values():
-            trunk = line.trunk
-            if (number := trunk.plan.normalised(text)) is None:
+        lines = [line for name, line in self._lines.items() if trunk in ("", name)]
+        for line in lines:
+            way = line.trunk
+            if (number := way.plan.normalised(text)) is None:
                 continue
             if line.dials.admits(number):
-                uri = f"sip:{trunk.plan.written(number, trunk.form).replace('#', '%23')}@{trunk.domain}"
-                return Dialled(trunk, number, uri)
+                uri = f"sip:{way.plan.written(number, way.form).replace('#', '%23')}@{way.domain}"
+                return Dialled(way, number, uri)
             cause = "not_allowed"
         self.counters[cause] += 1
         return cause

@@ -110,7 +110,7 @@ async def test_without_the_right_token_nothing_is_told(
     status, body, answer = await ask(server, path, method="POST", headers=headers)
 
     assert (status, answer["WWW-Authenticate"]) == (401, "Bearer")
-    assert "token" in str(body["error"])
+    assert "token" in str(body["detail"])
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_a_foreign_name_for_our_address_is_refused(server: HttpServer, hos
     status, body, _ = await ask(server, "/echo", method="POST", headers={**BEARER, "Host": host})
 
     assert status == 403
-    assert "http.hosts" in str(body["error"])
+    assert "http.hosts" in str(body["detail"])
 
 
 @pytest.mark.parametrize(
@@ -152,17 +152,25 @@ async def test_only_our_own_pages_may_ask(server: HttpServer, origin: str, expec
     assert status == expected
 
 
-async def test_every_error_is_one_line_of_json(server: HttpServer) -> None:
+def problem(status: int, title: str, detail: str) -> dict[str, object]:
+    return {"title": title, "status": status, "detail": detail}
+
+
+async def test_every_error_is_a_problem_in_one_line_of_json(server: HttpServer) -> None:
     unknown = await ask(server, "/nowhere", headers=BEARER)
     wrong_method = await ask(server, "/echo", headers=BEARER)
     too_large = await ask(server, "/echo", method="POST", headers=BEARER, body=bytes(70_000))
     unfit = await ask(server, "/unfit", headers=BEARER)
 
-    assert unknown[:2] == (404, {"error": "there is no /nowhere"})
-    assert wrong_method[:2] == (405, {"error": "GET is not allowed here; POST is"})
+    assert unknown[:2] == (404, problem(404, "Not Found", "there is no /nowhere"))
+    assert unknown[2]["Content-Type"] == "application/problem+json; charset=utf-8"
+    assert wrong_method[:2] == (
+        405,
+        problem(405, "Method Not Allowed", "GET is not allowed here; POST is"),
+    )
     assert wrong_method[2]["Allow"] == "POST"
-    assert too_large[:2] == (413, {"error": "the body is larger than 65536 bytes"})
-    assert unfit[:2] == (400, {"error": "this does not fit"})
+    assert (too_large[0], too_large[1]["detail"]) == (413, "the body is larger than 65536 bytes")
+    assert unfit[:2] == (400, problem(400, "Bad Request", "this does not fit"))
 
 
 async def test_a_bug_is_loud_in_the_log_and_silent_to_the_asker(
@@ -170,7 +178,10 @@ async def test_a_bug_is_loud_in_the_log_and_silent_to_the_asker(
 ) -> None:
     status, body, _ = await ask(server, "/broken", headers=BEARER)
 
-    assert (status, body) == (500, {"error": "the server failed; its log says why"})
+    assert (status, body) == (
+        500,
+        problem(500, "Internal Server Error", "the server failed; its log says why"),
+    )
     assert [record.levelno for record in caplog.records if record.name == "bridge.aio.http"] == [
         logging.ERROR
     ]

@@ -58,6 +58,8 @@ class Line:
         *,
         destination: tuple[str, int] | None,
         identity: Identity,
+        timeout_s: float,
+        trace: CallTrace | None,
     ) -> CallTrace:
         self.dialled.append((uri, destination, identity))
         self.serving.release()

@@ -1,0 +1,1 @@
+"""The control API: calls placed, steered and watched over HTTP."""

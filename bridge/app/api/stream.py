@@ -1,0 +1,145 @@
+"""The event stream: a WebSocket on which every notice of the bus is told, to as many as there is room for."""
+
+import asyncio
+import json
+import logging
+import time
+from collections import Counter
+from contextlib import suppress
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from bridge.aio.tasks import Tasks
+from bridge.app.api.answers import CallSummary
+from bridge.app.api.notes import Closing, Hello, Pong, event_of
+from bridge.app.api.problem import Problem
+from bridge.call.bus import Bus, Subscription
+from bridge.call.ledger import Ledger
+from bridge.ports import Clock
+
+__all__ = ["EventStream"]
+
+_HEARTBEAT_S = 20.0
+_WRITE_WITHIN_S = 10.0
+"""Who reads nothing for so long is let go: its socket is full."""
+_LARGEST_MESSAGE_BYTES = 1024
+
+_log = logging.getLogger(__name__)
+
+
+class EventStream:
+    """Serves ``GET /api/events``.
+
+    Args:
+        bus: Where notices come from.
+        ledger: For how things stand at the beginning.
+        clock: To make real time of the notices' times.
+        most_clients: Streams at a time.
+        backlog: Events that may wait for one client.
+    """
+
+    def __init__(self, bus: Bus, ledger: Ledger, *, clock: Clock, most_clients: int, backlog: int) -> None:
+        self.counters: Counter[str] = Counter()
+        """``clients``, ``events``, ``dropped``."""
+        self._bus = bus
+        self._ledger = ledger
+        self._offset_ns = time.time_ns() - clock.now_ns()
+        self._most_clients = most_clients
+        self._backlog = backlog
+        self._tasks = Tasks("event streams")
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Tell events until one side closes.
+
+        Raises:
+            Problem: If there are too many streams, or no such call, or this is no WebSocket.
+        """
+        call = request.query.get("call", "")
+        found = self._ledger.call(call) if call else None
+        if call and found is None:
+            raise Problem(404, f"there is no call {call}")
+        if len(self._tasks) >= self._most_clients:
+            raise Problem(
+                503,
+                f"{self._most_clients} event streams are open",
+                fix="raise api.event_clients, or close one",
+                headers={"Retry-After": "5"},
+            )
+        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, max_msg_size=_LARGEST_MESSAGE_BYTES)
+        if not socket.can_prepare(request).ok:
+            raise Problem(426, "events are told over a WebSocket", headers={"Upgrade": "websocket"})
+        await socket.prepare(request)
+        # The state and the subscription are of one moment: nothing is missed and nothing told twice.
+        hello = Hello(seq=self._bus.seq, calls=self._standing(call))
+        subscription = self._bus.subscribe(call=found["id"] if found else "", backlog=self._backlog)
+        self.counters["clients"] += 1
+        telling = self._tasks.start(self._tell(request, socket, subscription, hello), name="client")
+        try:
+            await self._listen(socket)
+        finally:
+            subscription.close()
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+        return socket
+
+    async def close(self) -> None:
+        """Let every client go."""
+        self._bus.close()
+        await self._tasks.close()
+
+    def _standing(self, call: str) -> list[CallSummary]:
+        return [
+            CallSummary(**summary)
+            for summary in self._ledger.calls()
+            if (call in (summary["id"], summary["sip_call_id"]) if call else summary["state"] != "ended")
+        ]
+
+    async def _listen(self, socket: web.WebSocketResponse) -> None:
+        """Answer pings until the socket is closed."""
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT or not _is_ping(message.data):
+                await socket.close(
+                    code=WSCloseCode.POLICY_VIOLATION, message=b'only {"type": "ping"} is understood here'
+                )
+                return
+            await socket.send_str(Pong().model_dump_json())
+
+    async def _tell(
+        self, request: web.Request, socket: web.WebSocketResponse, subscription: Subscription, hello: Hello
+    ) -> None:
+        try:
+            await _send(socket, hello.model_dump_json())
+            while (notice := await subscription.next()) is not None:
+                told = event_of(notice, offset_ns=self._offset_ns)
+                await _send(socket, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+                self.counters["events"] += 1
+            if subscription.dropped:
+                self.counters["dropped"] += subscription.dropped
+                await _send(socket, Closing(count=subscription.dropped).model_dump_json())
+                await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")
+            else:
+                await socket.close(code=WSCloseCode.GOING_AWAY)
+        except TimeoutError:
+            self.counters["dropped"] += subscription.dropped
+            _log.info("an event stream was closed: its client does not read")
+            # Its buffers are full: no close frame would get through.
+            if request.transport is not None:
+                request.transport.abort()
+        except ConnectionError:
+            pass  # the client is gone; `serve` learns of it by itself
+
+
+def _is_ping(text: str) -> bool:
+    try:
+        return bool(json.loads(text) == {"type": "ping"})
+    except ValueError:
+        return False
+
+
+async def _send(socket: web.WebSocketResponse, text: str) -> None:
+    async with asyncio.timeout(_WRITE_WITHIN_S):
+        await socket.send_str(text)

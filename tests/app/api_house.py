@@ -1,0 +1,145 @@
+"""The whole API over HTTP, on an exchange whose media is a row in memory, with a telephone to call."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bridge.aio.fetch import FetchTerms
+from bridge.aio.http import HttpServer, HttpSettings
+from bridge.aio.sip import SipEndpoint
+from bridge.app.api.desk import ApiSettings, ControlApi
+from bridge.app.api.stream import EventStream
+from bridge.app.api.switchboard import Switchboard
+from bridge.app.assembly import route_table, trunks
+from bridge.app.config import Config
+from bridge.app.trunking import TrunkOffice
+from bridge.call.agent import Call
+from bridge.call.exchange import Exchange
+from bridge.clock import SystemClock
+from bridge.dice import SystemDice
+from tests.aio.sip_phones import Phone, endpoint, phone
+from tests.call.fakes import ScriptedVoice
+from tests.call.test_exchange import Media, exchange, heard, wait
+from tests.fakes import ManualClock, SeededIds
+from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, reply
+
+__all__ = ["House", "house"]
+
+
+async def _nothing(url: str, terms: FetchTerms) -> bytes:
+    raise AssertionError(f"nobody was to fetch {url}")
+
+
+@dataclass
+class House:
+    """Everything, and how to ask for it."""
+
+    api: ControlApi
+    exchange: Exchange
+    media: Media
+    sip: SipEndpoint
+    stream: EventStream
+    switchboard: Switchboard
+    office: TrunkOffice
+    phone: Phone
+    clock: ManualClock
+    client: aiohttp.ClientSession
+    server: HttpServer
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        **parts: Any,  # noqa: ANN401
+    ) -> tuple[int, Any]:
+        """Status and body of an answer; a body that is bytes goes out as it is."""
+        parts |= {"data": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        async with self.client.request(method, path, **parts) as answer:
+            text = await answer.text()
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return answer.status, await answer.json() if is_json else text
+
+    async def called(self) -> str:
+        """Let the telephone call us; return our id of the call that stands."""
+        self.phone.peer = self.sip.listen
+        self.phone.say(self.phone.invite())
+        tag = parsed_response(await heard(self.phone, b"SIP/2.0 200")).to.tag
+        self.phone.say(raw("ACK", branch="z9hG4bKa", to_tag=tag))
+        (call,) = [call for call in self.exchange.calls() if call["direction"] == "inbound"]
+        return str(call["id"])
+
+    @property
+    def number(self) -> str:
+        """Where the telephone is called."""
+        return f"sip:100@127.0.0.1:{self.phone.address[1]}"
+
+    async def picked_up(self) -> bytes:
+        """Let the telephone answer our call; return the INVITE."""
+        self.phone.peer = self.sip.listen
+        invite = parsed_request(await heard(self.phone, b"INVITE "))
+        host, port = self.phone.address
+        self.phone.say(bytes(reply(invite, 200, contact=f"<sip:c@{host}:{port}>", body=OFFER)))
+        await heard(self.phone, b"ACK ")
+        return bytes(invite)
+
+    async def hung_up(self) -> None:
+        """Let the telephone take our BYE."""
+        bye = parsed_request(await heard(self.phone, b"BYE "))
+        self.phone.say(bytes(reply(bye, 200, to_tag=bye.to.tag)))
+
+
+@asynccontextmanager
+async def house(
+    config: Config | None = None,
+    *,
+    agent: Callable[[Call], Any] = wait,
+    prompts: Path = Path("prompts"),
+    fetch_file: Callable[[str, FetchTerms], Awaitable[bytes]] = _nothing,
+    voice: ScriptedVoice | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> AsyncIterator[House]:
+    """A house that serves."""
+    config = (config or Config()).resolved()
+    media, clock = Media(), ManualClock(start_ns=10**9)
+    served = exchange(media, agent, prompts=prompts, voice=voice)
+    office = TrunkOffice(trunks(config), (), served.answer, clock=SystemClock(), dice=SystemDice())
+    async with endpoint(office.answer) as sip, phone() as telephone:
+        switchboard = Switchboard(config, served, sip, office, tuple(route_table(config, None)))
+        given = ApiSettings(prompts=prompts, **settings)
+        stream = EventStream(
+            served.bus,
+            served.ledger,
+            clock=SystemClock(),
+            most_clients=given.event_clients,
+            backlog=given.event_backlog,
+        )
+        api = ControlApi(given, served.ledger, switchboard, stream, clock=clock, fetch_file=fetch_file)
+        server = await HttpServer.start(HttpSettings(listen=("127.0.0.1", 0)), api.routes(), dice=SeededIds())
+        headers = {"Authorization": f"Bearer {server.token}"}
+        base = f"http://127.0.0.1:{server.listen[1]}"
+        try:
+            async with aiohttp.ClientSession(base, headers=headers) as client:
+                yield House(
+                    api,
+                    served,
+                    media,
+                    sip,
+                    stream,
+                    switchboard,
+                    office,
+                    telephone,
+                    clock,
+                    client,
+                    server,
+                )
+        finally:
+            await stream.close()
+            await server.close()
+            await switchboard.close()
+            await office.close()
+            served.end_all("test over")
