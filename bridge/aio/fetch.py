@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bridge.errors import BridgeError
 
-__all__ = ["FetchRefused", "FetchTerms", "LookUp", "fetch", "look_up"]
+__all__ = ["FetchRefused", "FetchTerms", "LookUp", "fetch", "is_public", "look_up"]
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -61,8 +61,26 @@ async def look_up(host: str, port: int) -> Sequence[str]:
     return [str(address[0]) for *_, address in found]
 
 
-async def fetch(url: str, terms: FetchTerms, *, resolve: LookUp = look_up) -> bytes:
+def is_public(address: str) -> bool:
+    """Whether an address is one of the internet's, and not of a network of ours."""
+    ip = _unwrapped(address)
+    return ip is not None and ip.is_global and not ip.is_multicast
+
+
+async def fetch(
+    url: str,
+    terms: FetchTerms,
+    *,
+    resolve: LookUp = look_up,
+    admits: Callable[[str], bool] = is_public,
+) -> bytes:
     """Fetch one file.
+
+    Args:
+        url: Where it is.
+        terms: From where, how much, how long.
+        resolve: Asked once for each name.
+        admits: Asked about every address that a name leads to.
 
     Raises:
         FetchRefused: If it may not be fetched, is too large, or does not come in time.
@@ -70,7 +88,7 @@ async def fetch(url: str, terms: FetchTerms, *, resolve: LookUp = look_up) -> by
     try:
         async with asyncio.timeout(terms.within_s):
             for _ in range(terms.most_redirects + 1):
-                found = await _ask(url, terms, resolve)
+                found = await _ask(url, terms, resolve, admits)
                 if isinstance(found, bytes):
                     return found
                 url = urljoin(url, found)
@@ -81,14 +99,14 @@ async def fetch(url: str, terms: FetchTerms, *, resolve: LookUp = look_up) -> by
     raise FetchRefused(f"the file is redirected more than {terms.most_redirects} times")
 
 
-async def _ask(url: str, terms: FetchTerms, resolve: LookUp) -> bytes | str:
+async def _ask(url: str, terms: FetchTerms, resolve: LookUp, admits: Callable[[str], bool]) -> bytes | str:
     """The body, or where it is to be found instead."""
     parts, port = _admitted(url, terms)
     host = parts.hostname or ""
     addresses = [host] if _is_address(host) else await resolve(host, port)
     if not _is_address(host):
         for address in addresses:
-            if not _is_public(address):
+            if not admits(address):
                 raise FetchRefused(f"{host} leads to {address}, which is no public address")
     connector = aiohttp.TCPConnector(resolver=_Pinned(addresses), use_dns_cache=False)
     async with (
@@ -158,11 +176,6 @@ def _may_be_listed(address: str) -> bool:
     """Refuse what is nobody's server: cloud machines keep their secrets on a link-local address."""
     ip = _unwrapped(address)
     return ip is not None and not (ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved)
-
-
-def _is_public(address: str) -> bool:
-    ip = _unwrapped(address)
-    return ip is not None and ip.is_global and not ip.is_multicast
 
 
 def _unwrapped(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

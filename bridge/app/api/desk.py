@@ -127,7 +127,7 @@ class ControlApi:
                 body=PlaceCall,
                 answer=CallSummary,
                 status=201,
-                problems=(403,),
+                problems=(403, 503),
                 text="Answered at once, with the id; events and the call itself tell how it goes on. Only"
                 " what `sip.dial_allow` and the dials of the trunks admit is called.",
                 examples=(

@@ -22,6 +22,7 @@ __all__ = ["EventStream"]
 _HEARTBEAT_S = 20.0
 _WRITE_WITHIN_S = 10.0
 """Who reads nothing for so long is let go: its socket is full."""
+_GOODBYE_S = 1.0
 _LARGEST_MESSAGE_BYTES = 1024
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class EventStream:
         self._most_clients = most_clients
         self._backlog = backlog
         self._tasks = Tasks("event streams")
+        self._telling: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -76,7 +78,11 @@ class EventStream:
         hello = Hello(seq=self._bus.seq, calls=self._standing(call))
         subscription = self._bus.subscribe(call=found["id"] if found else "", backlog=self._backlog)
         self.counters["clients"] += 1
-        telling = self._tasks.start(self._tell(request, socket, subscription, hello), name="client")
+        telling: asyncio.Task[None] = self._tasks.start(
+            self._tell(request, socket, subscription, hello), name="client"
+        )
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
         try:
             await self._listen(socket)
         finally:
@@ -89,6 +95,9 @@ class EventStream:
     async def close(self) -> None:
         """Let every client go."""
         self._bus.close()
+        if self._telling:
+            # Each says goodbye by itself; one whose client does not answer is not waited for.
+            await asyncio.wait(self._telling, timeout=_GOODBYE_S)
         await self._tasks.close()
 
     def _standing(self, call: str) -> list[CallSummary]:
