@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
 
 from bridge.aio.sip_transfer import SipTransfers, TransferResult
@@ -110,7 +110,7 @@ class SipCall:
         if not self.ended.done():
             self._feed(Hangup(self._call, reason or "hung up"))
 
-    def refer(self, uri: str, *, replaces: "SipCall | None" = None) -> AsyncIterator[TransferResult]:
+    def refer(self, uri: str, *, replaces: "SipCall | None" = None) -> AsyncGenerator[TransferResult, None]:
         """Ask the peer to call somebody else; see `SipTransfers.refer`.
 
         Args:
@@ -220,6 +220,8 @@ class IncomingCall:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.answered: SipCall | None = None
+        self.answer_headers: tuple[tuple[str, str], ...] = ()
+        """Header fields that `answer` sends beside those it is given."""
         self._arrived = arrived
         self._feed = feed
         self._adopt = adopt
@@ -308,7 +310,7 @@ class IncomingCall:
             CallEnded: If the caller gave up, or the call was rejected.
             LocalProtocolError: If a header is not a user's to set.
         """
-        fields = checked_headers(headers)
+        fields = checked_headers((*self.answer_headers, *headers))
         remaining_s = self._answer_at_s - asyncio.get_running_loop().time()
         if remaining_s > 0:
             self.ring()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from bridge.errors import CallEnded, LocalProtocolError
@@ -87,7 +87,7 @@ class SipTransfers:
         self._changed = asyncio.Event()
         ended.add_done_callback(lambda _: self._changed.set())
 
-    async def refer(self, uri: str, *, replacing: str = "") -> AsyncIterator[TransferResult]:
+    async def refer(self, uri: str, *, replacing: str = "") -> AsyncGenerator[TransferResult, None]:
         """Ask the peer to call somebody else; yields how that goes, to its end.
 
         Args:

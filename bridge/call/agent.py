@@ -5,8 +5,10 @@ up; when the caller hangs up first, it is cancelled wherever it waits.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.aio.sip_transfer import TransferResult
 from bridge.call.hearing import CallEvent
 from bridge.call.turns import Said
 from bridge.plane.bed import LOUDEST_DB, SILENT_DB
@@ -37,6 +39,26 @@ class Call:
     def caller(self) -> str:
         """SIP URI of the other party."""
         return self._session.remote_uri
+
+    @property
+    def caller_name(self) -> str:
+        """The other party's name, as its telephone gives it; often empty."""
+        return self._session.presented.name
+
+    @property
+    def asserted(self) -> str:
+        """SIP or tel URI of the caller that a trunk or a network we serve vouches for; empty without one."""
+        return next(iter(self._session.presented.asserted), "")
+
+    @property
+    def diverted_by(self) -> str:
+        """URI of who sent the call on to us; empty if nobody did."""
+        return next((each.uri for each in self._session.presented.diversions), "")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The X- header fields of the other party's INVITE or 200."""
+        return dict(reversed(self._session.presented.headers))
 
     @property
     def greeting(self) -> str:
@@ -142,6 +164,44 @@ class Call:
     def events(self) -> AsyncIterator[CallEvent]:
         """Yield voice, silence, digits, ducks and flushes from now on."""
         return self._session.hearing.events()
+
+    async def transfer(self, target: "str | Call", *, timeout_s: float = 30.0) -> TransferResult:
+        """Send the caller to somebody else, and take leave.
+
+        After a success the call ends by itself: the agent is cancelled as soon as it waits for anything.
+        After a failure it goes on, so there is something to say.
+
+        Args:
+            target: A number or SIP address that the dial plan admits; or another call, whose other party the
+                caller is joined with.
+            timeout_s: How long it may take until somebody answers there.
+
+        Raises:
+            ConfigError: If the target may not be called.
+            SetupError: If it leads nowhere.
+            LocalProtocolError: If a transfer is under way already.
+        """
+        if isinstance(target, Call):
+            return await self._session.transfer(target._session, timeout_s=timeout_s)
+        return await self._session.transfer(target, timeout_s=timeout_s)
+
+    async def record(
+        self, path: Path, *, max_s: float = 120.0, silence_s: float = 3.0, stop_keys: str = "#"
+    ) -> float:
+        """Record what the caller says into a WAV file; returns its length in s.
+
+        The file is whole even if the caller hangs up meanwhile. Callers must be told where the law says so.
+
+        Args:
+            path: File to create, readable by you alone; one that exists is never overwritten.
+            max_s: Longest recording.
+            silence_s: It ends when the caller has been silent for so long.
+            stop_keys: It ends with any of these keys, which is taken off what was typed.
+
+        Raises:
+            OSError: If the file cannot be created.
+        """
+        return await self._session.record(path, max_s=max_s, silence_s=silence_s, stop_keys=stop_keys)
 
     async def hangup(self, reason: str = "agent hung up") -> None:
         """End the call; the agent is cancelled as soon as it waits for anything."""

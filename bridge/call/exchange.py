@@ -3,26 +3,32 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol
 
-from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, SipEndpoint
+from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, IncomingCall, SipCall, SipEndpoint
 from bridge.call.bus import Bus
 from bridge.call.caller import Caller, Dialogue
 from bridge.call.ledger import Ledger
+from bridge.call.line import Line
+from bridge.call.outside import CLOSED, Outside, Way
+from bridge.call.placing import reach
 from bridge.call.routes import Route, choose
 from bridge.call.session import CallObserver, CallSettings, Session
+from bridge.call.takeover import Seat, Seats
 from bridge.call.trace import CallTrace
+from bridge.call.transfer import Followers
 from bridge.engine.supervisor import MediaLeg
-from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError, SetupError
+from bridge.errors import EngineError, NegotiationError, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource, Synthesizer
-from bridge.rtp.srtp import SrtpKeys
 from bridge.sip.codecs import CODECS, NAMES
 from bridge.sip.crypto import MediaCrypto
 from bridge.sip.glance import is_behind_nat, media_address
-from bridge.sip.offer import Negotiated, Negotiator
+from bridge.sip.grammar import Uri
+from bridge.sip.identity import Presented
+from bridge.sip.offer import Negotiator
 
 __all__ = ["Exchange", "Media"]
 
@@ -36,74 +42,6 @@ class Media(Protocol):
     def refit(self, leg: MediaLeg, rate_hz: int) -> None: ...
 
 
-class _Terms(TypedDict):
-    codec: int
-    payload_type: int
-    dtmf_payload_type: int
-    dtmf_offered: int
-    dtmf_events: int
-    remote: tuple[str, int] | None
-    latch_ip: str | None
-    sending: bool
-    receiving: bool
-    interruptible: int
-    sensitivity: int
-    rtcp: tuple[str, int] | None
-    rtcp_mux: bool
-    ptime_ms: int
-    opus_bitrate: int
-    opus_fec: bool
-    opus_dtx: bool
-    opus_max_rate_hz: int
-    opus_loss_percent: int
-    comfort_payload_type: int
-    srtp: SrtpKeys
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One call's media before it is served."""
-
-    leg: MediaLeg
-    negotiator: Negotiator
-    latch_ip: str | None
-
-    @property
-    def agreed(self) -> Negotiated:
-        """What the descriptions so far come to."""
-        if self.negotiator.negotiated is None:
-            raise LocalProtocolError("media opened before anything was negotiated")
-        return self.negotiator.negotiated
-
-    def terms(self, session: Session) -> "_Terms":
-        """What the media process is told after each offer and answer."""
-        agreed = self.agreed
-        session.hold(agreed.held or not agreed.receiving)
-        return _Terms(
-            codec=agreed.codec,
-            payload_type=agreed.payload_type,
-            dtmf_payload_type=agreed.dtmf_payload_type,
-            dtmf_offered=agreed.dtmf_offered,
-            dtmf_events=agreed.dtmf_events,
-            remote=agreed.remote,
-            latch_ip=self.latch_ip,
-            sending=agreed.sending,
-            receiving=agreed.receiving,
-            interruptible=session.speaker.interruptible,
-            sensitivity=session.speaker.sensitivity,
-            rtcp=agreed.rtcp,
-            rtcp_mux=agreed.rtcp_mux,
-            ptime_ms=agreed.ptime_ms,
-            opus_bitrate=agreed.opus_bitrate,
-            opus_fec=agreed.opus_fec,
-            opus_dtx=agreed.opus_dtx,
-            opus_max_rate_hz=agreed.opus_max_rate_hz,
-            opus_loss_percent=agreed.opus_loss_percent,
-            comfort_payload_type=agreed.comfort_payload_type,
-            srtp=agreed.srtp,
-        )
-
-
 @asynccontextmanager
 async def _ending(sip: Dialogue) -> AsyncIterator[None]:
     """End a dialog whose media or agent fails: its peer would wait for ever."""
@@ -115,6 +53,10 @@ async def _ending(sip: Dialogue) -> AsyncIterator[None]:
     except BaseException:
         await sip.hangup("failed")
         raise
+
+
+def _ignore(_status: int) -> None:
+    """Nobody wants to know."""
 
 
 class Exchange:
@@ -152,6 +94,10 @@ class Exchange:
         """Tells what happens in all calls."""
         self.ledger: Ledger = Ledger(clock=clock, dice=dice, bus=self.bus, keeps_text=settings.keeps_text)
         """The records of all calls."""
+        self.outside: Outside = CLOSED
+        """Whom calls may be sent to; nobody until it is set."""
+        self._seats = Seats()
+        self._followers = Followers(self._follow)
 
     def __len__(self) -> int:
         return len(self.ledger)
@@ -172,6 +118,10 @@ class Exchange:
         """Return once no call is running."""
         await self.ledger.empty()
 
+    async def close(self) -> None:
+        """Give up calls that are being placed because a peer asked for them."""
+        await self._followers.close()
+
     def end_all(self, reason: str) -> None:
         """Let every running call end."""
         for session in self.ledger.sessions():
@@ -179,7 +129,15 @@ class Exchange:
 
     async def answer(self, incoming: Caller) -> None:
         """Serve one incoming call from its INVITE to its end."""
-        route = choose(self._routes, incoming.to_user)
+        replaced = None
+        if isinstance(incoming, IncomingCall) and incoming.replaces:
+            if (seat := self._seats.wanted(incoming)) is None:
+                incoming.reject(481)
+                return
+            if await self._seats.take_over(incoming, seat):
+                return
+            replaced = seat.session
+        route = choose(self._routes, incoming.to_user) if replaced is None else replaced.route
         if route is None:
             incoming.reject(404)
             return
@@ -191,7 +149,7 @@ class Exchange:
             incoming.reject(503)
             return
         try:
-            await self._answer_on(incoming, route, leg, latch_ip=latch_ip)
+            await self._answer_on(incoming, route, leg, latch_ip=latch_ip, replaced=replaced)
         except (NegotiationError, RemoteProtocolError) as error:
             _log.info("call refused: %s", error)
             # Harmless after our 200: then the call was ended by a BYE.
@@ -212,6 +170,7 @@ class Exchange:
         identity: Identity = ANONYMOUS,
         timeout_s: float = 32.0,
         trace: CallTrace | None = None,
+        on_status: Callable[[int], None] = _ignore,
     ) -> CallTrace:
         """Place a call, serve it with the route's agent, return its record.
 
@@ -223,6 +182,7 @@ class Exchange:
             identity: As whom.
             timeout_s: How long it may ring.
             trace: Its record, if that was begun already.
+            on_status: Gets each status of the call from 101 to 199, and 200 when it stands.
 
         Raises:
             EngineError: If no row is free.
@@ -233,15 +193,9 @@ class Exchange:
             trace = self.ledger.begin("outbound", to=uri, caller=identity.user, give_up=_cancels_this())
         reason = "given up"
         try:
-            await self._dial_on(
-                trace,
-                endpoint,
-                uri,
-                route,
-                destination=destination,
-                identity=identity,
-                timeout_s=timeout_s,
-            )
+            identity = replace(identity, headers=identity.headers + route.headers)
+            way = Way(endpoint, uri, destination, identity)
+            await self._dial_on(trace, way, route, timeout_s=timeout_s, on_status=on_status)
         except CallRefused as error:
             trace.status, reason = error.status, f"declined with {error.status}"
             raise
@@ -262,46 +216,62 @@ class Exchange:
         return trace
 
     async def _dial_on(
-        self,
-        trace: CallTrace,
-        endpoint: SipEndpoint,
-        uri: str,
-        route: Route,
-        *,
-        destination: tuple[str, int] | None,
-        identity: Identity,
-        timeout_s: float,
+        self, trace: CallTrace, way: Way, route: Route, *, timeout_s: float, on_status: Callable[[int], None]
     ) -> None:
         leg = self._media.reserve()
-        try:
-            local_ip = endpoint.local_ip(uri if destination is None else destination[0])
+        line: Line
+
+        def offer(local_ip: str) -> bytes:
+            nonlocal line
             line = self._line(leg, local_ip, latch_ip=None)
-            sip = await endpoint.call(
-                uri,
-                sdp=line.negotiator.offer(),
-                destination=destination,
-                from_user=identity.user,
-                from_domain=identity.domain,
-                credentials=identity.credentials,
-                headers=identity.headers,
-                timeout_s=timeout_s,
-                on_progress=partial(self.ledger.progressed, trace),
-            )
-            async with _ending(sip):
-                line.negotiator.accept(sip.remote_sdp)
-                self._media.refit(leg, line.agreed.rate_hz)
-                trace.sip_call_id = sip.call_id
-                session = self._session(trace, line, route, to_user=uri, remote_uri=uri)
-                self._open(line, session)
-                await self._serve(session, sip, line)
+            return line.negotiator.offer()
+
+        def progressed(status: int) -> None:
+            self.ledger.progressed(trace, status)
+            on_status(status)
+
+        try:
+            async with AsyncExitStack() as stack:
+                sip = await reach(
+                    way, self.outside, stack, offer=offer, timeout_s=timeout_s, on_progress=progressed
+                )
+                async with _ending(sip):
+                    line.negotiator.accept(sip.remote_sdp)
+                    self._media.refit(leg, line.agreed.rate_hz)
+                    trace.sip_call_id = sip.call_id
+                    session = self._session(trace, line, route, to_user=_user(way.uri), remote_uri=way.uri)
+                    session.presented = Presented(headers=sip.headers)
+                    self._open(line, session)
+                    on_status(200)
+                    await self._serve(session, sip, line)
         finally:
             leg.close()
 
+    async def _follow(self, way: Way, route: Route, on_status: Callable[[int], None]) -> None:
+        """Place a call that a peer asked for."""
+        await self.dial(
+            way.endpoint,
+            way.uri,
+            route,
+            destination=way.destination,
+            identity=way.identity,
+            on_status=on_status,
+        )
+
     async def _answer_on(
-        self, incoming: Caller, route: Route, leg: MediaLeg, *, latch_ip: str | None
+        self,
+        incoming: Caller,
+        route: Route,
+        leg: MediaLeg,
+        *,
+        latch_ip: str | None,
+        replaced: Session | None,
     ) -> None:
+        if isinstance(incoming, IncomingCall):
+            incoming.answer_headers = route.headers
         if not incoming.sdp:
-            await self._answer_late(incoming, route, self._line(leg, incoming.local_ip, latch_ip=latch_ip))
+            line = self._line(leg, incoming.local_ip, latch_ip=latch_ip)
+            await self._answer_late(incoming, route, line, replaced=replaced)
             return
         line, sdp = self._agree(incoming, leg, latch_ip=latch_ip)
         session = self._answering(incoming, route, line)
@@ -312,16 +282,20 @@ class Exchange:
             incoming.ring()
             self.bus.tell(session.trace.id, "call.ringing", {"status": 180})
             sip = await incoming.answer(sdp)
+            _give_way(replaced)
             async with _ending(sip):
                 await self._serve(session, sip, line)
         finally:
             self.ledger.forsake(session.trace, "caller gave up")
             await session.speaker.close()
 
-    async def _answer_late(self, incoming: Caller, route: Route, line: _Line) -> None:
+    async def _answer_late(
+        self, incoming: Caller, route: Route, line: Line, *, replaced: Session | None
+    ) -> None:
         """Serve a caller who leaves the offer to us: what is spoken is known with the ACK."""
         incoming.ring()
         sip = await incoming.answer(line.negotiator.offer())
+        _give_way(replaced)
         async with _ending(sip):
             line.negotiator.accept(await sip.answered_sdp())
             self._media.refit(line.leg, line.agreed.rate_hz)
@@ -332,7 +306,7 @@ class Exchange:
             finally:
                 self.ledger.forsake(session.trace, "failed")
 
-    def _agree(self, incoming: Caller, leg: MediaLeg, *, latch_ip: str | None) -> tuple[_Line, bytes]:
+    def _agree(self, incoming: Caller, leg: MediaLeg, *, latch_ip: str | None) -> tuple[Line, bytes]:
         """Answer the caller's offer, with a narrow codec where no row is free for a wide one."""
         line = self._line(leg, incoming.local_ip, latch_ip=latch_ip)
         sdp = line.negotiator.answer(incoming.sdp)
@@ -348,7 +322,7 @@ class Exchange:
                 raise error from None
         return line, sdp
 
-    def _answering(self, incoming: Caller, route: Route, line: _Line) -> Session:
+    def _answering(self, incoming: Caller, route: Route, line: Line) -> Session:
         trace = self.ledger.begin(
             "inbound",
             to=incoming.to_user,
@@ -356,11 +330,14 @@ class Exchange:
             sip_call_id=incoming.call_id,
             give_up=lambda: incoming.reject(603),
         )
-        return self._session(trace, line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri)
+        session = self._session(trace, line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri)
+        if isinstance(incoming, IncomingCall):
+            session.presented = incoming.presented
+        return session
 
     def _line(
         self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None, codecs: Sequence[str] | None = None
-    ) -> _Line:
+    ) -> Line:
         ip = self._settings.advertised_ip or local_ip
         negotiator = Negotiator(
             ip=ip,
@@ -370,13 +347,13 @@ class Exchange:
             crypto=MediaCrypto(self._settings.srtp, self._dice),
             comfort_noise=self._settings.comfort_noise,
         )
-        return _Line(leg, negotiator, latch_ip)
+        return Line(leg, negotiator, latch_ip)
 
     def _session(
-        self, trace: CallTrace, line: _Line, route: Route, *, to_user: str, remote_uri: str
+        self, trace: CallTrace, line: Line, route: Route, *, to_user: str, remote_uri: str
     ) -> Session:
         trace.codec, trace.rate_hz = NAMES[line.agreed.codec], line.leg.rate_hz
-        return Session(
+        session = Session(
             trace=trace,
             leg=line.leg,
             route=route,
@@ -389,11 +366,13 @@ class Exchange:
             to_user=to_user,
             remote_uri=remote_uri,
         )
+        session.outside = self.outside
+        return session
 
-    def _open(self, line: _Line, session: Session) -> None:
+    def _open(self, line: Line, session: Session) -> None:
         line.leg.open(deliver=session.deliver, **line.terms(session))
 
-    async def _serve(self, session: Session, sip: Dialogue, line: _Line) -> None:
+    async def _serve(self, session: Session, sip: Dialogue, line: Line) -> None:
         def renegotiate(offer: bytes) -> bytes:
             if not offer:
                 return line.negotiator.offer()
@@ -405,12 +384,41 @@ class Exchange:
             line.negotiator.accept(sdp)
             line.leg.update(**line.terms(session))
 
-        sip.on_reinvite, sip.on_answer, sip.on_key = renegotiate, answered, session.key
+        def retake(incoming: IncomingCall) -> bytes:
+            nonlocal line
+            sdp = line.negotiator.answer(incoming.sdp)
+            line = replace(line, latch_ip=incoming.source[0] if _is_behind_nat(incoming) else None)
+            line.leg.update(**line.terms(session))
+            return sdp
+
+        def seat(dialog: Dialogue) -> None:
+            dialog.on_reinvite, dialog.on_answer, dialog.on_key = renegotiate, answered, session.key
+            if isinstance(dialog, SipCall):
+                dialog.on_text = session.text
+                dialog.transfers.on_referral = partial(
+                    self._followers.referred, session, dialog, self.outside
+                )
+
+        seat(sip)
+        if isinstance(sip, SipCall):
+            self._seats.take(Seat(session, sip, retake, seat))
         self.ledger.stands(session)
         try:
             await session.serve(sip)
         finally:
+            self._seats.leave(session)
             self.ledger.over(session)
+
+
+def _give_way(replaced: Session | None) -> None:
+    """End a call whose place another has taken."""
+    if replaced is not None:
+        replaced.end("replaced")
+
+
+def _user(uri: str) -> str:
+    """User part of a SIP URI, or the whole of it where it has none."""
+    return Uri.parse(uri).user or uri
 
 
 def _cancels_this() -> Callable[[], object]:

@@ -3,13 +3,23 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from bridge.plane.events import Digit, Ducked, Flushed, PlaneEvent, Resumed, VoiceStarted, VoiceStopped
 from bridge.ports import Clock
 
-__all__ = ["CallEvent", "Hearing"]
+__all__ = ["CallEvent", "Hearing", "Text"]
 
-CallEvent = Digit | Ducked | Flushed | Resumed | VoiceStarted | VoiceStopped
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The caller sent a text beside the sound (RFC 3428)."""
+
+    text: str
+    """1300 bytes at most."""
+
+
+CallEvent = Digit | Ducked | Flushed | Resumed | VoiceStarted | VoiceStopped | Text
 """What `Call.events` yields."""
 
 _TYPED_AHEAD = 64
@@ -44,6 +54,13 @@ class Hearing:
             case _:
                 return
         self._changed.set()
+        self._tell(event)
+
+    def on_text(self, text: str) -> None:
+        """Take a text of the caller."""
+        self._tell(Text(text))
+
+    def _tell(self, event: CallEvent) -> None:
         for listener in self._listeners:
             if listener.full():
                 listener.get_nowait()  # a listener that sleeps loses the oldest, never the newest
@@ -73,13 +90,19 @@ class Hearing:
             return ""
         return self._digits.popleft()
 
-    async def quiet(self, lasting_ms: int) -> None:
-        """Return once the caller has been silent for `lasting_ms` without a break."""
+    async def quiet(self, lasting_ms: int, *, from_now: bool = False) -> None:
+        """Return once the caller has been silent for `lasting_ms` without a break.
+
+        Args:
+            lasting_ms: How long.
+            from_now: Whether the silence until now does not count.
+        """
+        begun_ns = self._clock.now_ns() if from_now else 0
         while True:
             self._changed.clear()
             left_ns = None
             if not self._is_voice:
-                left_ns = self._quiet_since_ns + lasting_ms * 1_000_000 - self._clock.now_ns()
+                left_ns = max(self._quiet_since_ns, begun_ns) + lasting_ms * 1_000_000 - self._clock.now_ns()
                 if left_ns <= 0:
                     return
             try:

@@ -36,6 +36,9 @@ class Route:
     synthesizer: Synthesizer | None = None
     """Where this route's speech comes from; None is the bridge's own choice."""
 
+    headers: tuple[tuple[str, str], ...] = ()
+    """Header fields of our 200 to a caller, and of our INVITE."""
+
     @cached_property
     def run(self) -> "Agent":
         """The agent's coroutine function.

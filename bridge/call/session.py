@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.aio.sip_call import SipCall
+from bridge.aio.sip_transfer import TransferResult
 from bridge.aio.tasks import Tasks
 from bridge.call import prompts
 from bridge.call.agent import Call
@@ -18,11 +20,13 @@ from bridge.call.bus import Bus, Value
 from bridge.call.hearing import Hearing
 from bridge.call.notices import of_event, of_utterance
 from bridge.call.opus_speech import speech_format
+from bridge.call.outside import CLOSED, Outside
 from bridge.call.pressing import Pressing
-from bridge.call.recording import Recorder
+from bridge.call.recording import Recorder, record_message
 from bridge.call.remote import Remote
 from bridge.call.routes import Route
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
+from bridge.call.transfer import hand_over
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
 from bridge.engine.supervisor import MediaLeg
@@ -31,6 +35,7 @@ from bridge.plane.events import Digit, RowFailed
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
+from bridge.sip.identity import NOBODY, Presented
 from bridge.speech.budget import Budget
 
 __all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
@@ -115,6 +120,11 @@ class Session:
         self.route: Route = route
         self.to_user: str = to_user
         self.remote_uri: str = remote_uri
+        self.presented: Presented = NOBODY
+        """How the caller is presented; a call of ours has nothing but headers there."""
+        self.outside: Outside = CLOSED
+        """Whom the call may be sent to."""
+        self._sip: SipLeg | None = None
         self._is_held = False
         self.hearing: Hearing = Hearing(clock)
         self.pressing: Pressing = Pressing(leg)
@@ -187,6 +197,37 @@ class Session:
         self.end(reason)
         await asyncio.Event().wait()
 
+    def text(self, text: str) -> None:
+        """Take a text that the peer sent beside the sound."""
+        self.hearing.on_text(text)
+        self.tell("text", {"text": text})
+
+    async def transfer(self, target: "str | Session", *, timeout_s: float) -> TransferResult:
+        """Send the peer to somebody else; see `Call.transfer`."""
+        sip, other = self._sip, target._sip if isinstance(target, Session) else None
+        if not isinstance(sip, SipCall) or not (other is None or isinstance(other, SipCall)):
+            return TransferResult(405, "only telephones can be sent on")
+        uri = await self.outside.address_of(target) if isinstance(target, str) else ""
+        self.tell("transfer.started", {"attended": other is not None})
+        result = await hand_over(sip, uri, replacing=other, timeout_s=timeout_s)
+        self.tell("transfer.ended", {"status": result.status, "succeeded": result.succeeded})
+        if result.succeeded:
+            self.end("transferred")
+            if isinstance(target, Session):
+                target.end("transferred")
+        return result
+
+    def move(self, sip: SipLeg) -> None:
+        """Go on with another dialog, which has taken the place of the present one (RFC 3891)."""
+        before, self._sip = self._sip, sip
+        sip.ended.add_done_callback(partial(self._left, sip))
+        if before is not None:
+            self.tell("call.replaced", {"from": self.remote_uri})
+
+    def _left(self, sip: SipLeg, ended: "asyncio.Future[str]") -> None:
+        if sip is self._sip and not ended.cancelled():
+            self.end(ended.result())
+
     async def prompt(self, name: str) -> NDArray[np.int16]:
         """Read a prompt file, at the leg's rate.
 
@@ -199,6 +240,16 @@ class Session:
         """Play a prompt file; see `Call.play`."""
         pcm = await self.prompt(name)
         return await self.speaker.play(pcm, interruptible=interruptible, sensitivity=sensitivity)
+
+    async def record(self, path: Path, *, max_s: float, silence_s: float, stop_keys: str) -> float:
+        """Record what the caller says from now on; see `Call.record`."""
+        capture = self._leg.capture()
+        while capture.read(self._leg.rate_hz).shape[1]:
+            pass  # what was said before is not part of it
+        recorder = Recorder(path, capture, rate=self._leg.rate_hz, channels=1)
+        return await record_message(
+            recorder, self.hearing, max_s=max_s, silence_s=silence_s, stop_keys=stop_keys
+        )
 
     async def bed(self, name: str | None, *, gain_db: int, under_speech_db: int, yields: bool) -> None:
         """Play a prompt file under what is said; see `Call.bed`."""
@@ -214,6 +265,7 @@ class Session:
 
     async def serve(self, sip: SipLeg) -> None:
         """Run the agent until someone ends the call; then leave nothing behind."""
+        self.move(sip)
         self.trace.state, self.trace.answered_ns = "up", self._clock.now_ns()
         self._live_since_ns = self.trace.answered_ns
         self._observer.call_started(self.trace)
@@ -225,23 +277,26 @@ class Session:
                     tasks.start(self._record(self._settings.recordings), name="recording")
                 agent = tasks.start(self._run_agent(), name="agent")
                 watch = tasks.start(self._watch(), name="watch")
-                ends: set[asyncio.Future[Any]] = {agent, watch, sip.ended, self._ending}
+                ends: set[asyncio.Future[Any]] = {agent, watch, self._ending}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                self.end(sip.ended.result() if sip.ended.done() else "agent finished")
+                self.end("agent finished")
                 # The line first: an agent may take long to leave.
-                await sip.hangup(self._ending.result())
+                await self._hang_up()
         finally:
-            await self._leave(sip)
+            await self._leave()
 
-    async def _leave(self, sip: SipLeg) -> None:
+    async def _hang_up(self) -> None:
+        if self._sip is not None and not self._sip.ended.done():
+            await self._sip.hangup(self._ending.result())
+
+    async def _leave(self) -> None:
         self.end("bridge failed")  # only if nothing else was said
         self.pressing.close()
         await self.speaker.close()
         await self.remote.close()
         self.trace.media, self.trace.ended_ns = self.media(), self._clock.now_ns()
         self._leg.close()
-        if not sip.ended.done():
-            await sip.hangup(self._ending.result())
+        await self._hang_up()
         self.trace.state, self.trace.reason = "ended", self._ending.result()
         self._observer.call_ended(self.trace)
         self.tell("call.ended", {"reason": self.trace.reason, "status": None})

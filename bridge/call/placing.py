@@ -1,0 +1,81 @@
+"""A call of ours until it is answered, by whomever it is sent on to (RFC 3261 §8.1.3.4)."""
+
+import logging
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, SipCall
+from bridge.call.outside import Outside, Way
+from bridge.errors import ConfigError, SetupError
+from bridge.sip.redirect import Redirects
+
+__all__ = ["reach"]
+
+_log = logging.getLogger(__name__)
+
+
+async def reach(
+    way: Way,
+    outside: Outside,
+    stack: AsyncExitStack,
+    *,
+    offer: Callable[[str], bytes],
+    timeout_s: float,
+    on_progress: Callable[[int], None],
+) -> SipCall:
+    """Call, and try where a 3xx sends us, as far as the dial plan and its limit admit.
+
+    Args:
+        way: Whom to call.
+        outside: Who knows the dial plan.
+        stack: Holds what a further way needs, until the call is over.
+        offer: Makes our description, given our address toward the callee.
+        timeout_s: How long each may ring.
+        on_progress: Gets each status from 101 to 199.
+
+    Raises:
+        CallRefused: The last refusal there was.
+        SetupError: If nobody answers.
+    """
+    redirects = Redirects(way.uri, limit=outside.max_redirects)
+    first = way.identity
+    while True:
+        peer = way.uri if way.destination is None else way.destination[0]
+        try:
+            return await way.endpoint.call(
+                way.uri,
+                sdp=offer(way.endpoint.local_ip(peer)),
+                destination=way.destination,
+                from_user=way.identity.user,
+                from_domain=way.identity.domain,
+                credentials=way.identity.credentials,
+                headers=way.identity.headers,
+                timeout_s=timeout_s,
+                on_progress=on_progress,
+            )
+        except CallRefused as error:
+            redirects.add(error.contacts)
+            further = await _further(redirects, outside, stack) if error.status < 600 else None
+            if further is None:
+                raise
+            way = replace(further, identity=_kept(first, further.identity))
+
+
+async def _further(redirects: Redirects, outside: Outside, stack: AsyncExitStack) -> Way | None:
+    """The next place that may be called, if there is one."""
+    while (uri := redirects.take()) is not None:
+        try:
+            return await stack.enter_async_context(outside.way(uri))
+        except (CallRefused, ConfigError, SetupError) as error:
+            # Whoever sends us on does not decide whom we may call.
+            _log.warning("a call is sent on to where it may not go: %s", type(error).__name__)
+    return None
+
+
+def _kept(first: Identity, other: Identity) -> Identity:
+    """Who we are stays; how a trunk is reached, and what we prove there, belongs to that trunk."""
+    headers = tuple(field for field in first.headers if field[0].lower() != "route")
+    if other == ANONYMOUS:
+        return replace(first, credentials=None, headers=headers)
+    return replace(other, headers=other.headers + headers)
