@@ -1,16 +1,14 @@
 """What may be ordered by the API, checked: one model for each body."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from bridge.app.values import AgentName, ShortName, SipUser
+from bridge.sip.identity import fault_of_header
 
 __all__ = ["HangUp", "PlaceCall", "Play", "Press", "Say", "Stop"]
 
-_HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9-]{1,62}|User-to-User|Subject|Priority|Alert-Info", re.ASCII)
-_HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 _MOST_HEADERS = 16
 _REASON = r"^[^\x00-\x1f\x7f]{1,80}$"
 
@@ -19,13 +17,8 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
     if len(value) > _MOST_HEADERS:
         raise ValueError(f"must be {_MOST_HEADERS} headers at most")
     for name, text in value.items():
-        if not _HEADER_NAME.fullmatch(name):
-            # The others carry the call: whoever writes them can send it elsewhere.
-            raise ValueError(
-                f"{name!r} may not be set; X-… and User-to-User may, Subject, Priority, Alert-Info"
-            )
-        if not _HEADER_VALUE.fullmatch(text):
-            raise ValueError(f"{name} must have 1 to 512 characters and no line breaks")
+        if (fault := fault_of_header(name, text)) is not None:
+            raise ValueError(fault)
     return value
 
 
@@ -45,7 +38,7 @@ class PlaceCall(_Order):
     caller: Annotated[SipUser | None, Field(alias="from")] = None
     """User part of the From header; the trunk's own, or ``cosybridge``, without it."""
     headers: Annotated[dict[str, str], AfterValidator(_headers)] = {}
-    """Headers of the INVITE: X-…, User-to-User, Subject, Priority, Alert-Info."""
+    """Further headers of the INVITE; those that carry the call, such as Via and Contact, are ours."""
     greeting: Annotated[str, Field(max_length=2000)] | None = None
     """What is said first."""
     voice: Annotated[str, Field(min_length=1, max_length=64)] | None = None
