@@ -15,7 +15,7 @@ from bridge.aio.http import json_answer
 from bridge.app.api.once import Once
 from bridge.app.api.operation import Operation, Outcome
 from bridge.app.api.problem import Problem
-from bridge.errors import BridgeError, CallEnded
+from bridge.errors import BridgeError, CallEnded, LocalProtocolError
 from bridge.ports import Clock
 from bridge.sip.guard import RateLimit
 
@@ -58,6 +58,8 @@ class Door:
                 answer = problem.answer()
             except CallEnded:
                 answer = Problem(409, "the call is over").answer()
+            except LocalProtocolError:
+                raise  # a bug of ours: loud
             except BridgeError as error:
                 _log.warning("%s failed: %s", operation.name, type(error).__name__)
                 answer = Problem(503, str(error)).answer()
