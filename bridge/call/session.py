@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,6 +129,7 @@ class Session:
         self._is_held = False
         self.hearing: Hearing = Hearing(clock)
         self.pressing: Pressing = Pressing(leg)
+        me: Session = proxy(self)  # Weakly: see `Speaker`.
         self.speaker: Speaker = Speaker(
             leg,
             synthesizer,
@@ -135,8 +137,8 @@ class Session:
             format=speech_format(trace.codec, leg.rate_hz, passes_opus=settings.passes_opus),
             clock=clock,
             trace=trace,
-            on_barge_in=self._check_budget,
-            on_utterance=self._tell_utterance,
+            on_barge_in=lambda record: me._check_budget(record),  # noqa: PLW0108
+            on_utterance=lambda record: me._tell_utterance(record),  # noqa: PLW0108
         )
         self.tell: Callable[[str, Mapping[str, Value]], None] = partial(bus.tell, trace.id)
         """Tells a notice about this call."""

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+from weakref import proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,13 +120,16 @@ class Speaker:
         self._duck: Ducked | None = None
         self._caller_voice: VoiceStarted | None = None
         self._is_closed = False
+        # Weakly, so that a call which is over goes at once and no collector has to find it. A method of a
+        # proxy is bound to what is behind it: only the lambdas look it up each time.
+        me: Speaker = proxy(self)
         self._workshop = Workshop(
             writer=leg.writer,
             rate=format.rate,
             clock=clock,
-            take_speech=self._take_speech,
-            note_text=self._note_text,
-            is_closed=lambda: self._is_closed,
+            take_speech=lambda: me._take_speech(),  # noqa: PLW0108
+            note_text=lambda now_ns: me._note_text(now_ns),  # noqa: PLW0108
+            is_closed=lambda: me._is_closed,
             packets=self._packets,
             retry_pauses_s=retry_pauses_s,
         )

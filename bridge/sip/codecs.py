@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.sip.sdp import Attributes, Media, RtpMap
 
@@ -108,7 +108,8 @@ def codec_of(found: RtpMap, among: Iterable[Codec]) -> Codec | None:
 
 def is_same(one: RtpMap, other: RtpMap) -> bool:
     """Whether two rtpmaps mean the same: names are compared without case."""
-    return replace(one, encoding=one.encoding.upper()) == replace(other, encoding=other.encoding.upper())
+    is_alike = (one.clock_rate, one.channels) == (other.clock_rate, other.channels)
+    return is_alike and one.encoding.upper() == other.encoding.upper()
 
 
 def explained(media: Media) -> list[tuple[int, RtpMap]]:

@@ -6,6 +6,7 @@ echoed or reused byte by byte.
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import unquote
 
 from bridge.errors import RemoteProtocolError
@@ -35,6 +36,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+\-.]*")
 # No alternatives share a first character: a hostile value cannot make it backtrack.
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._]+)(?:[ ]*:[ ]*([0-9]{1,5}))?")
 _VIA = re.compile(r"SIP[ ]*/[ ]*([0-9]+\.[0-9]+)[ ]*/[ ]*([A-Za-z0-9\-.!%*_+`'~]+)[ ]+", re.IGNORECASE)
+_MARKS = re.compile(r'["<>\\,;]')
 _CSEQ = re.compile(r"([0-9]{1,32})[ ]+([A-Za-z0-9\-.!%*_+`'~]+)")
 
 
@@ -44,15 +46,17 @@ def split_list(value: str, separator: str = ",") -> list[str]:
     Raises:
         RemoteProtocolError: If a quote or bracket is left open.
     """
+    if '"' not in value and "<" not in value:
+        return [part.strip() for part in value.split(separator)]
     parts: list[str] = []
-    start = index = 0
+    start = unescaped = 0
     is_quoted = is_bracketed = False
-    while index < len(value):
-        char = value[index]
+    for mark in _MARKS.finditer(value):
+        at, char = mark.start(), mark[0]
         if is_quoted:
-            if char == "\\":
-                index += 1
-            elif char == '"':
+            if char == "\\" and at >= unescaped:
+                unescaped = at + 2
+            elif char == '"' and at >= unescaped:
                 is_quoted = False
         elif char == '"':
             is_quoted = True
@@ -61,9 +65,8 @@ def split_list(value: str, separator: str = ",") -> list[str]:
         elif char == ">":
             is_bracketed = False
         elif char == separator and not is_bracketed:
-            parts.append(value[start:index].strip())
-            start = index + 1
-        index += 1
+            parts.append(value[start:at].strip())
+            start = at + 1
     if is_quoted or is_bracketed:
         raise RemoteProtocolError(f"unbalanced quotes or brackets: {value!r}", rule="RFC 3261 §25.1")
     parts.append(value[start:].strip())
@@ -72,7 +75,8 @@ def split_list(value: str, separator: str = ",") -> list[str]:
 
 def _parameters(text: str) -> Parameters:
     """Read ``;a=b;c``; an empty text has none."""
-    if not text.strip():
+    text = text.strip()
+    if not text:
         return ()
     first, *rest = split_list(text, ";")
     if first:
@@ -88,7 +92,10 @@ def _parameters(text: str) -> Parameters:
 
 def _find(parameters: Parameters, name: str) -> str | None:
     """Value of the first parameter of that name; the empty string when it has none."""
-    return next((value or "" for key, value in parameters if key.lower() == name), None)
+    for key, value in parameters:
+        if key == name or key.lower() == name:
+            return value or ""
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,10 @@ class Uri:
         Raises:
             RemoteProtocolError: If it is not one, or a SIP URI without a host.
         """
+        return _uri(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "Uri":
         scheme, _, rest = text.partition(":")
         scheme = scheme.lower()
         if _PLAIN.fullmatch(text) is None or not rest or _SCHEME.fullmatch(scheme) is None:
@@ -149,6 +160,12 @@ class Uri:
         transport = self.transport
         default = _DEFAULT_PORTS.get(transport, DEFAULT_PORT)
         return Address(self.host, self.port or default, transport)
+
+
+@lru_cache(maxsize=512)
+def _uri(text: str) -> Uri:
+    """Read it once: the addresses of a call come back in every message of it."""
+    return Uri._read(text)
 
 
 @dataclass(frozen=True, slots=True)

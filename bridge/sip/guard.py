@@ -29,8 +29,16 @@ class Networks:
             self._networks = [ipaddress.ip_network(text, strict=False) for text in networks]
         except ValueError as error:
             raise ConfigError(f"{key}: {error}; write networks like 192.168.0.0/16") from None
+        self._known: OrderedDict[str, bool] = OrderedDict()
 
     def __contains__(self, ip: str) -> bool:
+        if (known := self._known.get(ip)) is None:
+            known = self._known[ip] = self._holds(ip)
+            if len(self._known) > MAX_SOURCES:
+                self._known.popitem(last=False)
+        return known
+
+    def _holds(self, ip: str) -> bool:
         try:
             address = ipaddress.ip_address(ip)
         except ValueError:

@@ -74,8 +74,11 @@ class Headers:
 
     def add(self, name: str, value: str) -> None:
         """Append one field."""
-        name = _COMPACT.get(name.lower(), name)
-        self._fields.append((name.lower(), name, value))
+        key = name.lower()
+        if len(key) == 1 and key in _COMPACT:
+            name = _COMPACT[key]
+            key = name.lower()
+        self._fields.append((key, name, value))
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of that name by one, at the end."""
@@ -179,6 +182,26 @@ class Response(Message):
     def __bytes__(self) -> bytes:
         return self._serialise(f"SIP/2.0 {self.status} {self.reason}")
 
+    @classmethod
+    def mirroring(
+        cls,
+        request: Request,
+        status: int,
+        reason: str,
+        headers: Headers,
+        body: bytes,
+        *,
+        via: Via,
+        to: NameAddr,
+    ) -> "Response":
+        """Make an answer of `headers` without reading again what was read in its request."""
+        made = cls.__new__(cls)
+        made.status, made.reason, made.headers, made.body = status, reason, headers, body
+        made.hops = [str(via), *request.hops[1:]]
+        made.via, made.from_, made.to = via, request.from_, to
+        made.call_id, made.cseq = request.call_id, request.cseq
+        return made
+
     def __repr__(self) -> str:
         return f"Response({self.status} to {self.cseq} {self.call_id})"
 
@@ -205,7 +228,8 @@ def respond(
         body: Its content; `extra` then names the type.
     """
     headers = Headers()
-    headers.add("Via", str(request.via.seen_from(source)))
+    via, to = request.via.seen_from(source), request.to
+    headers.add("Via", str(via))
     for hop in request.hops[1:]:
         headers.add("Via", hop)
     if status == 100:
@@ -216,13 +240,16 @@ def respond(
         for route in request.headers.all("Record-Route"):
             headers.add("Record-Route", route)
     headers.add("From", _only(request.headers, "From"))
-    to = _only(request.headers, "To")
-    headers.add("To", f"{to};tag={to_tag}" if to_tag and not request.to.tag else to)
+    text = _only(request.headers, "To")
+    if to_tag and not to.tag:
+        text, to = f"{text};tag={to_tag}", NameAddr(to.uri, (*to.parameters, ("tag", to_tag)))
+    headers.add("To", text)
     headers.add("Call-ID", request.call_id)
     headers.add("CSeq", str(request.cseq))
     for name, value in extra or []:
         headers.add(name, value)
-    return Response(status, reason or REASONS.get(status, "Unknown"), headers, body)
+    words = reason or REASONS.get(status, "Unknown")
+    return Response.mirroring(request, status, words, headers, body, via=via, to=to)
 
 
 def _only(headers: Headers, name: str) -> str:

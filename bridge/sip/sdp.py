@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from bridge.errors import RemoteProtocolError
 
@@ -92,6 +93,10 @@ class SessionDescription:
         Raises:
             RemoteProtocolError: If a line that matters is malformed, or v= or o= is missing.
         """
+        return _parsed(data)
+
+    @classmethod
+    def _read(cls, data: bytes) -> "SessionDescription":
         lines = [line for line in data.decode("utf-8", "replace").replace("\r\n", "\n").split("\n") if line]
         if len(lines) > MAX_LINES:
             raise RemoteProtocolError(f"SDP of {len(lines)} lines", rule="RFC 8866 §5")
@@ -142,6 +147,12 @@ class SessionDescription:
                 if name in DIRECTIONS:
                     return name
         return "sendrecv"
+
+
+@lru_cache(maxsize=32)
+def _parsed(data: bytes) -> SessionDescription:
+    """Read it once: everybody who wants to know something of an offer asks for the whole within a moment."""
+    return SessionDescription._read(data)
 
 
 class _Reader:

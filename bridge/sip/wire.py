@@ -16,8 +16,6 @@ _FOLD = re.compile(rb"\r\n[ \t]+")
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BREAK = re.compile(r"[\r\n]")
-"""The only characters that no value may contain: a quoted pair may hide any other (§25.1)."""
 _SPACES = re.compile(r"[ \t]+")
 
 
@@ -75,7 +73,10 @@ def parse(data: bytes) -> Request | Response | None:
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:
         raise RemoteProtocolError("no empty line after the headers", rule="RFC 3261 §7")
-    lines = _FOLD.sub(b" ", head[: MAX_HEAD_BYTES + 1]).decode("utf-8", "surrogateescape").split("\r\n")
+    head_read = head[: MAX_HEAD_BYTES + 1]
+    if b"\n " in head_read or b"\n\t" in head_read:
+        head_read = _FOLD.sub(b" ", head_read)
+    lines = head_read.decode("utf-8", "surrogateescape").split("\r\n")
     headers, fault = _fields(lines[1:])
     if len(head) > MAX_HEAD_BYTES:
         fault = 513, f"headers of {len(head)} bytes"
@@ -96,10 +97,13 @@ def _fields(lines: list[str]) -> tuple[Headers, _Fault]:
     for line in lines[:MAX_FIELDS]:
         name, colon, value = line.partition(":")
         name = name.rstrip(" \t")
-        if not colon or _TOKEN.fullmatch(name) is None or _BREAK.search(value):
+        if not colon or _TOKEN.fullmatch(name) is None or "\r" in value or "\n" in value:
+            # No value may contain a break; any other character may hide in a quoted pair (§25.1).
             fault = fault or (400, f"not a header: {line[:80]!r}")
             continue
-        headers.add(name, _SPACES.sub(" ", value).strip(" "))
+        if "  " in value or "\t" in value:
+            value = _SPACES.sub(" ", value)
+        headers.add(name, value.strip(" "))
     if len(lines) > MAX_FIELDS:
         fault = 513, f"{len(lines)} headers"
     return headers, fault

@@ -59,3 +59,12 @@ def test_nobody_gets_more_than_the_rate_and_one_burst(waits_ms: list[int], per_s
         admitted += limit.admits("a", now_ns=now_ns)
 
     assert admitted <= 2 * per_s + now_ns * per_s / 1_000_000_000
+
+
+def test_what_is_remembered_of_addresses_has_an_end() -> None:
+    allowed = Networks(("10.0.0.0/8",), key="sip.allow")
+
+    verdicts = [f"10.{number >> 8}.{number & 255}.1" in allowed for number in range(MAX_SOURCES + 2)]
+
+    assert all(verdicts)
+    assert "10.0.0.1" in allowed
