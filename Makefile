@@ -58,6 +58,7 @@ bench: $(TEST_READY) $(SDK_READY) ## Measure what a core carries beside the usua
 	@$(BIN)/python -m tests.bench.bench_jitter
 	@$(BIN)/python -m tests.bench.bench_floor
 	@$(BIN)/python -m tests.bench.bench_survival
+	@$(BIN)/python -m tests.bench.bench_setup --most
 	@$(BIN)/python -m tests.bench.bench_sdk
 
 fuzz: $(TEST_READY) ## Run the laws with many more examples

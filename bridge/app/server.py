@@ -1,6 +1,7 @@
 """The whole bridge: this process signals and decides, two children carry sound and make speech."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -164,6 +165,7 @@ async def serve(config: Config, *, agent: Agent | None = None) -> int:
     try:
         async with open_bridge(config, agent=agent) as bridge, Tasks("serve") as tasks:
             starting = None
+            spare_the_collector()
             announcing = tasks.start(_announce(bridge), name="announce")
             await stop.wait()
             announcing.cancel()  # a call to ourselves is not worth waiting for
@@ -178,6 +180,12 @@ def _on_signals(handler: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, handler)
+
+
+def spare_the_collector() -> None:
+    """Let the collector never again walk what is loaded: it would halt the loop for 70 ms, now and then."""
+    gc.collect()
+    gc.freeze()
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 
 from bridge.aio.sip import SipEndpoint, SipSettings
+from bridge.app.server import spare_the_collector
 from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
@@ -64,6 +65,7 @@ async def serve() -> None:
 
     gc.collect()
     gc.freeze()
+    spare_the_collector()
     print(json.dumps({"port": endpoint.listen[1], "pid": os.getpid(), "media_pid": engine.pid}), flush=True)
     try:
         await asyncio.to_thread(sys.stdin.read)
