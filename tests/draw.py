@@ -10,7 +10,7 @@ from bridge.cosyvoice.client_steps import TRANSITIONS as CLIENT
 from bridge.cosyvoice.service_steps import TRANSITIONS as SERVICE
 from bridge.plane.floor import TRANSITIONS as FLOOR
 from bridge.sip.registration_steps import TRANSITIONS as REGISTRATION
-from bridge.sip.session import TRANSITIONS as SESSION
+from bridge.sip.session_states import TRANSITIONS as SESSION
 from bridge.sip.transaction import TRANSITIONS as TRANSACTIONS
 
 DOCS = Path(__file__).parents[1] / "docs"

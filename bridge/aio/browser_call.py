@@ -48,6 +48,26 @@ class BrowserCall:
     def ring(self) -> None:
         """Nobody listens to a ringing tone: the answer is on its way."""
 
+    @property
+    def wants_early_offer(self) -> bool:
+        """A page always makes the offer."""
+        return False
+
+    def progress(self, sdp: bytes) -> None:
+        """There is nothing before the answer."""
+
+    async def early_answer(self) -> bytes:
+        """Never comes; see `progress`."""
+        raise NegotiationError("a page always makes the offer")
+
+    async def reoffer(self, sdp: bytes) -> bytes:
+        """A page cannot be asked for a change: its one request is answered.
+
+        Raises:
+            NegotiationError: Always.
+        """
+        raise NegotiationError("a call from a browser cannot be held")
+
     async def answer(self, sdp: bytes) -> "BrowserCall":
         """Give the page its answer.
 

@@ -18,9 +18,12 @@ from bridge.sip.events import (
     Hangup,
     Offered,
     Pressed,
+    Progress,
     Progressed,
     RefuseOffer,
     Reject,
+    Reoffer,
+    Reoffered,
     Ring,
 )
 from bridge.sip.identity import Presented, checked_headers
@@ -30,7 +33,16 @@ from bridge.sip.refer_events import Referred, Texted, Transferring
 __all__ = ["CallRefused", "IncomingCall", "SipCall"]
 
 CallOutput = (
-    Established | Offered | Answered | Progressed | Pressed | Ended | Referred | Transferring | Texted
+    Established
+    | Offered
+    | Answered
+    | Reoffered
+    | Progressed
+    | Pressed
+    | Ended
+    | Referred
+    | Transferring
+    | Texted
 )
 """What the agent says about one call after its arrival."""
 
@@ -101,6 +113,8 @@ class SipCall:
         self._call = call
         self._feed = feed
         self._established: asyncio.Future[None] = loop.create_future()
+        self._changes: dict[str, asyncio.Future[Reoffered]] = {}
+        self._asked = 0
 
     def __repr__(self) -> str:
         return f"SipCall({self.call_id})"
@@ -109,6 +123,29 @@ class SipCall:
         """End the call; returns when BYE is on its way. Harmless when it is over."""
         if not self.ended.done():
             self._feed(Hangup(self._call, reason or "hung up"))
+
+    async def reoffer(self, sdp: bytes) -> bytes:
+        """Change the call by an offer of ours; returns the peer's answer (RFC 3261 §14.1).
+
+        Raises:
+            CallRefused: If the peer is against it, or both sides insist; the call goes on as before.
+            CallEnded: If the call is over.
+        """
+        if self.ended.done():
+            raise CallEnded(self.ended.result())
+        self._asked += 1
+        change: asyncio.Future[Reoffered] = asyncio.get_running_loop().create_future()
+        self._changes[str(self._asked)] = change
+        self._feed(Reoffer(self._call, str(self._asked), sdp))
+        either: set[asyncio.Future[Any]] = {change, self.ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self.ended.done():
+            raise CallEnded(self.ended.result())
+        outcome = change.result()
+        if outcome.status >= 300:
+            raise CallRefused(self.remote_uri, f"{outcome.status} to a change", status=outcome.status)
+        self.remote_sdp = outcome.sdp or self.remote_sdp
+        return outcome.sdp
 
     def refer(self, uri: str, *, replaces: "SipCall | None" = None) -> AsyncGenerator[TransferResult, None]:
         """Ask the peer to call somebody else; see `SipTransfers.refer`.
@@ -154,20 +191,25 @@ class SipCall:
                 self._offered(output)
             case Answered(sdp=sdp):
                 self._answered(sdp)
-            case Pressed(digit=digit, duration_ms=duration_ms):
-                if self.on_key is not None:
-                    self.on_key(digit, duration_ms)
             case Referred() | Transferring():
                 self.transfers.deliver(output)
-            case Texted(text=text):
-                if self.on_text is not None:
-                    self.on_text(text)
             case Ended(reason=reason, status=status, cause=cause, contacts=contacts):
                 self.status, self.cause, self.contacts = status, cause, contacts
                 self.ended.set_result(reason)
-            case Progressed(status=status):
-                if self.on_progress is not None:
-                    self.on_progress(status)
+            case Reoffered(ticket=ticket):
+                self._changes.pop(ticket).set_result(output)
+            case _:
+                self._heard(output)
+
+    def _heard(self, output: Pressed | Texted | Progressed) -> None:
+        """Hand on what is worth hearing, if anybody listens."""
+        match output:
+            case Pressed(digit=digit, duration_ms=duration_ms) if self.on_key is not None:
+                self.on_key(digit, duration_ms)
+            case Texted(text=text) if self.on_text is not None:
+                self.on_text(text)
+            case Progressed(status=status) if self.on_progress is not None:
+                self.on_progress(status)
 
     def _answered(self, sdp: bytes) -> None:
         """Take the answer to our offer in a re-INVITE; after its ACK a BYE is all that can refuse it."""
@@ -228,6 +270,7 @@ class IncomingCall:
         self._answer_at_s = loop.time() + answer_after_s
         self._is_ringing = False
         self._over: asyncio.Future[str] = loop.create_future()
+        self._early: asyncio.Future[bytes] = loop.create_future()
 
     def __repr__(self) -> str:
         return f"IncomingCall({self.call_id})"
@@ -344,7 +387,32 @@ class IncomingCall:
         """Whether the caller still has no final answer."""
         return not self._over.done()
 
+    def progress(self, sdp: bytes) -> None:
+        """Send 183 with our description: the caller hears us before we answer. Harmless if it gave up."""
+        if not self._over.done():
+            self._is_ringing = True
+            self._feed(Progress(self._arrived.call, sdp))
+
+    async def early_answer(self) -> bytes:
+        """Wait for the caller's answer to the offer that `progress` made: its PRACK brings it (RFC 3262 §5).
+
+        Raises:
+            CallEnded: If the caller gave up.
+        """
+        either: set[asyncio.Future[Any]] = {self._early, self._over}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not self._early.done():
+            raise CallEnded(self._over.result())
+        return self._early.result()
+
+    @property
+    def wants_early_offer(self) -> bool:
+        """Whether the caller left the offer to us and takes only reliable answers: `progress` first."""
+        return self._arrived.wants_early_offer
+
     def deliver(self, output: CallOutput) -> None:
-        """Take the end of an unanswered call; called by the endpoint only."""
+        """Take what comes before the answer; called by the endpoint only."""
+        if isinstance(output, Answered) and not self._early.done():
+            self._early.set_result(output.sdp)
         if isinstance(output, Ended):
             self._over.set_result(output.reason)

@@ -157,6 +157,19 @@ class Call:
         """
         await self._session.pressing.press(digits, duration_ms=duration_ms, pause_ms=pause_ms)
 
+    async def hold(self) -> None:
+        """Put the other side on hold: it hears us, we do not hear it, and it may be silent for ever.
+
+        Raises:
+            NegotiationError: If it does not let itself be held.
+            CallEnded: If the call is over.
+        """
+        await self._session.hold_peer(True)
+
+    async def resume(self) -> None:
+        """Take the other side back from hold; raises as `hold` does."""
+        await self._session.hold_peer(False)
+
     async def quiet(self, lasting_ms: int = 500) -> None:
         """Wait until the caller has been silent for `lasting_ms` without a break."""
         await self._session.hearing.quiet(lasting_ms)

@@ -293,11 +293,16 @@ class Exchange:
         self, incoming: Caller, route: Route, line: Line, *, replaced: Session | None
     ) -> None:
         """Serve a caller who leaves the offer to us: what is spoken is known with the ACK."""
+        offer = line.negotiator.offer()
+        answered = b""
+        if incoming.wants_early_offer:
+            incoming.progress(offer)
+            answered = await incoming.early_answer()
         incoming.ring()
-        sip = await incoming.answer(line.negotiator.offer())
+        sip = await incoming.answer(offer)
         _give_way(replaced)
         async with _ending(sip):
-            line.negotiator.accept(await sip.answered_sdp())
+            line.negotiator.accept(answered or await sip.answered_sdp())
             self._media.refit(line.leg, line.agreed.rate_hz)
             session = self._answering(incoming, route, line)
             try:
@@ -391,7 +396,11 @@ class Exchange:
             line.leg.update(**line.terms(session))
             return sdp
 
+        dialogue = sip
+
         def seat(dialog: Dialogue) -> None:
+            nonlocal dialogue
+            dialogue = dialog
             dialog.on_reinvite, dialog.on_answer, dialog.on_key = renegotiate, answered, session.key
             if isinstance(dialog, SipCall):
                 dialog.on_text = session.text
@@ -399,7 +408,16 @@ class Exchange:
                     self._followers.referred, session, dialog, self.outside
                 )
 
+        async def hold(is_holding: bool) -> None:
+            line.negotiator.hold(is_holding)
+            try:
+                answered(await dialogue.reoffer(line.negotiator.offer()))
+            except BaseException:
+                line.negotiator.hold(not is_holding)
+                raise
+
         seat(sip)
+        session.on_hold = hold
         if isinstance(sip, SipCall):
             self._seats.take(Seat(session, sip, retake, seat))
         self.ledger.stands(session)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -127,6 +127,9 @@ class Session:
         """Whom the call may be sent to."""
         self._sip: SipLeg | None = None
         self._is_held = False
+        self.on_hold: Callable[[bool], Awaitable[None]] | None = None
+        """Asks the peer to let itself be held, or to go on."""
+        self.is_holding: bool = False
         self.hearing: Hearing = Hearing(clock)
         self.pressing: Pressing = Pressing(leg)
         me: Session = proxy(self)  # Weakly: see `Speaker`.
@@ -184,6 +187,13 @@ class Session:
         if self._is_held != is_held and self.trace.state == "up":
             self.tell("call.held" if is_held else "call.resumed", {"by": "peer"})
         self._is_held = is_held
+
+    async def hold_peer(self, is_holding: bool) -> None:
+        """Put the peer on hold, or take it back; see `Call.hold`."""
+        if is_holding is self.is_holding or self.on_hold is None:
+            return
+        await self.on_hold(is_holding)
+        self.is_holding = is_holding
 
     def media(self) -> dict[str, float]:
         """The leg's counters as they are now."""

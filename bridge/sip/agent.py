@@ -24,8 +24,10 @@ from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response, respond
 from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new, refusal_of_outsider
 from bridge.sip.refer_events import ReferralCommand
+from bridge.sip.reliable import must_be_reliable
 from bridge.sip.roster import Roster
 from bridge.sip.session import Session, Surroundings
+from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimerSettings
 from bridge.sip.texting import refusal_of_text
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
@@ -57,6 +59,8 @@ class AgentSettings:
     """Who may call from anywhere, with a digest; without any, nobody outside `allow` is asked."""
     algorithms: tuple[Algorithm, ...] = DEFAULT_ALGORITHMS
     """What they may answer with, best first."""
+    timer: SessionTimerSettings = DEFAULT_SESSION_TIMER
+    """How often calls are refreshed."""
 
 
 class Agent:
@@ -151,8 +155,10 @@ class Agent:
         match item, session:
             case _, None:
                 self.counters["late_commands"] += 1
-            case events.Ring(), CalleeSession():
-                session.ring(now_ns=now_ns)
+            case events.Ring() | events.Progress(), CalleeSession():
+                session.progress(item.sdp if isinstance(item, events.Progress) else b"", now_ns=now_ns)
+            case events.Reoffer(ticket=ticket, sdp=sdp), Session():
+                session.reoffer(ticket, sdp, now_ns=now_ns)
             case events.Answer(sdp=sdp, headers=headers), CalleeSession():
                 session.answer(sdp, headers=headers, now_ns=now_ns)
             case events.Reject(status=status, reason=reason, headers=headers), CalleeSession():
@@ -317,6 +323,7 @@ class Agent:
             sdp=request.body,
             is_behind_nat=request.via.host != item.source[0]
             or is_behind_nat(request.body, source_ip=item.source[0]),
+            wants_early_offer=not request.body and must_be_reliable(request.headers),
             # Whoever proved an account may call; it may not speak for others.
             presented=presented(request, is_trusted=self._guard.allows(item.source[0])),
             replaces=replaced,
@@ -371,7 +378,7 @@ class Agent:
         transport = transport_of(peer)
         port = self._settings.ports.get(transport, self._settings.port)
         place = LocalPlace(local_ip, port, self._settings.user_agent, transport)
-        return Surroundings(self._layer, self._ids, place)
+        return Surroundings(self._layer, self._ids, place, self._settings.timer)
 
     def _settle(self, *, now_ns: int) -> None:
         """Carry what transactions say to the sessions, until nothing is left to say."""

@@ -38,6 +38,11 @@ class UnackedAnswers:
         return min((min(a.backoff.due_ns, a.give_up_ns) for a in self._by_number.values()), default=None)
 
     @property
+    def is_open(self) -> bool:
+        """Whether any 2xx is without its ACK."""
+        return bool(self._by_number)
+
+    @property
     def awaits_answer(self) -> bool:
         """Whether an offer of ours is still open."""
         return any(answer.awaits_answer for answer in self._by_number.values())

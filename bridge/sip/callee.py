@@ -1,9 +1,13 @@
 """A call that comes in: our side of the INVITE transaction (RFC 3261 §13.3)."""
 
-from bridge.errors import LocalProtocolError
+from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.sip.dialog import Dialog
+from bridge.sip.events import Answered
 from bridge.sip.message import Request, respond
-from bridge.sip.session import Event, Session, State, Surroundings
+from bridge.sip.methods import ALLOW, SDP_TYPE
+from bridge.sip.reliable import Provisionals, may_be_reliable, must_be_reliable
+from bridge.sip.session import Session, Surroundings
+from bridge.sip.session_states import Event, State
 
 __all__ = ["CalleeSession"]
 
@@ -40,22 +44,108 @@ class CalleeSession(Session):
         self._invite = invite
         self._key = key
         self._source = source
+        self._provisionals = Provisionals(first=around.ids.number(16) + 1, timers=around.layer.timers)
+        self._held: tuple[bytes, tuple[tuple[str, str], ...]] | None = None
+        """The answer, while something before it is not acknowledged (RFC 3262 §3)."""
+        self._is_described = False
+        """Whether offer and answer are complete before the 200."""
+        self._note_peer(invite)
         around.layer.respond(key, respond(invite, 100, source=source), now_ns=now_ns)
 
-    def ring(self, *, now_ns: int) -> None:
-        """Send 180; harmless once a final answer is given."""
-        if self.state is State.INVITED:
-            self._say(180, (("Contact", self._around.place.contact),), now_ns=now_ns)
+    @property
+    def deadline_ns(self) -> int | None:
+        due = (super().deadline_ns, self._provisionals.deadline_ns)
+        return min((ns for ns in due if ns is not None), default=None)
+
+    def handle_timeout(self, *, now_ns: int) -> None:
+        super().handle_timeout(now_ns=now_ns)
+        self._outputs += self._provisionals.take_due(now_ns=now_ns)
+        if self._provisionals.is_overdue and self.state is State.INVITED:
+            self._say(504, (), now_ns=now_ns)
+            self._report("no prack")
+            self._move(Event.REJECT, now_ns=now_ns)
+
+    def progress(self, sdp: bytes = b"", *, now_ns: int) -> None:
+        """Send 180, or 183 with our description so that we are heard before we answer.
+
+        Harmless once the answer is given. A caller who left the offer to us and wants all this reliably must
+        get our offer first (RFC 3261 §13.2.1): it gets no 180 before.
+        """
+        is_too_early = not (sdp or self._invite.body or self._is_described)
+        if self.state is not State.INVITED or self._held is not None:
+            return
+        if is_too_early and must_be_reliable(self._invite.headers):
+            return
+        self._sdp = sdp or self._sdp
+        self._progress(183 if sdp else 180, sdp, now_ns=now_ns)
 
     def answer(self, sdp: bytes, *, headers: tuple[tuple[str, str], ...] = (), now_ns: int) -> None:
-        """Send 200 with our description.
+        """Send 200 with our description, or hold it until all before it is acknowledged.
 
         Raises:
             LocalProtocolError: If the call is answered, refused or over.
         """
-        if not self._move(Event.ANSWER, now_ns=now_ns):
+        if self.state is not State.INVITED or self._held is not None:
             raise LocalProtocolError(f"answered while {self.state.name}", rule="RFC 3261 §13.3.1.4")
-        self._succeed(self._invite, self._key, sdp, source=self._source, headers=headers, now_ns=now_ns)
+        if self._provisionals.is_open:
+            self._held = sdp, headers
+            return
+        self._move(Event.ANSWER, now_ns=now_ns)
+        # What was agreed before is not said again (RFC 6337 §2.2).
+        said, awaits = (b"", False) if self._is_described else (sdp, None)
+        self._succeed(
+            self._invite,
+            self._key,
+            said,
+            source=self._source,
+            headers=headers,
+            awaits_answer=awaits,
+            now_ns=now_ns,
+        )
+
+    def _progress(self, status: int, sdp: bytes, *, now_ns: int) -> None:
+        """Say how far we are, reliably if the caller insists, or if it can and a description is in it."""
+        headers = self._invite.headers
+        extra = [("Contact", self._around.place.contact), ("Allow", ALLOW)]
+        extra += [("Content-Type", SDP_TYPE)] if sdp else []
+        response = respond(self._invite, status, source=self._source, to_tag=self.call, extra=extra, body=sdp)
+        if not (must_be_reliable(headers) or (sdp and may_be_reliable(headers))):
+            self._around.layer.respond(self._key, response, now_ns=now_ns)
+            return
+        destination = self._invite.via.reply_address(self._source)
+        is_offer = bool(sdp) and not self._invite.body
+        self._is_described |= bool(sdp)
+        for ready in self._provisionals.say(
+            response, destination=destination, carries_offer=is_offer, now_ns=now_ns
+        ):
+            self._around.layer.respond(self._key, ready, now_ns=now_ns)
+
+    def _acknowledged_early(
+        self, request: Request, key: str, *, source: tuple[str, int], now_ns: int
+    ) -> None:
+        """Take a PRACK, go on with what waited for it, and with the answer (RFC 3262 §3)."""
+        awaited = self._provisionals.awaits_answer
+        try:
+            ready = self._provisionals.acknowledge(request, self._invite, now_ns=now_ns)
+        except RemoteProtocolError:
+            self._refuse(request, key, (400, []), source=source, now_ns=now_ns)
+            return
+        if ready is None or self.state is not State.INVITED:
+            self._refuse(request, key, (481, []), source=source, now_ns=now_ns)
+            return
+        for response in ready:
+            self._around.layer.respond(self._key, response, now_ns=now_ns)
+        if request.body and not awaited:
+            # An offer in a PRACK would change what is not answered yet: there is nothing we need it for.
+            self._refuse(request, key, (488, []), source=source, now_ns=now_ns)
+        else:
+            self._agree(request, key, b"", source=source, now_ns=now_ns)
+            if awaited:
+                self._outputs.append(Answered(self.call, request.body))
+        held = self._held
+        if held is not None and not self._provisionals.is_open:
+            self._held = None
+            self.answer(held[0], headers=held[1], now_ns=now_ns)
 
     def reject(
         self, status: int, *, reason: str | None, headers: tuple[tuple[str, str], ...], now_ns: int
@@ -99,6 +189,7 @@ class CalleeSession(Session):
         reason: str | None = None,
         now_ns: int,
     ) -> None:
+        self._provisionals.stop()
         response = respond(
             self._invite, status, source=self._source, to_tag=self.call, reason=reason, extra=list(extra)
         )

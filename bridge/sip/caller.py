@@ -7,12 +7,14 @@ from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
 from bridge.sip.digest import DigestClient, carry_credentials
 from bridge.sip.events import Established, Place, Progressed
-from bridge.sip.identity import cause_of, custom_headers
+from bridge.sip.identity import cause_of, custom_headers, reason_of
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response
 from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED
 from bridge.sip.redirect import contacts_of
-from bridge.sip.session import Event, Session, State, Surroundings, new_branch
+from bridge.sip.reliable import Acknowledger
+from bridge.sip.session import Session, Surroundings, new_branch
+from bridge.sip.session_states import Event, State
 
 __all__ = ["CallerSession", "UnwantedAnswers"]
 
@@ -36,10 +38,14 @@ class CallerSession(Session):
     def __init__(self, command: Place, around: Surroundings, *, now_ns: int) -> None:
         super().__init__(command.call, State.CALLING, around)
         self._destination = command.destination
-        self._invite = _invite(command, around)
+        self._invite = _invite(command, around, self._timer.ask())
         if command.credentials is not None:
             self.digest = DigestClient(command.credentials, ids=around.ids)
         self._ack: Send | None = None
+        self._early = Acknowledger()
+        self._early_sdp: dict[str, bytes] = {}
+        """Answers that came before the 200, by the tag of who gave them."""
+        self._sdp = command.sdp
         self._cancel_by_ns: int | None = None
         self._key = around.layer.request(
             self._invite, destination=command.destination, owner=command.call, now_ns=now_ns
@@ -78,10 +84,12 @@ class CallerSession(Session):
             if was_abandoned:
                 self._cancel(now_ns=now_ns)
             elif response.status > 100:
-                self._outputs.append(Progressed(self.call, response.status, response.body))
+                self._progressed(response, source=outcome.source, now_ns=now_ns)
         elif response.status < 300:
             self._succeeded(response, source=outcome.source, now_ns=now_ns)
-        elif (again := self._again(outcome)) is not None and self._move(Event.CHALLENGED, now_ns=now_ns):
+        elif (again := self._again(outcome) or self._longer(response)) is not None and self._move(
+            Event.CHALLENGED, now_ns=now_ns
+        ):
             self._invite = again
             self._key = self._around.layer.request(
                 again, destination=self._destination, owner=self.call, now_ns=now_ns
@@ -90,6 +98,31 @@ class CallerSession(Session):
             self._cause, self._contacts = cause_of(response.headers), contacts_of(response)
             self._report(f"{response.status} {response.reason}".strip(), status=response.status)
             self._move(Event.FAILURE, now_ns=now_ns)
+
+    def _progressed(self, response: Response, *, source: tuple[str, int] | None, now_ns: int) -> None:
+        """Tell how far the call is, and acknowledge what must be (RFC 3262 §4)."""
+        around = self._around
+        is_new, prack, destination = self._early.take(
+            response, self._invite, place=around.place, source=source, branch=new_branch(around.ids)
+        )
+        if prack is not None:
+            around.layer.request(prack, destination=destination, owner=self.call, now_ns=now_ns)
+        if is_new:
+            if response.body:
+                self._early_sdp[response.to.tag] = response.body
+            self._outputs.append(Progressed(self.call, response.status, response.body))
+
+    def _longer(self, response: Response) -> Request | None:
+        """The INVITE with the longer session interval that a 422 asks for (RFC 4028 §7.3)."""
+        if not self._timer.raised(response):
+            return None
+        invite = self._invite
+        fields = invite.headers.without("Via", "CSeq", "Session-Expires", "Min-SE", "Content-Type")
+        headers = Headers([("Via", self._around.place.via(new_branch(self._around.ids))), *fields])
+        headers.add("CSeq", f"{invite.cseq.number + 1} INVITE")
+        for name, value in [*self._timer.ask(), ("Content-Type", SDP_TYPE)]:
+            headers.add(name, value)
+        return Request("INVITE", invite.uri, headers, invite.body)
 
     def _succeeded(self, response: Response, *, source: tuple[str, int] | None, now_ns: int) -> None:
         if self._ack is not None:
@@ -104,7 +137,10 @@ class CallerSession(Session):
             self._report(str(error))
             self._move(Event.FAILURE, now_ns=now_ns)
             return
+        dialog.local_seq = max(dialog.local_seq, self._early.number_of(dialog.remote_tag))
         self.dialog = dialog
+        self._note_peer(response)
+        self._timer.agreed(response, now_ns=now_ns)
         ack = dialog.ack(self._invite.cseq.number, branch=new_branch(self._around.ids))
         self._ack = Send(bytes(carry_credentials(self._invite, ack)), dialog.destination)
         self._outputs.append(self._ack)
@@ -112,7 +148,8 @@ class CallerSession(Session):
         self._move(Event.SUCCESS, now_ns=now_ns)
         if self.state is State.CONFIRMED:
             custom = custom_headers(response.headers)
-            self._outputs.append(Established(self.call, response.body, dialog.target.text, custom))
+            sdp = response.body or self._early_sdp.get(dialog.remote_tag, b"")
+            self._outputs.append(Established(self.call, sdp, dialog.target.text, custom))
 
     def _cancel(self, *, now_ns: int) -> None:
         """Take the INVITE back; it then ends with 487, or after 64·T1 without a word (§9.1)."""
@@ -122,6 +159,7 @@ class CallerSession(Session):
             for value in invite.headers.all(name):
                 headers.add(name, value)
         headers.add("CSeq", f"{invite.cseq.number} CANCEL")
+        headers.add("Reason", reason_of(self._why))
         cancel = Request("CANCEL", invite.uri, headers)
         layer.request(cancel, destination=self._destination, owner=self.call, now_ns=now_ns)
         self._cancel_by_ns = now_ns + layer.timers.give_up_ns
@@ -161,7 +199,7 @@ class UnwantedAnswers:
         return [self._acks[name]]
 
 
-def _invite(command: Place, around: Surroundings) -> Request:
+def _invite(command: Place, around: Surroundings, fields: list[tuple[str, str]]) -> Request:
     place = around.place
     headers = Headers([("Via", place.via(new_branch(around.ids))), ("Max-Forwards", "70")])
     domain = command.from_domain or f"{place.host}:{place.port}"
@@ -172,6 +210,8 @@ def _invite(command: Place, around: Surroundings) -> Request:
     headers.add("Contact", place.contact)
     headers.add("Allow", ALLOW)
     headers.add("Supported", ", ".join(SUPPORTED))
+    for name, value in fields:
+        headers.add(name, value)
     headers.add("User-Agent", place.user_agent)
     for name, value in command.headers:
         headers.add(name, value)

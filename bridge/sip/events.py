@@ -28,9 +28,12 @@ __all__ = [
     "Output",
     "Place",
     "Pressed",
+    "Progress",
     "Progressed",
     "RefuseOffer",
     "Reject",
+    "Reoffer",
+    "Reoffered",
     "Replied",
     "Ring",
     "Trust",
@@ -123,6 +126,23 @@ class RefuseOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """Command: 183 with this description: the caller hears us before the call is answered."""
+
+    call: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffer:
+    """Command: change a call that stands, by a re-INVITE with this offer; `Reoffered` tells the outcome."""
+
+    call: str
+    ticket: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Command: no new calls from now on."""
 
@@ -165,7 +185,17 @@ class Cut:
 EndpointCommand = Drain | Ask | Trust | Unsent | Cut
 """What is about no call."""
 Command = (
-    Place | Ring | Answer | Reject | Hangup | AcceptOffer | RefuseOffer | ReferralCommand | EndpointCommand
+    Place
+    | Ring
+    | Progress
+    | Answer
+    | Reject
+    | Hangup
+    | AcceptOffer
+    | RefuseOffer
+    | Reoffer
+    | ReferralCommand
+    | EndpointCommand
 )
 
 
@@ -184,6 +214,8 @@ class Arrived:
     sdp: bytes
     """The offer; empty when we are to make one."""
     is_behind_nat: bool
+    wants_early_offer: bool = False
+    """The offer is ours to make, and to be acknowledged before the answer (RFC 3262)."""
     presented: Presented = NOBODY
     replaces: str = ""
     """Name of the call of ours that this one is to take the place of; empty for a call of its own."""
@@ -229,6 +261,18 @@ class Answered:
 
     call: str
     sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffered:
+    """What came of a `Reoffer`."""
+
+    call: str
+    ticket: str
+    status: int
+    """200, or why not: 488 refused, 491 both sides insisted, 487 the call is over."""
+    sdp: bytes
+    """The answer, after 200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +323,7 @@ Output = (
     | Established
     | Offered
     | Answered
+    | Reoffered
     | Pressed
     | Ended
     | Gone

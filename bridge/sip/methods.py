@@ -16,8 +16,8 @@ __all__ = [
     "refusal_of_outsider",
 ]
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, MESSAGE"
-SUPPORTED = ("replaces", "norefersub")
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE"
+SUPPORTED = ("100rel", "timer", "replaces", "norefersub")
 """Extensions that a request may require."""
 SDP_TYPE = "application/sdp"
 

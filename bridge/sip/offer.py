@@ -194,6 +194,7 @@ class Negotiator:
         self._codecs = wanted(codecs)
         self._last = b""
         self._direction = "sendrecv"
+        self._is_holding = False
         self._offered_events: dict[int, int] = {}
         """Number under which we offered telephone events, by their clock."""
         self._streams: tuple[Media, ...] = (Media("audio", 0, "RTP/AVP", ("0",)),)
@@ -204,9 +205,13 @@ class Negotiator:
         """What the peer has called each payload type; no number changes its meaning within a call."""
         self.negotiated: Negotiated | None = None
 
-    def offer(self, *, direction: str = "sendrecv") -> bytes:
+    def hold(self, is_holding: bool) -> None:
+        """Let our descriptions say that we want to hear nothing, or that we do again (RFC 3264 §8.4)."""
+        self._is_holding = is_holding
+
+    def offer(self) -> bytes:
         """Describe ourselves first; `accept` takes the answer."""
-        self._direction = direction
+        direction = self._direction = "sendonly" if self._is_holding else "sendrecv"
         numbers = numbering(
             self._carried(),
             self._known,
@@ -242,7 +247,12 @@ class Negotiator:
         """Answer the first or a later offer; raises as the function `answer` does, nothing changed."""
         theirs = SessionDescription.parse(offer)
         description, self.negotiated = _answer(
-            theirs, self._local, self._carried(), self.negotiated, self._crypto
+            theirs,
+            self._local,
+            self._carried(),
+            self.negotiated,
+            self._crypto,
+            is_holding=self._is_holding,
         )
         self._streams = description.media
         self._index = next(index for index, media in enumerate(self._streams) if media.port)
@@ -276,6 +286,8 @@ def _answer(
     codecs: tuple[Codec, ...],
     now: Negotiated | None,
     crypto: MediaCrypto,
+    *,
+    is_holding: bool = False,
 ) -> tuple[SessionDescription, Negotiated]:
     found = {index: _choose(theirs, media, codecs, now, crypto) for index, media in enumerate(theirs.media)}
     usable = {index: agreed for index, agreed in found.items() if agreed is not None}
@@ -286,6 +298,8 @@ def _answer(
     best = min(usable, key=lambda index: (theirs.media[index].protocol != SECURE, index))
     keys, lines = crypto.answer(theirs.media[best])
     chosen = local.quiet(replace(usable[best], srtp=keys))
+    if is_holding:
+        chosen = replace(chosen, receiving=False)
     # A refused stream keeps its place and its format list (RFC 3264 §6).
     ours = [Media(media.kind, 0, media.protocol, media.formats) for media in theirs.media]
     ours[best] = _answered(theirs.media[best], chosen, local, lines)

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import ClassVar
 
 from bridge.errors import RemoteProtocolError
@@ -10,9 +9,9 @@ from bridge.ports import IdSource
 from bridge.sip.answers import UnackedAnswers
 from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
 from bridge.sip.digest import DigestClient
-from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed
+from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed, Reoffered
 from bridge.sip.flow import is_reliable
-from bridge.sip.identity import cause_of
+from bridge.sip.identity import cause_of, reason_of
 from bridge.sip.info import key_of, refusal_of_info
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response, respond
@@ -27,112 +26,14 @@ from bridge.sip.methods import (
 )
 from bridge.sip.redirect import Contact
 from bridge.sip.refer_events import ReferralCommand, Texted
+from bridge.sip.reoffer import OurOffers, Wanted
 from bridge.sip.replaces import Replaces
+from bridge.sip.session_states import TRANSITIONS, Event, State
+from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, Due, SessionTimer, SessionTimerSettings
 from bridge.sip.subscription import Transfers
 from bridge.sip.texting import refusal_of_text, text_of
 
-__all__ = ["TRANSITIONS", "Event", "Session", "State", "Surroundings", "new_branch"]
-
-
-class State(Enum):
-    INVITED = auto()
-    """Called: no final answer given yet."""
-    ANSWERED = auto()
-    """Called: 200 sent, waiting for the ACK."""
-    CLOSING = auto()
-    """Called: hung up before the ACK; §15 makes us wait for it before the BYE."""
-    CALLING = auto()
-    """Calling: not a word yet."""
-    ABANDONED = auto()
-    """Calling: hung up before any answer; §9.1 makes us wait for one before the CANCEL."""
-    PROCEEDING = auto()
-    """Calling: the peer is at it."""
-    CANCELLING = auto()
-    """Calling: CANCEL sent."""
-    CONFIRMED = auto()
-    ENDING = auto()
-    """BYE sent."""
-    ENDED = auto()
-
-
-class Event(Enum):
-    ANSWER = auto()
-    REJECT = auto()
-    HANGUP = auto()
-    CANCEL = auto()
-    """The caller gives up."""
-    BYE = auto()
-    """The peer hangs up."""
-    ACK = auto()
-    UNACKED = auto()
-    """A 2xx of ours stayed without ACK for 64·T1."""
-    PROVISIONAL = auto()
-    SUCCESS = auto()
-    CHALLENGED = auto()
-    """Our INVITE is on its way once more, with credentials."""
-    FAILURE = auto()
-    EXPIRED = auto()
-    """No final answer to our INVITE, nor to the CANCEL after it."""
-    BYE_DONE = auto()
-
-
-# What is absent is ignored when it comes from the peer, and a bug when it comes from us.
-TRANSITIONS: dict[State, dict[Event, State]] = {
-    State.INVITED: {
-        Event.ANSWER: State.ANSWERED,
-        Event.REJECT: State.ENDED,
-        Event.HANGUP: State.ENDED,
-        Event.CANCEL: State.ENDED,
-        Event.BYE: State.ENDED,
-    },
-    State.ANSWERED: {
-        Event.ACK: State.CONFIRMED,
-        Event.UNACKED: State.ENDING,
-        Event.BYE: State.ENDED,
-        Event.HANGUP: State.CLOSING,
-    },
-    State.CLOSING: {
-        Event.ACK: State.ENDING,
-        Event.UNACKED: State.ENDING,
-        Event.BYE: State.ENDED,
-    },
-    State.CALLING: {
-        Event.PROVISIONAL: State.PROCEEDING,
-        Event.CHALLENGED: State.CALLING,
-        Event.SUCCESS: State.CONFIRMED,
-        Event.FAILURE: State.ENDED,
-        Event.EXPIRED: State.ENDED,
-        Event.HANGUP: State.ABANDONED,
-    },
-    State.ABANDONED: {
-        Event.PROVISIONAL: State.CANCELLING,
-        Event.SUCCESS: State.ENDING,
-        Event.FAILURE: State.ENDED,
-        Event.EXPIRED: State.ENDED,
-    },
-    State.PROCEEDING: {
-        Event.PROVISIONAL: State.PROCEEDING,
-        Event.CHALLENGED: State.CALLING,
-        Event.SUCCESS: State.CONFIRMED,
-        Event.FAILURE: State.ENDED,
-        Event.HANGUP: State.CANCELLING,
-    },
-    State.CANCELLING: {
-        Event.SUCCESS: State.ENDING,
-        Event.FAILURE: State.ENDED,
-        Event.EXPIRED: State.ENDED,
-    },
-    State.CONFIRMED: {
-        Event.HANGUP: State.ENDING,
-        Event.BYE: State.ENDED,
-        Event.UNACKED: State.ENDING,
-    },
-    State.ENDING: {
-        Event.BYE: State.ENDED,
-        Event.BYE_DONE: State.ENDED,
-    },
-    State.ENDED: {},
-}
+__all__ = ["Session", "Surroundings", "new_branch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +43,7 @@ class Surroundings:
     layer: TransactionLayer
     ids: IdSource
     place: LocalPlace
+    timer: SessionTimerSettings = DEFAULT_SESSION_TIMER
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,25 +80,37 @@ class Session(ABC):
         self._around = around
         self._answers = UnackedAnswers(around.layer.timers)
         self._offers: dict[str, _PendingOffer] = {}
+        self._ours = OurOffers(call, around.layer, around.ids, is_owner=state is State.CALLING)
+        self._timer = SessionTimer(around.timer)
+        self._sdp = b""
+        """Our last description that was sent, for a refresh."""
+        self._takes_update = False
         self._outputs: list[Output] = []
         self._transfers = Transfers(call, around.layer, around.ids)
         self._is_reported = False
         self._cause = ""
+        self._why = ""
         self._contacts: tuple[Contact, ...] = ()
 
     @property
     def deadline_ns(self) -> int | None:
         """When to call `handle_timeout`; None while nothing is pending."""
-        return self._answers.deadline_ns
+        due = (self._answers.deadline_ns, self._ours.deadline_ns, self._timer.deadline_ns)
+        return min((ns for ns in due if ns is not None), default=None)
 
     def handle_timeout(self, *, now_ns: int) -> None:
-        """Repeat a 2xx without ACK, or give the call up; harmless when early."""
+        """Repeat a 2xx without ACK, refresh the session, or give the call up; harmless when early."""
         sends, is_overdue = self._answers.take_due(now_ns=now_ns)
         self._outputs += sends
         if is_overdue:
             self._answers.clear()
             self._report("no ack")
             self._move(Event.UNACKED, now_ns=now_ns)
+        if self.dialog is not None and self.state is State.CONFIRMED:
+            self._outputs += self._ours.handle_timeout(
+                self.dialog, self._timer.ask(), is_free=self._is_free, now_ns=now_ns
+            )
+            self._keep_alive(now_ns=now_ns)
 
     def drain(self) -> list[Output]:
         """Outputs since the last call, in order."""
@@ -209,7 +123,10 @@ class Session(ABC):
 
     def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
         """Take what a transaction of this call has to say."""
-        if outcome.request.method not in ("BYE", "REFER", "NOTIFY") or not outcome.is_final:
+        if outcome.request.method in ("INVITE", "UPDATE"):
+            self._decided(outcome, now_ns=now_ns)
+            return
+        if outcome.request.method not in ("BYE", "REFER", "NOTIFY", "PRACK") or not outcome.is_final:
             return
         if self.dialog is not None and (again := self._again(outcome)) is not None:
             self._transfers.sent_again(again)
@@ -256,8 +173,10 @@ class Session(ABC):
             self._informed(request, key, source=source, now_ns=now_ns)
         elif request.method in ("REFER", "NOTIFY", "MESSAGE"):
             self._extended(request, key, source=source, now_ns=now_ns)
-        elif request.method == "INVITE":
+        elif request.method in ("INVITE", "UPDATE"):
             self._reinvited(dialog, request, key, source=source, now_ns=now_ns)
+        elif request.method == "PRACK":
+            self._acknowledged_early(request, key, source=source, now_ns=now_ns)
         else:
             extra = [("Allow", ALLOW), ("Accept", SDP_TYPE)]
             self._around.layer.respond(key, respond(request, 200, source=source, extra=extra), now_ns=now_ns)
@@ -296,10 +215,14 @@ class Session(ABC):
         self._move(Event.BYE, now_ns=now_ns)
 
     def accept_offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
-        """Answer a re-INVITE; nothing happens if the call has ended meanwhile."""
-        if (pending := self._offers.pop(ticket, None)) is not None and self.dialog is not None:
-            self.dialog.peer = pending.peer
+        """Answer an offer of the peer; nothing happens if the call has ended meanwhile."""
+        if (pending := self._offers.pop(ticket, None)) is None or self.dialog is None:
+            return
+        self.dialog.peer = pending.peer
+        if pending.request.method == "INVITE":
             self._succeed(pending.request, ticket, sdp, source=pending.source, now_ns=now_ns)
+        else:
+            self._agree(pending.request, ticket, sdp, source=pending.source, now_ns=now_ns)
 
     def refuse_offer(self, ticket: str, status: int, *, now_ns: int) -> None:
         """Refuse a re-INVITE; the session stays as it was."""
@@ -321,10 +244,64 @@ class Session(ABC):
         if pressed is not None and pressed.digit:
             self._outputs.append(Pressed(self.call, pressed.digit, pressed.duration_ms))
 
+    def reoffer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
+        """Ask the peer for a change; `Reoffered` tells what came of it."""
+        if self.dialog is None or self.state is not State.CONFIRMED:
+            self._outputs.append(Reoffered(self.call, ticket, 487, b""))
+            return
+        self._sdp = sdp
+        self._outputs += self._ours.begin(
+            Wanted(ticket, sdp), self.dialog, self._timer.ask(), is_free=self._is_free, now_ns=now_ns
+        )
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether no offer of the peer's, nor one of ours in a 200, is undecided."""
+        return not self._offers and not self._answers.is_open
+
+    def _keep_alive(self, *, now_ns: int) -> None:
+        """Refresh the session in time, or end it when its time is over (RFC 4028 §10)."""
+        due = self._timer.take_due(now_ns=now_ns)
+        if due is Due.GIVE_UP:
+            self.hang_up("session expired", now_ns=now_ns)
+        elif due is Due.REFRESH and self.dialog is not None and not self._ours.is_wanted:
+            wanted = Wanted("", b"", "UPDATE") if self._takes_update else Wanted("", self._sdp)
+            self._outputs += self._ours.begin(
+                wanted, self.dialog, self._timer.ask(), is_free=self._is_free, now_ns=now_ns
+            )
+
+    def _decided(self, outcome: Outcome, *, now_ns: int) -> None:
+        """Take what the peer said to a change of ours."""
+        if self.dialog is None:
+            return
+        outputs, success = self._ours.conclude(outcome, self.dialog, self._again, now_ns=now_ns)
+        if success is not None:
+            self._timer.agreed(success, now_ns=now_ns)
+            self._note_peer(success)
+            if outcome.request.body and not any(isinstance(output, Reoffered) for output in outputs):
+                outputs.append(Answered(self.call, success.body))
+        elif outcome.is_final and not self._ours.is_wanted:
+            self._timer.failed(now_ns=now_ns)
+        is_gone = any(isinstance(output, Ended) for output in outputs)
+        self._outputs += [output for output in outputs if not isinstance(output, Ended)]
+        if is_gone:
+            self.hang_up("the other side knows no such call", now_ns=now_ns)
+
+    def _note_peer(self, message: Request | Response) -> None:
+        """Learn from a message that makes or refreshes the dialog what its sender can do."""
+        if (allowed := message.headers.all("Allow")) or isinstance(message, Response):
+            self._takes_update = "UPDATE" in ",".join(allowed).replace(" ", "").upper().split(",")
+
+    def _acknowledged_early(
+        self, request: Request, key: str, *, source: tuple[str, int], now_ns: int
+    ) -> None:
+        """A PRACK; only a callee has anything to acknowledge."""
+        self._refuse(request, key, (481, []), source=source, now_ns=now_ns)
+
     def _reinvited(
         self, dialog: Dialog, request: Request, key: str, *, source: tuple[str, int], now_ns: int
     ) -> None:
-        if (refusal := self._refusal_of_reinvite(request)) is not None:
+        if (refusal := self._refusal_of_change(request)) is not None:
             self._refuse(request, key, refusal, source=source, now_ns=now_ns)
             return
         try:
@@ -332,18 +309,25 @@ class Session(ABC):
         except RemoteProtocolError:
             self._refuse(request, key, (400, []), source=source, now_ns=now_ns)
             return
+        self._note_peer(request)
+        if request.method == "UPDATE" and not request.body:
+            # A refresh, of the session or of where the peer is (RFC 3311 §5.2).
+            dialog.peer = peer
+            self._agree(request, key, b"", source=source, now_ns=now_ns)
+            return
         self._offers[key] = _PendingOffer(request, source, peer)
         self._outputs.append(Offered(self.call, key, request.body))
 
-    def _refusal_of_reinvite(self, request: Request) -> Refusal | None:
+    def _refusal_of_change(self, request: Request) -> Refusal | None:
         if self.state in (State.ENDING, State.CLOSING):
             return 481, []
-        if self.state is State.INVITED or self._offers:
-            # §14.2: one INVITE at a time; the peer may try again in a moment.
-            return 500, [("Retry-After", "2")]
-        if self._answers.awaits_answer:
+        if self._ours.is_open or (self._answers.awaits_answer and request.body):
             return 491, []
-        return refusal_of_content(request)
+        is_early = self.state is State.INVITED and (request.method == "INVITE" or request.body)
+        if is_early or (self._offers and (request.method == "INVITE" or request.body)):
+            # §14.2, RFC 3311 §5.2: one at a time; the peer may try again in a moment.
+            return 500, [("Retry-After", "2")]
+        return self._timer.refusal(request) or refusal_of_content(request)
 
     def _acknowledged(self, request: Request, *, now_ns: int) -> None:
         answer = self._answers.acknowledge(request.cseq.number)
@@ -358,6 +342,26 @@ class Session(ABC):
         elif answer.awaits_answer:
             self._outputs.append(Answered(self.call, request.body))
 
+    def _agree(self, request: Request, key: str, sdp: bytes, *, source: tuple[str, int], now_ns: int) -> None:
+        """Answer an UPDATE or a PRACK with 200."""
+        self._sdp = sdp or self._sdp
+        extra: list[tuple[str, str]] = []
+        if request.method == "UPDATE":
+            extra += [*self._common(), *self._timer.agree(request, now_ns=now_ns)]
+        extra += [("Content-Type", SDP_TYPE)] if sdp else []
+        success = respond(request, 200, source=source, to_tag=self.call, extra=extra, body=sdp)
+        self._around.layer.respond(key, success, now_ns=now_ns)
+
+    def _common(self) -> list[tuple[str, str]]:
+        """Header fields of every answer that makes or refreshes the dialog."""
+        place = self._around.place
+        return [
+            ("Contact", place.contact),
+            ("Allow", ALLOW),
+            ("Server", place.user_agent),
+            ("Supported", ", ".join(SUPPORTED)),
+        ]
+
     def _succeed(
         self,
         invite: Request,
@@ -367,15 +371,17 @@ class Session(ABC):
         source: tuple[str, int],
         now_ns: int,
         headers: tuple[tuple[str, str], ...] = (),
+        awaits_answer: bool | None = None,
     ) -> None:
         """Answer an INVITE with 200, and go on doing so until its ACK comes."""
-        around = self._around
-        extra = [("Contact", around.place.contact), ("Allow", ALLOW), ("Server", around.place.user_agent)]
-        extra += [("Supported", ", ".join(SUPPORTED)), *headers, ("Content-Type", SDP_TYPE)]
+        self._sdp = sdp or self._sdp
+        extra = [*self._common(), *self._timer.agree(invite, now_ns=now_ns), *headers]
+        extra += [("Content-Type", SDP_TYPE)] if sdp else []
         success = respond(invite, 200, source=source, to_tag=self.call, extra=extra, body=sdp)
-        around.layer.respond(key, success, now_ns=now_ns)
+        self._around.layer.respond(key, success, now_ns=now_ns)
         send = Send(bytes(success), invite.via.reply_address(source))
-        self._answers.add(invite.cseq.number, send, awaits_answer=not invite.body, now_ns=now_ns)
+        awaits = not invite.body if awaits_answer is None else awaits_answer
+        self._answers.add(invite.cseq.number, send, awaits_answer=awaits, now_ns=now_ns)
 
     def _refuse(
         self, request: Request, key: str, refusal: Refusal, *, source: tuple[str, int], now_ns: int
@@ -395,11 +401,14 @@ class Session(ABC):
         if self.state is State.ENDING and self.dialog is not None:
             self._answers.clear()
             bye = self.dialog.request("BYE", branch=new_branch(self._around.ids))
+            bye.headers.add("Reason", reason_of(self._why))
             self._around.layer.request(
                 bye, destination=self.dialog.destination, owner=self.call, now_ns=now_ns
             )
         if self.state is State.ENDED:
             self._answers.clear()
+            self._timer.stop()
+            self._outputs += self._ours.close()
             self._transfers.close(now_ns=now_ns)
             for ticket in list(self._offers):
                 self.refuse_offer(ticket, 487, now_ns=now_ns)
@@ -409,5 +418,6 @@ class Session(ABC):
     def _report(self, reason: str, *, status: int = 0) -> None:
         """Tell the end of the call, once."""
         if not self._is_reported:
+            self._why = reason
             self._is_reported = True
             self._outputs.append(Ended(self.call, reason, status, self._cause, self._contacts))

@@ -31,6 +31,8 @@ def test_a_placed_call_starts_with_a_whole_invite() -> None:
         "Contact: <sip:cosybridge@192.0.2.9:5060>",
         f"Allow: {ALLOW}",
         f"Supported: {', '.join(SUPPORTED)}",
+        "Session-Expires: 1800",
+        "Min-SE: 90",
         "User-Agent: cosybridge",
         "X-Trace: 7",
         "Content-Type: application/sdp",

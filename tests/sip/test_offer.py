@@ -16,6 +16,22 @@ def offered(*lines: str, session: str = "c=IN IP4 192.0.2.2") -> bytes:
     return "\n".join(["v=0", "o=x 1 1 IN IP4 192.0.2.2", "s=-", session, "t=5 6", *lines]).encode()
 
 
+def held(ours: Negotiator) -> bytes:
+    ours.hold(True)
+    return ours.offer()
+
+
+def test_whoever_is_held_stays_held_through_an_offer_of_its_own() -> None:
+    ours = Negotiator(ip="192.0.2.9", port=16384, session_id=5)
+    ours.answer(offered("m=audio 4000 RTP/AVP 0"))
+    assert b"a=sendonly" in held(ours)
+    assert b"a=sendonly" in ours.answer(offered("m=audio 4444 RTP/AVP 0"))
+    assert ours.negotiated is not None
+    assert not ours.negotiated.receiving
+    ours.hold(False)
+    assert b"a=sendrecv" in ours.offer()
+
+
 def test_the_first_codec_that_we_know_is_taken_with_the_offerers_numbers() -> None:
     sdp, agreed = answer(
         offered(
@@ -222,7 +238,7 @@ def test_the_version_grows_only_when_the_description_changes() -> None:
             ours.answer(offered("m=audio 4444 RTP/AVP 0", "a=sendonly")),
             ours.offer(),
             ours.offer(),
-            ours.offer(direction="sendonly"),
+            held(ours),
         )
     ]
 
@@ -240,7 +256,7 @@ def test_a_negotiator_remembers_what_was_agreed_last() -> None:
         ours.answer(offered("m=audio 4000 RTP/AVP 9"))
     assert ours.negotiated is before
 
-    ours.offer(direction="sendonly")
+    held(ours)
     agreed = ours.accept(offered("m=audio 4000 RTP/AVP 0"))
     assert ours.negotiated is agreed
     assert not agreed.receiving

@@ -15,7 +15,7 @@ from bridge.sip.events import (
 from bridge.sip.layer import Send
 from bridge.sip.message import Response
 from bridge.sip.methods import ALLOW
-from bridge.sip.session import TRANSITIONS, State
+from bridge.sip.session_states import TRANSITIONS, State
 from tests.sip.desk import BRIDGE_SDP, Desk, called, connected, standing
 from tests.sip.messages import OFFER, raw, reply
 
@@ -215,7 +215,7 @@ def test_a_reinvite_after_our_bye_is_too_late() -> None:
     [
         ((b"application/sdp", b"text/plain"), 415),
         ((b"Contact: <sip:lena@192.0.2.2>", b"Contact: <oops"), 400),
-        ((b"Max-Forwards: 70", b"Require: 100rel"), 420),
+        ((b"Max-Forwards: 70", b"Require: foo"), 420),
     ],
 )
 def test_a_reinvite_that_makes_no_sense_is_refused(change: tuple[bytes, bytes], status: int) -> None:
@@ -295,7 +295,7 @@ def test_what_is_not_served_is_refused_within_the_call_too() -> None:
     desk = Desk()
     call = standing(desk)
 
-    desk.hear(raw("UPDATE", branch="z9hG4bKi", to_tag=call, number=2))
+    desk.hear(raw("PUBLISH", branch="z9hG4bKi", to_tag=call, number=2))
 
     (refused,) = desk.sent()
     assert isinstance(refused, Response)
