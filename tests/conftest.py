@@ -1,14 +1,20 @@
 """What all tests share: law sizes, and an honest line about what could not run here."""
 
+import atexit
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests call nobody
+
+_state = tempfile.TemporaryDirectory(prefix="cosybridge-tests-")
+atexit.register(_state.cleanup)
+os.environ["XDG_STATE_HOME"] = _state.name  # and leave nothing in anybody's home
 
 settings.register_profile("default", max_examples=60, deadline=None, database=None)
 settings.register_profile(

@@ -18,13 +18,16 @@ from bridge.app.place import route_address, state_folder
 from bridge.app.settings import SELF_MADE, HttpSection, SipSection
 from bridge.app.trunk_settings import TrunkSection
 from bridge.call.agent import Agent
+from bridge.call.archive_sqlite import SqliteArchive
+from bridge.call.retention import Retention
 from bridge.call.routes import Route
 from bridge.call.session import CallSettings
+from bridge.clock import unix_offset_ns
 from bridge.cosyvoice.client_patience import Deadlines
 from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud
 from bridge.engine.supervisor import MediaSettings
 from bridge.plane.spec import SENSITIVITIES, PlaneSettings
-from bridge.ports import Voice
+from bridge.ports import Clock, Voice
 from bridge.sip.digest import Credentials
 from bridge.sip.numbers import NumberForm, NumberPlan
 from bridge.sip.registration import Account
@@ -35,6 +38,7 @@ from bridge.ttsserver.server import TtsServerSettings
 __all__ = [
     "accounts",
     "api_settings",
+    "archive",
     "call_settings",
     "http_settings",
     "media_settings",
@@ -78,11 +82,26 @@ def call_settings(config: Config) -> CallSettings:
         srtp=config.media.srtp,
         recordings=Path(config.recording.folder) if config.recording.enabled else None,
         keeps_text=config.recording.transcripts,
+        keeps_numbers=config.records.numbers,
         prompts=Path(config.prompts.folder),
         codecs=config.media.codecs,
         passes_opus=config.media.opus_pass_through,
         comfort_noise=config.media.comfort_noise,
         budget=Budget.from_ms(config.bargein.budget_ms.model_dump()),
+    )
+
+
+def archive(config: Config, clock: Clock) -> SqliteArchive | None:
+    """Where records of calls go; None if they are not to outlive the process."""
+    section = config.records
+    if not section.enabled:
+        return None
+    return SqliteArchive(
+        Path(section.path) if section.path else state_folder() / "calls.sqlite",
+        recordings=Path(config.recording.folder) if config.recording.enabled else None,
+        retention=Retention(days=section.keep_days, bytes=int(section.keep_gb * 1e9)),
+        clock=clock,
+        offset_ns=unix_offset_ns,
     )
 
 

@@ -152,6 +152,13 @@ class Metrics:
         for cause, total in not_dialled.items():
             series.grow(series.not_dialled.labels(cause), ("dial", cause), total)
 
+    def records(self, counters: Mapping[str, int]) -> None:
+        """Take over the running totals of `bridge.call.archive.Archive.counters`."""
+        for outcome, total in counters.items():
+            grown = total - self._services.record_totals.get(outcome, 0)
+            self._services.record_totals[outcome] = total
+            self._services.records.labels(outcome).inc(max(0, grown))
+
     def tts_connections(self, states: Mapping[str, int]) -> None:
         """Show how many connections to the voice there are in each state: idle, speaking, opening."""
         for state, count in states.items():
@@ -351,6 +358,13 @@ class _ServiceSeries:
             "cosybridge_sip", "SIP messages and decisions, by kind", ["kind"], registry=registry
         )
         self.sip_totals: dict[str, int] = {}
+        self.records = Counter(
+            "cosybridge_records",
+            "Records of calls and recordings, by what became of them",
+            ["outcome"],
+            registry=registry,
+        )
+        self.record_totals: dict[str, int] = {}
         self.tts_connections = Gauge(
             "cosybridge_tts_connections", "Connections to the voice, by state", ["state"], registry=registry
         )

@@ -26,6 +26,7 @@ from bridge.app.api.switchboard import Switchboard
 from bridge.app.assembly import (
     accounts,
     api_settings,
+    archive,
     call_settings,
     http_settings,
     media_settings,
@@ -197,7 +198,8 @@ async def open_bridge(
     Args:
         config: Settings, checked.
         agent: Answers every call instead of the configured routes.
-        registers: Whether trunks are told where we are; not by a command that takes no calls.
+        registers: Whether trunks are told where we are and records are kept; not by a command that takes no
+            calls.
     """
     clock, dice, metrics = SystemClock(), SystemDice(), Metrics()
     _refuse_taken_ports(config)
@@ -210,6 +212,9 @@ async def open_bridge(
             # The call to ourselves is answered by our own agent with our own voice: it never bills anybody.
             self_user = f"self-{dice.token(8)}"
             routes.insert(0, Route(to=self_user, synthesizer=embedded))
+        records = archive(config, clock) if registers else None
+        if records is not None:
+            stack.push_async_callback(records.close)
         exchange = Exchange(
             media=engine,
             synthesizer=synthesizer,
@@ -218,7 +223,9 @@ async def open_bridge(
             clock=clock,
             dice=dice,
             observer=Meter(metrics),
+            archive=records,
         )
+        await exchange.ledger.restore()
         office = TrunkOffice(
             trunks(config), accounts(config) if registers else (), exchange.answer, clock=clock, dice=dice
         )
@@ -235,6 +242,8 @@ async def open_bridge(
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
         metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer, engine))
+        if records is not None:
+            metrics.refresh_with(lambda: metrics.records(records.counters))
         web = web_routes(metrics, health=lambda: "draining" if bridge.is_draining else "ok")
         api, stream = _api(config, bridge, metrics, clock)
         http = await HttpServer.start(http_settings(config), [*web, *api.routes()], dice=dice)

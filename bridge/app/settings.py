@@ -281,6 +281,21 @@ class RecordingSection(_Section):
     """Where the files go; relative to the working directory, readable by you alone."""
 
 
+class RecordsSection(_Section):
+    """What is kept of calls that are over."""
+
+    enabled: bool = True
+    """Whether records of calls outlive the process."""
+    path: str = ""
+    """SQLite file; empty is ``calls.sqlite`` in ``~/.local/state/cosybridge``."""
+    keep_days: int = Field(default=30, ge=0, le=36_500)
+    """Age at which records and recordings are deleted; 0 never."""
+    keep_gb: float = Field(default=10.0, ge=0, le=1_000_000)
+    """Recordings together; over it, the oldest are deleted. 0 is no limit."""
+    numbers: bool = False
+    """Whether it is kept who called whom."""
+
+
 class PromptsSection(_Section):
     """Sound files that agents may play by name."""
 
@@ -359,6 +374,7 @@ class Config(_Section):
     tts_server: TtsServerSection = TtsServerSection()
     call: CallSection = CallSection()
     recording: RecordingSection = RecordingSection()
+    records: RecordsSection = RecordsSection()
     prompts: PromptsSection = PromptsSection()
     bargein: BargeInSection = BargeInSection()
     start: StartSection = StartSection()

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, IncomingCall, SipCall, SipEndpoint
+from bridge.call.archive import Archive
 from bridge.call.bus import Bus
 from bridge.call.caller import Caller, Dialogue
 from bridge.call.ledger import Ledger
@@ -70,6 +71,7 @@ class Exchange:
         clock: For marks and deadlines.
         dice: For ids.
         observer: Who counts.
+        archive: Where records of calls outlive us; None for nowhere.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Exchange:
         clock: Clock,
         dice: IdSource,
         observer: CallObserver,
+        archive: Archive | None = None,
     ) -> None:
         self._media = media
         self._synthesizer = synthesizer
@@ -92,7 +95,14 @@ class Exchange:
         self._observer = observer
         self.bus: Bus = Bus(clock)
         """Tells what happens in all calls."""
-        self.ledger: Ledger = Ledger(clock=clock, dice=dice, bus=self.bus, keeps_text=settings.keeps_text)
+        self.ledger: Ledger = Ledger(
+            clock=clock,
+            dice=dice,
+            bus=self.bus,
+            keeps_text=settings.keeps_text,
+            archive=archive,
+            keeps_numbers=settings.keeps_numbers,
+        )
         """The records of all calls."""
         self.outside: Outside = CLOSED
         """Whom calls may be sent to; nobody until it is set."""

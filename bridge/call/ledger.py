@@ -6,15 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.call.archive import Archive, record_of
 from bridge.call.bus import Bus
 from bridge.call.session import Session
 from bridge.call.trace import CallTrace
+from bridge.clock import unix_offset_ns
 from bridge.ports import Clock, IdSource
 
 __all__ = ["Ledger"]
 
 _REMEMBERED = 1000
-"""Ended calls whose record the API still has."""
+"""Ended calls that are known without asking the archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,20 @@ class Ledger:
         dice: For ids.
         bus: Told when a call begins, and when one ends that never stood; a session tells the rest.
         keeps_text: Whether records keep what was said.
+        archive: Where records outlive us; None for nowhere.
+        keeps_numbers: Whether it is told who called whom.
     """
 
-    def __init__(self, *, clock: Clock, dice: IdSource, bus: Bus, keeps_text: bool) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        dice: IdSource,
+        bus: Bus,
+        keeps_text: bool,
+        archive: Archive | None = None,
+        keeps_numbers: bool = False,
+    ) -> None:
         self.ended_one: asyncio.Event = asyncio.Event()
         """Set whenever a call has ended; whoever waits clears it."""
         self._clock = clock
@@ -45,6 +58,10 @@ class Ledger:
         self._attempts: dict[str, _Attempt] = {}
         self._live: dict[str, Session] = {}
         self._ended: deque[CallTrace] = deque(maxlen=_REMEMBERED)
+        self._archive = archive
+        self._keeps_numbers = keeps_numbers
+        self._before: list[dict[str, Any]] = []
+        """Summaries of calls that ended before we began, newest first."""
 
     def __len__(self) -> int:
         """Calls that stand."""
@@ -54,7 +71,8 @@ class Ledger:
         """Running calls, those that ring among them, then ended ones, newest first."""
         running = [session.trace for session in self._live.values()]
         running += [attempt.trace for attempt in self._attempts.values()]
-        return [trace.summary() for trace in running[::-1] + list(reversed(self._ended))]
+        told = [trace.summary() for trace in running[::-1] + list(reversed(self._ended))]
+        return told + self._before[: _REMEMBERED - len(self._ended)]
 
     def call(self, call_id: str) -> dict[str, Any] | None:
         """One call in full, by our id or by its SIP Call-ID."""
@@ -66,6 +84,17 @@ class Ledger:
             if call_id in (trace.id, trace.sip_call_id):
                 return trace.detail()
         return None
+
+    async def find(self, call_id: str) -> dict[str, Any] | None:
+        """Like `call`, and looks into the archive as well."""
+        if (found := self.call(call_id)) is not None or self._archive is None:
+            return found
+        return await self._archive.find(call_id)
+
+    async def restore(self) -> None:
+        """Learn from the archive which calls there were before; once, before any call comes."""
+        if self._archive is not None:
+            self._before = await self._archive.latest(_REMEMBERED)
 
     def session(self, call_id: str) -> Session | None:
         """A call that stands, by our id."""
@@ -98,6 +127,8 @@ class Ledger:
             sip_call_id=sip_call_id,
             direction=direction,
             started_ns=self._clock.now_ns(),
+            called=to,
+            caller=caller,
             keeps_text=self._keeps_text,
             state="ringing" if direction == "inbound" else "calling",
         )
@@ -116,7 +147,7 @@ class Ledger:
         if self._attempts.pop(trace.id, None) is None:
             return
         trace.state, trace.reason, trace.ended_ns = "ended", trace.reason or reason, self._clock.now_ns()
-        self._ended.append(trace)
+        self._remember(trace)
         self._bus.tell(trace.id, "call.ended", {"reason": trace.reason, "status": trace.status or None})
 
     def stands(self, session: Session) -> None:
@@ -127,7 +158,7 @@ class Ledger:
     def over(self, session: Session) -> None:
         """Note the end of a call that stood."""
         del self._live[session.trace.id]
-        self._ended.append(session.trace)
+        self._remember(session.trace)
         self.ended_one.set()
 
     def hang_up(self, call_id: str, reason: str) -> bool:
@@ -146,3 +177,10 @@ class Ledger:
         while self._live:
             self.ended_one.clear()
             await self.ended_one.wait()
+
+    def _remember(self, trace: CallTrace) -> None:
+        self._ended.append(trace)
+        if self._archive is not None:
+            self._archive.keep(
+                record_of(trace, offset_ns=unix_offset_ns(), keeps_numbers=self._keeps_numbers)
+            )

@@ -57,6 +57,8 @@ class CallSettings:
     recordings: Path | None = None
     """Folder for recordings; None records nothing."""
     keeps_text: bool = False
+    keeps_numbers: bool = False
+    """Whether the archive is told who called whom."""
     prompts: Path = Path("prompts")
     codecs: tuple[str, ...] = DEFAULT_CODECS
     """Names of what we speak, best first (`bridge.sip.codecs`)."""

@@ -55,6 +55,10 @@ class CallTrace:
     sip_call_id: str
     direction: str
     started_ns: int
+    called: str = ""
+    """Whom it is for; told to nobody who may not know."""
+    caller: str = ""
+    """Who calls; likewise."""
     keeps_text: bool = False
     """Whether `detail` may show what was said: transcripts are off unless asked for."""
     state: str = "ringing"

@@ -1,13 +1,16 @@
 """What the voice's client is told, out of the settings."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr
 
-from bridge.app.assembly import call_settings, media_settings, tts_settings
-from bridge.app.settings import Config, MediaSection, TtsSection
+from bridge.app.assembly import archive, call_settings, media_settings, tts_settings
+from bridge.app.settings import Config, MediaSection, RecordsSection, TtsSection
 from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.endpoints import endpoint
 from bridge.plane.spec import PlaneSettings
+from tests.fakes import ManualClock
 
 MS = 1_000_000
 
@@ -52,3 +55,20 @@ def test_the_media_process_is_told_where_to_listen_for_keys_in_the_sound() -> No
 def test_calls_are_told_whether_they_may_speak_of_comfort_noise() -> None:
     assert call_settings(Config(media=MediaSection(comfort_noise=True))).comfort_noise
     assert not call_settings(Config()).comfort_noise
+
+
+async def test_records_go_where_the_settings_say(tmp_path: Path) -> None:
+    path = tmp_path / "here.sqlite"
+    config = Config(records=RecordsSection(path=str(path), numbers=True))
+
+    records = archive(config, ManualClock())
+
+    assert records is not None
+    assert await records.latest(1) == []
+    assert path.exists()
+    assert call_settings(config).keeps_numbers
+    await records.close()
+
+
+def test_records_may_be_left_out() -> None:
+    assert archive(Config(records=RecordsSection(enabled=False)), ManualClock()) is None

@@ -189,3 +189,13 @@ def test_trunks_show_their_state_and_what_they_refused() -> None:
         'cosybridge_dials_refused_total{cause="not_allowed"} 4.0',
     ):
         assert line in text
+
+
+def test_what_became_of_records_is_counted_on() -> None:
+    metrics = Metrics()
+
+    metrics.records({"kept": 2, "dropped": 0})
+    metrics.records({"kept": 5, "dropped": 1})
+
+    assert value(metrics, "cosybridge_records_total", outcome="kept") == 5
+    assert value(metrics, "cosybridge_records_total", outcome="dropped") == 1

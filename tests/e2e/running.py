@@ -53,6 +53,7 @@ class RunningBridge:
             "start.self_call": "false",
             "tts_server.preload_chinese": "false",  # two seconds of work, in the middle of a test
             "recording.transcripts": "true",
+            "records.enabled": "false",  # each bridge begins without a past
         }
         values |= {key: str(value) for key, value in (settings or {}).items()}
         self.tts_key: str = values.get("tts_server.api_keys", "")

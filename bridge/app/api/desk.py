@@ -194,10 +194,11 @@ class ControlApi:
         return Outcome({"calls": self._ledger.calls()})
 
     async def _show(self, request: web.Request, _order: None) -> Outcome:
-        return Outcome(self._found(request))
+        return Outcome(await self._kept(request))
 
     async def _path(self, request: web.Request, _order: None) -> Outcome:
-        return Outcome(response=web.Response(text=describe(self._found(request)["media"])))
+        found = await self._kept(request)
+        return Outcome(response=web.Response(text=describe(found["media"])))
 
     async def _events(self, request: web.Request, _order: None) -> Outcome:
         return Outcome(response=await self._stream.serve(request))
@@ -250,6 +251,13 @@ class ControlApi:
         body = page(document(self.operations()))
         headers = {"Content-Security-Policy": _PAGE_POLICY}
         return Outcome(response=web.Response(text=body, content_type="text/html", headers=headers))
+
+    async def _kept(self, request: web.Request) -> dict[str, Any]:
+        """A call, be it over for long."""
+        id = request.match_info["id"]
+        if (found := await self._ledger.find(id)) is None:
+            raise Problem(404, f"there is no call {id}")
+        return found
 
     def _found(self, request: web.Request) -> dict[str, Any]:
         id = request.match_info["id"]
