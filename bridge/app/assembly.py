@@ -62,6 +62,7 @@ def route_table(config: Config, agent: Agent | None) -> list[Route]:
             agent=row.agent,
             voice=Voice(model=row.model, name=row.voice, language=row.language),
             greeting=row.greeting,
+            headers=row.headers,
         )
         for row in config.routes
     ]
@@ -78,6 +79,7 @@ def call_settings(config: Config) -> CallSettings:
     return CallSettings(
         inactivity_s=config.media.inactivity_s,
         max_duration_s=config.call.max_duration_s,
+        ring_timeout_s=config.sip.ring_timeout_s,
         advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
         srtp=config.media.srtp,
         recordings=Path(config.recording.folder) if config.recording.enabled else None,
@@ -140,6 +142,7 @@ def trunks(config: Config) -> tuple[Trunk, ...]:
             from_user=section.from_user or section.user or "cosybridge",
             from_domain=section.from_domain,
             allow=section.allow,
+            headers=section.headers,
             dials=section.dials,
             plan=NumberPlan(section.country_code, section.national_prefix, section.international_prefix),
             form=NumberForm(section.numbers),

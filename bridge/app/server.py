@@ -19,6 +19,7 @@ from bridge.aio.http import HttpServer
 from bridge.aio.ports_taken import Wanted, refuse_taken
 from bridge.aio.sip import SipEndpoint
 from bridge.aio.tasks import Tasks
+from bridge.app.admission import Admission
 from bridge.app.api.desk import ControlApi
 from bridge.app.api.meter import ApiMeter
 from bridge.app.api.stream import EventStream
@@ -234,6 +235,9 @@ async def open_bridge(
         )
         stack.push_async_callback(endpoint.close)
         stack.push_async_callback(office.close)
+        domains = frozenset(trunk.domain.lower() for trunk in trunks(config))
+        exchange.outside = Admission(config.sip, office, endpoint, domains=domains)
+        stack.push_async_callback(exchange.close)
         switchboard = Switchboard(config, exchange, endpoint, office, tuple(routes))
         stack.push_async_callback(switchboard.close)
         bridge = Bridge(

@@ -18,6 +18,7 @@ from bridge.app.values import (
     Digests,
     Faults,
     Glob,
+    HeaderLines,
     HostList,
     HttpUrl,
     Listen,
@@ -106,6 +107,12 @@ class SipSection(_Section):
     """Address that peers see in Via and Contact; None is that of the route to each peer."""
     answer_after_ms: int = Field(default=0, ge=0, le=180_000)
     """How long it rings before it is answered."""
+    ring_timeout_s: int = Field(default=60, ge=1, le=600)
+    """How long a call of ours may ring."""
+    refer: Literal["refuse", "follow"] = "refuse"
+    """Whether a peer may have us call somebody (REFER), within `dial_allow` and the dials of trunks."""
+    max_redirects: int = Field(default=3, ge=0, le=10)
+    """Further addresses that a call of ours tries when it is sent on (3xx), within the same bounds."""
     max_calls: int = Field(default=256, ge=1, le=100_000)
     """Calls that one source address may have at a time."""
     max_requests_per_s: int = Field(default=200, ge=1, le=100_000)
@@ -361,6 +368,8 @@ class Route(_Section):
     """Language hint; empty lets the service decide."""
     greeting: str = ""
     """What the agent says first; empty is the agent's own greeting."""
+    headers: HeaderLines = ()
+    """Header fields of our answer, and of our INVITE, ``X-Customer: 4711``."""
 
 
 class Config(_Section):

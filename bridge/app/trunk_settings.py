@@ -9,6 +9,7 @@ from bridge.app.values import (
     DialPatterns,
     DigitString,
     Domain,
+    HeaderLines,
     Login,
     MaybeSecret,
     Networks,
@@ -49,6 +50,8 @@ class TrunkSection(Section):
     """User part of From in our calls; empty is `user`."""
     from_domain: Domain = ""
     """Host part of From in our calls; empty is `domain`."""
+    headers: HeaderLines = ()
+    """Header fields of our INVITEs there, ``X-Customer: 4711``."""
     max_calls: int = Field(default=100, ge=1, le=100_000)
     """Calls that it carries at a time, both ways; more are refused with 503."""
     max_calls_per_s: int = Field(default=10, ge=1, le=10_000)

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 from bridge.aio.registrar import Registrar
 from bridge.aio.sip import CallRefused, Identity, IncomingCall, SipEndpoint
 from bridge.aio.sip_route import is_ipv4, resolve
 from bridge.aio.tasks import Tasks
+from bridge.call.outside import Way
 from bridge.call.routes import Route
 from bridge.call.trace import CallTrace
 from bridge.errors import RemoteProtocolError, SetupError
@@ -38,7 +39,7 @@ class Dialler(Protocol):
         *,
         destination: tuple[str, int] | None,
         identity: Identity,
-        timeout_s: float,
+        timeout_s: float | None,
         trace: CallTrace | None,
     ) -> CallTrace: ...
 
@@ -132,7 +133,7 @@ class TrunkOffice:
         *,
         caller: str = "",
         headers: tuple[tuple[str, str], ...] = (),
-        timeout_s: float = 32.0,
+        timeout_s: float | None = None,
         trace: CallTrace | None = None,
     ) -> CallTrace:
         """Call a number that the dial plan admits.
@@ -144,32 +145,45 @@ class TrunkOffice:
             route: Who talks to them.
             caller: User part of our From; empty is the trunk's own.
             headers: Further headers of the INVITE.
-            timeout_s: How long it may ring.
+            timeout_s: How long it may ring; None is as configured.
             trace: Its record, if that was begun already.
 
         Raises:
             CallRefused: If the trunk's limit is reached, with 503, or the other side declines.
             SetupError: If the trunk has no address, or nobody answers.
         """
+        async with self.way(endpoint, dialled, caller=caller, headers=headers) as way:
+            return await exchange.dial(
+                endpoint,
+                dialled.uri,
+                route,
+                destination=way.destination,
+                identity=way.identity,
+                timeout_s=timeout_s,
+                trace=trace,
+            )
+
+    @asynccontextmanager
+    async def way(
+        self,
+        endpoint: SipEndpoint,
+        dialled: Dialled,
+        *,
+        caller: str = "",
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> AsyncIterator[Way]:
+        """Hold one of the trunk's lines for a call; what it raises is said at `dial`."""
         trunk = dialled.trunk
         with self._line(dialled):
-            destination, way = await self._way(trunk)
+            destination, routes = await self._way(trunk)
             endpoint.trust(trunk.name, destination[0], trunk.credentials)
             identity = Identity(
                 caller or trunk.from_user,
                 trunk.from_domain or trunk.domain,
                 trunk.credentials,
-                (*way, *headers),
+                (*routes, *trunk.headers, *headers),
             )
-            return await exchange.dial(
-                endpoint,
-                dialled.uri,
-                route,
-                destination=destination,
-                identity=identity,
-                timeout_s=timeout_s,
-                trace=trace,
-            )
+            yield Way(endpoint, dialled.uri, destination, identity)
 
     @contextmanager
     def _line(self, dialled: Dialled) -> Iterator[None]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from bridge.sip.codecs import CODECS
+from bridge.sip.identity import fault_of_header
 from bridge.sip.numbers import DialList
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Domain",
     "Faults",
     "Glob",
+    "HeaderLines",
     "HostList",
     "HttpUrl",
     "Listen",
@@ -77,6 +79,20 @@ def _server(value: object) -> object:
     if match is None or not 0 < port < 65536:
         raise ValueError('must be a host or "host:port", for instance "sip.example.org"')
     return match[1], port
+
+
+def _header_lines(value: object) -> object:
+    """Read ``Name: value`` lines that a user may set; one text alone is one line, for values have commas."""
+    if isinstance(value, tuple):
+        return value
+    is_line = isinstance(value, str) and not value.lstrip().startswith("[")
+    found: list[tuple[str, str]] = []
+    for line in _items([value] if is_line and value else value):
+        name, _, text = line.partition(":")
+        if (fault := fault_of_header(name.strip(), text.strip())) is not None:
+            raise ValueError(f'{fault}; write headers like "X-Customer: 4711"')
+        found.append((name.strip(), text.strip()))
+    return tuple(found)
 
 
 def _maybe_address(value: object) -> object:
@@ -250,6 +266,7 @@ Token = Annotated[SecretStr | None, BeforeValidator(_maybe_secret), AfterValidat
 Server = Annotated[tuple[str, int], BeforeValidator(_server)]
 Digests = Annotated[tuple[str, ...], BeforeValidator(_digests)]
 DialPatterns = Annotated[tuple[str, ...], BeforeValidator(_dial_patterns)]
+HeaderLines = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_header_lines)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 TtsUrl = Annotated[str, AfterValidator(_tts_url)]
 Glob = Annotated[

@@ -178,7 +178,7 @@ class Exchange:
         *,
         destination: tuple[str, int] | None = None,
         identity: Identity = ANONYMOUS,
-        timeout_s: float = 32.0,
+        timeout_s: float | None = None,
         trace: CallTrace | None = None,
         on_status: Callable[[int], None] = _ignore,
     ) -> CallTrace:
@@ -190,7 +190,7 @@ class Exchange:
             route: Who talks to them.
             destination: Where that is, if it is known already; see `SipEndpoint.call`.
             identity: As whom.
-            timeout_s: How long it may ring.
+            timeout_s: How long it may ring; None is as configured.
             trace: Its record, if that was begun already.
             on_status: Gets each status of the call from 101 to 199, and 200 when it stands.
 
@@ -205,6 +205,7 @@ class Exchange:
         try:
             identity = replace(identity, headers=identity.headers + route.headers)
             way = Way(endpoint, uri, destination, identity)
+            timeout_s = self._settings.ring_timeout_s if timeout_s is None else timeout_s
             await self._dial_on(trace, way, route, timeout_s=timeout_s, on_status=on_status)
         except CallRefused as error:
             trace.status, reason = error.status, f"declined with {error.status}"

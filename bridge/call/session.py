@@ -52,6 +52,8 @@ class CallSettings:
 
     inactivity_s: float = 30.0
     max_duration_s: float = 3600.0
+    ring_timeout_s: float = 60.0
+    """How long a call of ours may ring."""
     advertised_ip: str | None = None
     """Address in our SDP; None is the address of the route to the peer."""
     recordings: Path | None = None

@@ -26,6 +26,8 @@ class Trunk:
     """Host part of our From; empty is `domain`."""
     allow: tuple[str, ...] = ()
     """Networks that its calls come from, beside the address of `server`."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further header fields of our INVITEs."""
     dials: tuple[str, ...] = ()
     """See `DialList`; empty lets no call out."""
     plan: NumberPlan = field(default_factory=NumberPlan)

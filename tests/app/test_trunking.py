@@ -58,7 +58,7 @@ class Line:
         *,
         destination: tuple[str, int] | None,
         identity: Identity,
-        timeout_s: float,
+        timeout_s: float | None,
         trace: CallTrace | None,
     ) -> CallTrace:
         self.dialled.append((uri, destination, identity))

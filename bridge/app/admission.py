@@ -1,0 +1,66 @@
+"""Whom calls may be sent to while they are up: transfers and redirects ask here, like every call of ours."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bridge.aio.sip import SipEndpoint
+from bridge.app.dial import admit, admit_number, is_number
+from bridge.app.settings import SipSection
+from bridge.app.trunking import TrunkOffice
+from bridge.call.outside import Way
+from bridge.errors import RemoteProtocolError
+from bridge.sip.grammar import Uri
+from bridge.sip.trunks import Dialled
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """The dial plan of a running bridge.
+
+    Args:
+        sip: `dial_allow`, and whether peers may send us on.
+        office: The trunks, and which numbers each may carry.
+        endpoint: Where calls go out.
+        domains: Domains of trunks: a number there goes through the dial plan, whatever address they have.
+    """
+
+    def __init__(
+        self, sip: SipSection, office: TrunkOffice, endpoint: SipEndpoint, *, domains: frozenset[str]
+    ) -> None:
+        self.follows_referrals: bool = sip.refer == "follow"
+        self.max_redirects: int = sip.max_redirects
+        self._sip = sip
+        self._office = office
+        self._endpoint = endpoint
+        self._domains = domains
+
+    async def address_of(self, target: str) -> str:
+        """The SIP URI of a number or address that may be called; see `bridge.call.outside.Outside`."""
+        if (dialled := self._dialled(target)) is not None:
+            return dialled.uri
+        await asyncio.to_thread(admit, target, self._sip)
+        return target
+
+    @asynccontextmanager
+    async def way(self, target: str) -> AsyncIterator[Way]:
+        """Hold a way to it, a trunk's line included; see `bridge.call.outside.Outside`."""
+        if (dialled := self._dialled(target)) is not None:
+            async with self._office.way(self._endpoint, dialled) as way:
+                yield way
+            return
+        # A name is looked up, which takes its time; what was looked up is where the call goes.
+        destination = await asyncio.to_thread(admit, target, self._sip)
+        yield Way(self._endpoint, target, destination)
+
+    def _dialled(self, target: str) -> Dialled | None:
+        if is_number(target):
+            return admit_number(target, self._office.book)
+        try:
+            uri = Uri.parse(target)
+        except RemoteProtocolError:
+            return None  # `admit` says what is wrong with it
+        if uri.host.lower() in self._domains and is_number(uri.user):
+            return admit_number(uri.user, self._office.book)
+        return None
