@@ -3,6 +3,7 @@
 import asyncio
 import os
 import wave
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -66,11 +67,8 @@ class Recorder:
         finally:
             if writing is not None:
                 await asyncio.wait({writing})  # a thread cannot be cancelled
-            try:
+            with closing(self._raw), closing(self._file):
                 self._drain()
-                self._file.close()
-            finally:
-                self._raw.close()
 
     def _drain(self) -> None:
         while (block := self._capture.read(self._rate)).shape[1]:

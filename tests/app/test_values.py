@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from bridge.app.values import Codecs, HostList, Listen, MaybeAddress, Networks, PortRange, Token, TtsUrl
+from bridge.app.values import (
+    Codecs,
+    HeaderLines,
+    HostList,
+    Listen,
+    MaybeAddress,
+    Networks,
+    PortRange,
+    Token,
+    TtsUrl,
+)
 
 listens = TypeAdapter[tuple[str, int]](Listen)
 networks = TypeAdapter[tuple[str, ...]](Networks)
@@ -13,6 +23,7 @@ ranges = TypeAdapter[tuple[int, int]](PortRange)
 addresses = TypeAdapter[str | None](MaybeAddress)
 codecs = TypeAdapter[tuple[str, ...]](Codecs)
 urls = TypeAdapter[str](TtsUrl)
+header_lines = TypeAdapter[tuple[tuple[str, str], ...]](HeaderLines)
 
 IPS = st.integers(0, 2**32 - 1).map(lambda number: str(ipaddress.IPv4Address(number)))
 
@@ -103,3 +114,26 @@ def test_a_list_may_be_written_as_in_the_file_or_with_commas(written: object) ->
 def test_half_a_list_is_refused(written: str) -> None:
     with pytest.raises(ValidationError, match="must be a list of texts"):
         TypeAdapter(HostList).validate_python(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ([], ()),
+        ("", ()),
+        (["X-Customer: 4711", "Subject : a, b"], (("X-Customer", "4711"), ("Subject", "a, b"))),
+        ("X-Note: a, b", (("X-Note", "a, b"),)),
+        ('["X-A: 1", "X-B: 2"]', (("X-A", "1"), ("X-B", "2"))),
+        ((("X-A", "1"),), (("X-A", "1"),)),
+    ],
+)
+def test_headers_are_lines(written: object, read: object) -> None:
+    assert header_lines.validate_python(written) == read
+
+
+@pytest.mark.parametrize(
+    "written", [["Via: x"], ["X-A"], ["X-A: 1\r\nVia: x"], "nonsense", [1], ["X A: 1"], ["Contact: <sip:x>"]]
+)
+def test_a_header_that_is_not_a_users_to_set_is_refused(written: object) -> None:
+    with pytest.raises(ValidationError):
+        header_lines.validate_python(written)
