@@ -30,6 +30,8 @@ class Meter:
         for record in trace.barge_ins:
             self._metrics.interruption(record.cause, flushed=True)
         for utterance in trace.utterances:
+            if utterance.first_text_ns is not None and utterance.first_audio_ns is not None:
+                self._metrics.tts_first_audio((utterance.first_audio_ns - utterance.first_text_ns) / 1e9)
             if utterance.failure:
                 self._metrics.tts_failed(utterance.failure)
 

@@ -17,7 +17,7 @@ __all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-STAGES = ("mute", "verdict", "flush_to_cancel", "spare_ready", "next_audio")
+STAGES = ("mute", "verdict", "flush", "flush_to_cancel", "spare_ready", "next_audio")
 """Stages of an interruption, in the order of DESIGN.md section 4; `flush_to_cancel` is t5 − t4."""
 
 _BUCKETS_S = (
@@ -25,6 +25,14 @@ _BUCKETS_S = (
 )  # fmt: skip
 _SILENCE = "silence_"
 _RTCP = "rtcp_"
+_SPECIAL = {
+    "tx_keys": "keys",
+    "bed_packets": "bed",
+    "tx_passed": "passed",
+    "tx_comfort": "comfort",
+    "tx_srtp_failed": "srtp_failed",
+}
+_TICKS_HZ = 8000
 _MOS = (1, 1.5, 2, 2.5, 3, 3.25, 3.5, 3.75, 4, 4.1, 4.2, 4.3, 4.4)
 _SHARES = (0, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
 _DIRECTIONS = ("in", "out")
@@ -108,11 +116,6 @@ class Metrics:
         self._media.totals.pop(leg, None)
         self._quality.leg_closed(leg, counters)
 
-    def engine(self, gauges: Mapping[str, float]) -> None:
-        """Show the media process's gauges, e.g. rows, cpu, tick lateness; one series a name."""
-        for name, value in gauges.items():
-            self._media.engine.labels(name).set(value)
-
     def engine_died(self) -> None:
         self._media.engine_deaths.inc()
 
@@ -163,6 +166,17 @@ class Metrics:
         """Show how many connections to the voice there are in each state: idle, speaking, opening."""
         for state, count in states.items():
             self._services.tts_connections.labels(state).set(count)
+
+    def tts_happened(self, counters: Mapping[str, int]) -> None:
+        """Take over the running totals of `CosyVoicePool.counters`."""
+        for name, total in counters.items():
+            grown = total - self._services.tts_totals.get(name, 0)
+            self._services.tts_totals[name] = total
+            self._services.tts_pool.labels(name).inc(max(0, grown))
+
+    def tts_first_audio(self, seconds: float) -> None:
+        """From an utterance's first text to its first packet."""
+        self._services.tts_first_audio.observe(seconds)
 
     def tts_failed(self, code: str) -> None:
         """Account for a SynthesisError by its code."""
@@ -231,8 +245,13 @@ class _MediaSeries:
         self.rtcp = Counter(
             "cosybridge_rtcp_packets", "RTCP packets, by what became of them", ["kind"], registry=registry
         )
+        self.special = Counter(
+            "cosybridge_rtp_sent_special_packets",
+            "RTP packets out that are no coded speech, or were coded elsewhere; packets lost to SRTP",
+            ["kind"],
+            registry=registry,
+        )
         self.ducked = Counter("cosybridge_ducked_samples", "Samples of time spent muted", registry=registry)
-        self.engine = Gauge("cosybridge_engine", "Gauges of the media process", ["gauge"], registry=registry)
         self.engine_deaths = Counter(
             "cosybridge_engine_deaths", "Media processes that died", registry=registry
         )
@@ -256,6 +275,8 @@ class _MediaSeries:
             return self.rtcp.labels(counter.removeprefix(_RTCP))
         if counter.startswith(_SILENCE):
             return self.silence.labels(counter.removeprefix(_SILENCE))
+        if (kind := _SPECIAL.get(counter)) is not None:
+            return self.special.labels(kind)
         return {"tx_packets": self.sent, "tx_late": self.late, "ducked_samples": self.ducked}.get(counter)
 
 
@@ -289,6 +310,17 @@ class _QualitySeries:
             buckets=_SHARES,
             registry=registry,
         )
+        self._jitter = Histogram(
+            "cosybridge_call_jitter_seconds",
+            "Interarrival jitter at the end of each call (RFC 3550)",
+            ["direction"],
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        for direction in _DIRECTIONS:
+            self._mos.labels(direction)
+            self._loss.labels(direction)
+            self._jitter.labels(direction)
         self._round_trip = Histogram(
             "cosybridge_call_round_trip_seconds",
             "Last round trip that each call's RTCP told",
@@ -307,8 +339,10 @@ class _QualitySeries:
         if received := counters.get("rx_packets", 0):
             lost = counters.get("rx_lost", 0)
             self._loss.labels("in").observe(lost / (lost + received))
+            self._jitter.labels("in").observe(counters.get("jitter_ticks", 0) / _TICKS_HZ)
         # Before its first report a caller has said nothing about what it lost.
         if (sent := counters.get("tx_packets", 0)) and counters.get("mos_out", 0):
+            self._jitter.labels("out").observe(counters.get("jitter_out_ticks", 0) / _TICKS_HZ)
             self._loss.labels("out").observe(min(max(counters.get("lost_out", 0), 0) / sent, 1))
         if trip_ms := counters.get("round_trip_ms", 0):
             self._round_trip.observe(trip_ms / 1e3)
@@ -370,4 +404,17 @@ class _ServiceSeries:
         )
         self.tts_failures = Counter(
             "cosybridge_tts_failures", "Utterances that failed, by code", ["code"], registry=registry
+        )
+        self.tts_pool = Counter(
+            "cosybridge_tts_pool",
+            "What happened to the connections to the voice, by kind",
+            ["kind"],
+            registry=registry,
+        )
+        self.tts_totals: dict[str, int] = {}
+        self.tts_first_audio = Histogram(
+            "cosybridge_tts_first_audio_seconds",
+            "From an utterance's first text to its first packet",
+            buckets=_BUCKETS_S,
+            registry=registry,
         )

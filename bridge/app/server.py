@@ -7,7 +7,8 @@ import signal
 import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
@@ -39,6 +40,7 @@ from bridge.app.assembly import (
 )
 from bridge.app.config import Config, embedded_url, load
 from bridge.app.dial import admit, admit_number, is_number
+from bridge.app.engine_metrics import EngineMeter, health_of
 from bridge.app.log import configure
 from bridge.app.meter import Meter
 from bridge.app.metrics import Metrics
@@ -52,7 +54,7 @@ from bridge.call.routes import Route
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine
-from bridge.errors import EngineError, SetupError, SynthesisError
+from bridge.errors import SetupError, SynthesisError
 from bridge.ports import Clock
 from bridge.sip.trunks import Trunks
 
@@ -245,7 +247,8 @@ async def open_bridge(
         )
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
-        metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer, engine))
+        metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer))
+        EngineMeter(metrics, partial(health_of, engine))
         if records is not None:
             metrics.refresh_with(lambda: metrics.records(records.counters))
         web = web_routes(metrics, health=lambda: "draining" if bridge.is_draining else "ok")
@@ -335,36 +338,16 @@ async def _start_clients(
     return embedded, await start(config.tts.url, config.tts.api_key)
 
 
-def _refresh(metrics: Metrics, bridge: Bridge, synthesizer: CosyVoicePool, engine: MediaEngine) -> None:
+def _refresh(metrics: Metrics, bridge: Bridge, synthesizer: CosyVoicePool) -> None:
     metrics.sip(bridge.endpoint.counters)
     book, registrars = bridge.office.book, bridge.office.registrars
     metrics.trunk_states({name: each.is_registered for name, each in registrars.items()}, book.calls())
     failures = {name: each.failures for name, each in registrars.items()}
     metrics.trunk_failures(failures, book.refused, book.counters)
+    metrics.tts_happened(synthesizer.counters)
     metrics.tts_connections({"idle": synthesizer.idle, "busy": synthesizer.busy})
-    with suppress(EngineError):  # between two lives of the media process
-        metrics.engine(_health_of(engine))
     for call_id, counters in bridge.exchange.media().items():
         metrics.leg(call_id, counters)
-
-
-def _health_of(engine: MediaEngine) -> dict[str, float]:
-    gauges = engine.gauges
-    return {
-        "rows": gauges.rows,
-        "cpu_seconds": gauges.cpu_ns / 1e9,
-        "ticks": gauges.ticks,
-        "stalls": gauges.stalls,
-        "tick_lateness_p99_seconds": gauges.lateness_ns(0.99) / 1e9,
-        "tick_lateness_max_seconds": gauges.lateness_max_ns / 1e9,
-        "socket_errors": gauges.socket_errors,
-        "events_dropped": gauges.events_dropped,
-        "restarts": engine.restarts,
-        "takeovers": engine.takeovers,
-        "processes": len(engine.pids),
-        "standby": engine.has_standby,
-        "calls_that_fit": engine.calls,
-    }
 
 
 def _say(text: str) -> None:

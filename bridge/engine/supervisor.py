@@ -9,6 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bridge.aio.tasks import Tasks
 from bridge.engine.budget import LIMIT, Budget, weight_of
 from bridge.engine.child import MediaSettings
@@ -130,13 +133,21 @@ class MediaEngine:
     @property
     def gauges(self) -> EngineGauges:
         """Health of the media processes together; of one that is lost, its last reading until the next."""
+        return EngineGauges.together(self._readings())
+
+    @property
+    def readings(self) -> list[EngineGauges]:
+        """The same of each by itself, in an order that stays."""
+        return [EngineGauges(reading) for reading in self._readings()]
+
+    def _readings(self) -> list[NDArray[np.uint64]]:
         readings = []
         for station in self._stations:
             seat = station.seat
             reading = seat.memory.readings() if seat is not None else station.last_readings
             if reading is not None:
                 readings.append(reading)
-        return EngineGauges.together(readings)
+        return readings
 
     @property
     def is_realtime(self) -> bool:

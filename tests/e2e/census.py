@@ -52,7 +52,7 @@ class Census:
                     kinds[f"{modules[pid]} {kind}"] += 1
         return cls(
             calls=sum(call["state"] != "ended" for call in bridge.get("/api/calls")["calls"]),
-            rows=bridge.metric("cosybridge_engine", 'gauge="rows"'),
+            rows=bridge.metric("cosybridge_engine_legs"),
             processes=tuple(sorted(modules.values())),
             descriptors={kind: count for kind, count in sorted(kinds.items()) if kind != but},
         )

@@ -149,9 +149,7 @@ async def nothing_left(bridge: RunningBridge, *, but: str = "") -> AsyncIterator
     """Compare what the bridge holds before and after; `but` names what only garbage collection frees."""
     # What still loads holds files for a moment.
     if bridge.has_standby:
-        await eventually(
-            lambda: asyncio.to_thread(bridge.metric, "cosybridge_engine", 'gauge="standby"'), timeout_s=20
-        )
+        await eventually(lambda: asyncio.to_thread(bridge.metric, "cosybridge_engine_standby"), timeout_s=20)
     before = await asyncio.to_thread(Census.of, bridge, but=but)
     yield
     after = before
