@@ -34,6 +34,7 @@ from bridge.sip.events import (
 from bridge.sip.flow import Address
 from bridge.sip.grammar import Uri
 from bridge.sip.layer import Send
+from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimerSettings
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
 __all__ = ["ANONYMOUS", "CallRefused", "Identity", "IncomingCall", "SipCall", "SipEndpoint", "SipSettings"]
@@ -101,6 +102,8 @@ class SipSettings:
     digests: tuple[str, ...] = ("SHA-256", "MD5")
     """Hashes that they may answer with, best first."""
     timers: Timers = DEFAULT_TIMERS
+    session_timer: SessionTimerSettings = DEFAULT_SESSION_TIMER
+    """How often calls are refreshed (RFC 4028)."""
 
 
 class SipEndpoint:
@@ -174,6 +177,7 @@ class SipEndpoint:
             max_calls=settings.max_calls,
             realm=settings.realm,
             accounts=settings.accounts,
+            timer=settings.session_timer,
             algorithms=tuple(Algorithm(name) for name in settings.digests),
         )
         try:

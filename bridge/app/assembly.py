@@ -31,6 +31,7 @@ from bridge.ports import Clock, Voice
 from bridge.sip.digest import Credentials
 from bridge.sip.numbers import NumberForm, NumberPlan
 from bridge.sip.registration import Account
+from bridge.sip.session_timer import SessionTimerSettings
 from bridge.sip.trunks import Trunk
 from bridge.speech.budget import Budget
 from bridge.ttsserver.server import TtsServerSettings
@@ -121,6 +122,7 @@ def sip_settings(config: Config) -> SipSettings:
         advertised_ip=section.advertised_ip,
         answer_after_ms=section.answer_after_ms,
         user_agent=section.user_agent,
+        session_timer=SessionTimerSettings(section.session_expires_s, section.session_min_s),
         max_calls_per_source=section.max_calls,
         max_requests_per_s=section.max_requests_per_s,
         max_calls=config.media.capacity,

@@ -117,6 +117,10 @@ class SipSection(_Section):
     """Calls that one source address may have at a time."""
     max_requests_per_s: int = Field(default=200, ge=1, le=100_000)
     """Datagrams that one source address may send in a second; more are dropped and counted."""
+    session_expires_s: int = Field(default=1800, ge=0, le=86_400)
+    """How long a call may go unrefreshed (RFC 4028); it ends if its peer vanished. 0: the peer decides."""
+    session_min_s: int = Field(default=90, ge=1, le=86_400)
+    """Shortest such time that we bear; below 90 only for tests."""
     user_agent: str = Field(
         default="cosybridge", min_length=1, max_length=80, pattern=r"^[!-~]([ -~]*[!-~])?$"
     )

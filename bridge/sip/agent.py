@@ -27,7 +27,7 @@ from bridge.sip.refer_events import ReferralCommand
 from bridge.sip.reliable import must_be_reliable
 from bridge.sip.roster import Roster
 from bridge.sip.session import Session, Surroundings
-from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimerSettings
+from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimer, SessionTimerSettings
 from bridge.sip.texting import refusal_of_text
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
@@ -275,7 +275,10 @@ class Agent:
             return 481, []
         if self._layer.is_merged(request):
             return 482, []
-        if (refusal := refusal_of_new(request) or refusal_of_outsider(request)) is not None:
+        refusal = refusal_of_new(request) or refusal_of_outsider(request)
+        if refusal is None and request.method == "INVITE":
+            refusal = SessionTimer(self._settings.timer).refusal(request)
+        if refusal is not None:
             return refusal
         is_full = request.method == "INVITE" and (
             self._is_crowded

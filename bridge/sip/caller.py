@@ -53,7 +53,7 @@ class CallerSession(Session):
 
     @property
     def deadline_ns(self) -> int | None:
-        due = (self._answers.deadline_ns, self._cancel_by_ns)
+        due = (super().deadline_ns, self._cancel_by_ns)
         return min((ns for ns in due if ns is not None), default=None)
 
     def handle_timeout(self, *, now_ns: int) -> None:

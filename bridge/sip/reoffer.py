@@ -80,7 +80,7 @@ class OurOffers:
             return [] if not wanted.ticket else [Reoffered(self._call, wanted.ticket, 491, b"")]
         self._wanted, self._tries = wanted, 0
         if is_free:
-            self._send(dialog, fields, now_ns=now_ns)
+            self._send(wanted, dialog, fields, now_ns=now_ns)
         else:
             self._wait(now_ns)
         return []
@@ -89,11 +89,11 @@ class OurOffers:
         self, dialog: Dialog, fields: list[tuple[str, str]], *, is_free: bool, now_ns: int
     ) -> list[Output]:
         """Try again after a collision; harmless when early."""
-        if self._again_ns is None or now_ns < self._again_ns:
+        if self._wanted is None or self._again_ns is None or now_ns < self._again_ns:
             return []
         if is_free:
             self._again_ns = None
-            self._send(dialog, fields, now_ns=now_ns)
+            self._send(self._wanted, dialog, fields, now_ns=now_ns)
             return []
         return self._collided(now_ns)
 
@@ -161,10 +161,7 @@ class OurOffers:
             return []
         return [Reoffered(self._call, wanted.ticket, status, sdp)]
 
-    def _send(self, dialog: Dialog, fields: list[tuple[str, str]], *, now_ns: int) -> None:
-        wanted = self._wanted
-        if wanted is None:
-            return
+    def _send(self, wanted: Wanted, dialog: Dialog, fields: list[tuple[str, str]], *, now_ns: int) -> None:
         request = dialog.request(wanted.method, branch="z9hG4bK" + self._ids.token(8))
         request.headers.add("Allow", ALLOW)
         request.headers.add("Supported", ", ".join(SUPPORTED))

@@ -2,11 +2,13 @@
 
 import pytest
 
-from bridge.sip.flow import Address
+from bridge.sip.events import Answer, Arrived, Cut, Drain, Ended, Hangup, Place, Unsent
+from bridge.sip.flow import Address, connection_of
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.transaction import Kind, State, Transaction
 from tests.fakes import MS
-from tests.sip.messages import reply, request
+from tests.sip.desk import Desk
+from tests.sip.messages import OFFER, raw, reply, request
 
 PEER = Address("192.0.2.2", 5060, "TCP", 3)
 
@@ -99,3 +101,38 @@ def test_answers_carry_no_key() -> None:
     (sent,) = layer.drain()
     assert isinstance(sent, Send)
     assert (sent.key, sent.destination[0]) == ("", "192.0.2.2")
+
+
+def test_the_agent_tells_a_call_whose_invite_cannot_be_sent() -> None:
+    desk = Desk()
+    place = Place("us", "our-call", "sip:lena@192.0.2.2", PEER, "192.0.2.9", OFFER)
+    desk.do(place)
+    (sent,) = [output for output in desk.look() if isinstance(output, Send)]
+    assert b"Via: SIP/2.0/TCP 192.0.2.9:5060;" in sent.data
+    assert b"Contact: <sip:cosybridge@192.0.2.9:5060;transport=tcp>" in sent.data
+    desk.do(Unsent(sent.key))
+    assert (desk.the(Ended).status, desk.agent.calls) == (408, 0)
+
+
+def test_the_agent_tells_a_call_whose_connection_is_cut() -> None:
+    desk = Desk()
+    desk.do(Place("us", "our-call", "sip:lena@192.0.2.2", PEER, "192.0.2.9", OFFER))
+    desk.look()
+    desk.do(Cut(3))
+    assert desk.the(Ended).reason == "no answer"
+    desk.do(Drain())
+    assert desk.agent.state == "draining"
+
+
+def test_a_call_follows_its_peer_to_another_connection() -> None:
+    desk = Desk()
+    via = "SIP/2.0/TCP 192.0.2.2:5060"
+    desk.hear(raw("INVITE", via=via, body=OFFER), Address("192.0.2.2", 40000, "TCP", 3))
+    call = desk.the(Arrived).call
+    desk.do(Answer(call, OFFER))
+    desk.look()
+    desk.hear(raw("ACK", via=via, branch="z9hG4bKa", to_tag=call), Address("192.0.2.2", 40001, "TCP", 4))
+    desk.look()
+    desk.do(Hangup(call))
+    (sent,) = [output for output in desk.look() if isinstance(output, Send)]
+    assert connection_of(sent.destination) == 4
