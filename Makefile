@@ -61,8 +61,10 @@ bench: $(TEST_READY) $(SDK_READY) ## Measure what a core carries beside the usua
 	@$(BIN)/python -m tests.bench.bench_setup --most
 	@$(BIN)/python -m tests.bench.bench_sdk
 
-fuzz: $(TEST_READY) ## Run the laws with many more examples
-	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q -m "not e2e and not interop and not bench" --timeout 600 tests
+RUNS ?= 1000000
+fuzz: $(TEST_READY) ## Try a million inputs on everything that strangers speak to (RUNS=…), then the laws with many examples
+	@$(BIN)/python -m tests.fuzz --runs $(RUNS)
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q $(UNIT) --timeout 600 tests
 
 peers: ## Install the system's SIP peers that interop tests call (Debian, as root)
 	@if [ "$$(id -u)" != 0 ]; then echo "run as root: apt-get update && apt-get install -y $(PEERS)"; exit 1; fi
