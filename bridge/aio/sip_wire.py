@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self, cast
@@ -17,6 +18,9 @@ __all__ = ["MAX_DATAGRAM_BYTES", "SipWire"]
 
 MAX_DATAGRAM_BYTES = 65535
 
+_SO_RCVBUFFORCE = 33
+"""As root, beyond what the system gives everybody."""
+_BUFFER_BYTES = 4 << 20
 _MAX_LOOKUPS = 4
 """Names asked for at once: each blocks a thread that reading files needs too."""
 _MAX_WAITING = 64
@@ -65,6 +69,12 @@ class SipWire(asyncio.DatagramProtocol):
         except OSError as error:
             raise port_taken((host, port), "udp", setting="sip.listen", cause=error) from None
         wire._transport = transport
+        # Datagrams of a flood must not push out those of a call while the loop is busy for a moment.
+        line = transport.get_extra_info("socket")
+        for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
+            with suppress(PermissionError):
+                line.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+                break
         wire._addresses = LocalAddresses(bound_ip=host, advertised_ip=advertised_ip, clock=clock)
         # asyncio would allocate 256 KiB for every datagram; other loops have no such knob.
         with suppress(AttributeError):

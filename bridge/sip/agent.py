@@ -191,10 +191,11 @@ class Agent:
         ip = item.source[0]
         is_allowed = self._guard.allows(ip)
         # Whom we call may answer, and hang up, from wherever it is.
-        if not is_allowed and not self._roster.calls_with(ip) and self._challenger is None:
+        has_call = self._roster.calls_with(ip) > 0
+        if not is_allowed and not has_call and self._challenger is None:
             self.counters["strangers"] += 1
             return
-        if not self._guard.admits(ip, now_ns=now_ns):
+        if not self._guard.admits(ip, has_call=has_call, now_ns=now_ns):
             self.counters["throttled"] += 1
             return
         try:

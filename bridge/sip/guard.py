@@ -5,11 +5,15 @@ from collections import OrderedDict
 
 from bridge.errors import ConfigError
 
-__all__ = ["MAX_SOURCES", "Guard", "Networks", "RateLimit"]
+__all__ = ["CROWD", "MAX_SOURCES", "Crowd", "Guard", "Networks", "RateLimit"]
 
 MAX_SOURCES = 4096
 """Sources whose rate is remembered; the one heard longest ago is forgotten first."""
 
+CROWD = 5
+"""How many sources at their own limit are served at once, if they have no call with us."""
+
+_POLITE_PER_S = 4
 _NS = 1_000_000_000
 
 
@@ -47,19 +51,21 @@ class Networks:
 
 
 class RateLimit:
-    """A token bucket per source that holds two seconds' worth.
+    """A token bucket per source.
 
     Args:
         per_s: Datagrams per second that a source may send for long.
+        holds_s: For how long it may have saved them up.
     """
 
-    def __init__(self, per_s: int) -> None:
+    def __init__(self, per_s: int, *, holds_s: int = 2) -> None:
         self._per_s = per_s
+        self._full = holds_s * per_s * _NS
         self._buckets: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def admits(self, ip: str, *, now_ns: int) -> bool:
         """Count one datagram; False if its source is too fast."""
-        full = 2 * self._per_s * _NS
+        full = self._full
         level, then_ns = self._buckets.pop(ip, (full, now_ns))
         # A token is _NS long, so that integers stay exact.
         level = min(full, level + (now_ns - then_ns) * self._per_s)
@@ -70,12 +76,34 @@ class RateLimit:
         return is_admitted
 
 
+class Crowd:
+    """What all sources together may send that have no call with us: scanners and floods use many addresses.
+
+    Half of it is kept for the polite, who send a call's worth now and then: a flood from many
+    sources, each within its own limit, leaves room for somebody who wants to call.
+
+    Args:
+        per_s: Datagrams per second of all of them.
+    """
+
+    def __init__(self, per_s: int) -> None:
+        self._all = RateLimit(per_s, holds_s=1)
+        self._eager = RateLimit(max(1, per_s // 2), holds_s=1)
+        self._polite = RateLimit(_POLITE_PER_S)
+
+    def admits(self, ip: str, *, now_ns: int) -> bool:
+        """Count one datagram; False if there are too many."""
+        if not self._polite.admits(ip, now_ns=now_ns) and not self._eager.admits("", now_ns=now_ns):
+            return False
+        return self._all.admits("", now_ns=now_ns)
+
+
 class Guard:
     """What is asked of every datagram before anybody reads it.
 
     Args:
         allow: Networks whose requests are served.
-        max_requests_per_s: Datagrams of one source.
+        max_requests_per_s: Datagrams of one source; all that have no call may send `CROWD` times as many.
 
     Raises:
         ConfigError: If one of the networks is none.
@@ -84,6 +112,7 @@ class Guard:
     def __init__(self, allow: tuple[str, ...], *, max_requests_per_s: int) -> None:
         self._networks = Networks(allow, key="sip.allow")
         self._rate = RateLimit(max_requests_per_s)
+        self._crowd = Crowd(CROWD * max_requests_per_s)
         self._trusted: dict[str, str] = {}
 
     def allows(self, ip: str) -> bool:
@@ -93,6 +122,8 @@ class Guard:
         """Serve this address as well, instead of the one that had this name before."""
         self._trusted[name] = ip
 
-    def admits(self, ip: str, *, now_ns: int) -> bool:
-        """Count one datagram of this source; False if it is too fast."""
-        return self._rate.admits(ip, now_ns=now_ns)
+    def admits(self, ip: str, *, has_call: bool, now_ns: int) -> bool:
+        """Count one datagram of this source; False if it is too fast, or one of too many without a call."""
+        if not self._rate.admits(ip, now_ns=now_ns):
+            return False
+        return has_call or ip in self._trusted.values() or self._crowd.admits(ip, now_ns=now_ns)

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from bridge.sip.guard import MAX_SOURCES, Guard, Networks, RateLimit
+from bridge.sip.guard import CROWD, MAX_SOURCES, Crowd, Guard, Networks, RateLimit
 from tests.fakes import MS
 
 
@@ -47,7 +47,7 @@ def test_a_guard_asks_for_the_network_and_for_the_rate() -> None:
 
     assert guard.allows("192.0.2.1")
     assert not guard.allows("198.51.100.1")
-    assert [guard.admits("192.0.2.1", now_ns=0) for _ in range(3)] == [True, True, False]
+    assert [guard.admits("192.0.2.1", has_call=False, now_ns=0) for _ in range(3)] == [True, True, False]
 
 
 @given(st.lists(st.integers(0, 2000), max_size=200), st.integers(1, 50))
@@ -68,3 +68,36 @@ def test_what_is_remembered_of_addresses_has_an_end() -> None:
 
     assert all(verdicts)
     assert "10.0.0.1" in allowed
+
+
+def test_a_flood_from_many_sources_leaves_room_for_one_who_calls_now_and_then() -> None:
+    crowd = Crowd(1000)
+
+    served = {"flood": 0, "phone": 0}
+    for at_ms in range(0, 10_000, 5):
+        for number in range(50):  # 50 sources of 200 a second each
+            served["flood"] += crowd.admits(f"flood {number}", now_ns=at_ms * MS)
+        if at_ms % 1000 == 0:
+            served["phone"] += crowd.admits("phone", now_ns=at_ms * MS)
+
+    assert served["phone"] == 10
+    assert 7_000 < served["flood"] < 9_000
+
+
+def test_forged_sources_get_together_what_there_is_for_all() -> None:
+    crowd = Crowd(1000)
+
+    served = sum(crowd.admits(str(number), now_ns=number * MS // 10) for number in range(20_000))
+
+    assert served == pytest.approx(1000 + 2 * 1000, rel=0.01)
+
+
+def test_who_has_a_call_or_a_contract_is_no_part_of_the_crowd() -> None:
+    guard = Guard(("10.0.0.0/8",), max_requests_per_s=10)
+    guard.trust("carrier", "192.0.2.1")
+    for number in range(CROWD * 10 + 9):
+        guard.admits(f"10.0.0.{number}", has_call=False, now_ns=0)
+
+    assert not guard.admits("10.0.1.1", has_call=False, now_ns=0)
+    assert guard.admits("10.0.1.2", has_call=True, now_ns=0)
+    assert guard.admits("192.0.2.1", has_call=False, now_ns=0)
