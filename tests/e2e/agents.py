@@ -15,10 +15,13 @@ __all__ = [
     "firm",
     "holding",
     "hurdle",
+    "joiner",
+    "keeper",
     "mirror",
     "musing",
     "reader",
     "routes",
+    "sender",
     "story",
     "ticker",
 ]
@@ -93,6 +96,29 @@ async def hurdle(call: Call) -> None:
     """Tell something that only a key can stop; press that key back."""
     said = await call.say(READING, interruptible="dtmf")
     await call.press((await call.digits(timeout_s=3)) * 2 if said.interrupted else "0")
+
+
+async def sender(call: Call) -> None:
+    """Send the caller on at once; apologise if that comes to nothing."""
+    result = await call.transfer(call.headers.get("X-Target") or call.greeting, timeout_s=20)
+    if not result.succeeded:
+        await call.say(STORY_GOES_ON)
+
+
+_KEPT: "asyncio.Queue[Call]" = asyncio.Queue()
+
+
+async def keeper(call: Call) -> None:
+    """Wait to be joined with the party of another call."""
+    _KEPT.put_nowait(call)
+    await asyncio.Event().wait()
+
+
+async def joiner(call: Call) -> None:
+    """Join the party of the call that is kept with this one's."""
+    kept = await _KEPT.get()
+    result = await kept.transfer(call, timeout_s=20)
+    print(f"joined with {result.status}", flush=True)
 
 
 def routes(**voices: str) -> dict[str, str]:
