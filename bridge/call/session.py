@@ -31,7 +31,7 @@ from bridge.call.transfer import hand_over
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
 from bridge.engine.supervisor import MediaLeg
-from bridge.errors import BridgeError, CallEnded, SynthesisError
+from bridge.errors import BridgeError, CallEnded, LocalProtocolError, SynthesisError
 from bridge.plane.events import Digit, RowFailed
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import DEFAULT_CODECS
@@ -130,6 +130,7 @@ class Session:
         self.outside: Outside = CLOSED
         """Whom the call may be sent to."""
         self._sip: SipLeg | None = None
+        self._tasks: Tasks | None = None
         self._is_held = False
         self.on_hold: Callable[[bool], Awaitable[None]] | None = None
         """Asks the peer to let itself be held, or to go on."""
@@ -224,14 +225,38 @@ class Session:
         if not isinstance(sip, SipCall) or not (other is None or isinstance(other, SipCall)):
             return TransferResult(405, "only telephones can be sent on")
         uri = await self.outside.address_of(target) if isinstance(target, str) else ""
-        self.tell("transfer.started", {"attended": other is not None})
-        result = await hand_over(sip, uri, replacing=other, timeout_s=timeout_s)
-        self.tell("transfer.ended", {"status": result.status, "succeeded": result.succeeded})
+        if self._tasks is None:
+            raise CallEnded("nobody is on the line")
+        # A task of this call: whoever asks may be the agent of the other, which ends before the last word.
+        told: asyncio.Future[TransferResult] = asyncio.get_running_loop().create_future()
+        self._tasks.start(self._transfer(sip, uri, other, target, told, timeout_s=timeout_s), name="transfer")
+        return await told
+
+    async def _transfer(
+        self,
+        sip: SipCall,
+        uri: str,
+        replacing: SipCall | None,
+        target: "str | Session",
+        told: "asyncio.Future[TransferResult]",
+        *,
+        timeout_s: float,
+    ) -> None:
+        result = TransferResult(487, "the call ended first")
+        try:
+            self.tell("transfer.started", {"attended": replacing is not None})
+            result = await hand_over(sip, uri, replacing=replacing, timeout_s=timeout_s)
+        except LocalProtocolError as error:
+            if not told.done():
+                told.set_exception(error)
+        finally:
+            self.tell("transfer.ended", {"status": result.status, "succeeded": result.succeeded})
+            if not told.done():
+                told.set_result(result)
         if result.succeeded:
             self.end("transferred")
             if isinstance(target, Session):
                 target.end("transferred")
-        return result
 
     def move(self, sip: SipLeg) -> None:
         """Go on with another dialog, which has taken the place of the present one (RFC 3891)."""
@@ -289,6 +314,7 @@ class Session:
         _log.info("call %s: %s, up", self.trace.id, self.trace.direction)
         try:
             async with Tasks(f"call {self.trace.id}", patience_s=_LEAVE_S) as tasks:
+                self._tasks = tasks
                 if self._settings.recordings is not None:
                     tasks.start(self._record(self._settings.recordings), name="recording")
                 agent = tasks.start(self._run_agent(), name="agent")

@@ -12,7 +12,7 @@ from bridge.aio.sip_transfer import Referral, TransferResult
 from bridge.aio.tasks import Tasks
 from bridge.call.outside import Outside, Way
 from bridge.call.routes import Route
-from bridge.errors import ConfigError, EngineError, NegotiationError, SetupError
+from bridge.errors import CallEnded, ConfigError, EngineError, NegotiationError, SetupError
 
 __all__ = ["Followed", "Followers", "Place", "hand_over"]
 
@@ -47,8 +47,10 @@ async def hand_over(sip: SipCall, uri: str, *, replacing: SipCall | None, timeou
         replacing: The call whose place it is to take.
         timeout_s: How long that may take; 408 is the result when it is over.
 
+    Returns:
+        487, if the call ends before.
+
     Raises:
-        CallEnded: If the call ends before.
         LocalProtocolError: If another transfer of the call is under way.
     """
     result = TransferResult(408, "", is_over=False)
@@ -56,6 +58,8 @@ async def hand_over(sip: SipCall, uri: str, *, replacing: SipCall | None, timeou
         async with asyncio.timeout(timeout_s), aclosing(sip.refer(uri, replaces=replacing)) as progress:
             async for told in progress:
                 result = told
+    except CallEnded:
+        return TransferResult(487, "the call ended first")
     except TimeoutError:
         return TransferResult(408, f"nothing came of it within {timeout_s:g} s")
     return result

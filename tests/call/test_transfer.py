@@ -126,6 +126,28 @@ async def test_nobody_is_sent_where_nobody_may_call() -> None:
         assert end is None
 
 
+async def test_an_agent_sends_its_caller_to_one_place_at_a_time() -> None:
+    results: asyncio.Queue[object] = asyncio.Queue()
+
+    async def agent(call: Call) -> None:
+        first = asyncio.ensure_future(call.transfer("sip:ann@127.0.0.1:9"))
+        try:
+            await asyncio.sleep(0.05)
+            await call.transfer("sip:bob@127.0.0.1:9")
+        except LocalProtocolError as error:
+            results.put_nowait(error)
+        results.put_nowait(await first)
+
+    async with switch(agent) as bridge, desk() as caller:
+        call = await caller.dial(bridge.uri())
+        asked: asyncio.Queue[Referral] = asyncio.Queue()
+        call.transfers.on_referral = asked.put_nowait
+        async with asyncio.timeout(5):
+            assert isinstance(await results.get(), LocalProtocolError)
+            (await asked.get()).refuse(404)
+            assert await results.get() == TransferResult(404, "Not Found")
+
+
 async def test_one_transfer_at_a_time_and_none_after_the_end() -> None:
     async with desk() as callee, desk() as caller:
         call = await caller.dial(callee.uri())

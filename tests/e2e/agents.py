@@ -117,8 +117,7 @@ async def keeper(call: Call) -> None:
 async def joiner(call: Call) -> None:
     """Join the party of the call that is kept with this one's."""
     kept = await _KEPT.get()
-    result = await kept.transfer(call, timeout_s=20)
-    print(f"joined with {result.status}", flush=True)
+    await kept.transfer(call, timeout_s=20)
 
 
 def routes(**voices: str) -> dict[str, str]:

@@ -126,6 +126,16 @@ class RunningBridge:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own child
             return json.load(answer)
 
+    def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401
+        """Give an order to the API."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}{path}",
+            data=json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own child
+            return json.load(answer)
+
     def metric(self, name: str, label: str = "") -> float:
         """Sum of all series of one metric, or of those with one label, e.g. ``kind="malformed"``."""
         request = urllib.request.Request(
