@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bridge.aio.cosyvoice import CosyVoice, SpeechStream
     from bridge.aio.cosyvoice_tokens import TemporaryTokens
+    from bridge.aio.sip_transfer import TransferResult
+    from bridge.app.server import dial
     from bridge.app.server import serve_agent as serve
     from bridge.call.agent import Agent, Call
-    from bridge.call.hearing import CallEvent
+    from bridge.call.hearing import CallEvent, Text
     from bridge.call.turns import Said
     from bridge.cosyvoice.client_patience import Deadlines
     from bridge.errors import (
@@ -64,10 +66,13 @@ __all__ = [
     "SynthesisError",
     "SynthesisTimeoutError",
     "TemporaryTokens",
+    "Text",
     "ThrottledError",
+    "TransferResult",
     "VoiceStarted",
     "VoiceStopped",
     "WordTime",
+    "dial",
     "serve",
 ]
 
@@ -93,10 +98,13 @@ _HOMES = {
     "SynthesisError": "bridge.errors",
     "SynthesisTimeoutError": "bridge.errors",
     "TemporaryTokens": "bridge.aio.cosyvoice_tokens",
+    "Text": "bridge.call.hearing",
     "ThrottledError": "bridge.errors",
+    "TransferResult": "bridge.aio.sip_transfer",
     "VoiceStarted": "bridge.plane.events",
     "VoiceStopped": "bridge.plane.events",
     "WordTime": "bridge.ports",
+    "dial": "bridge.app.server",
     "serve": "bridge.app.server",
 }
 _RENAMED = {"serve": "serve_agent"}

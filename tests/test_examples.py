@@ -2,31 +2,56 @@
 
 import asyncio
 import sys
+import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bridge.aio.sip_transfer import Referral
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
+from bridge.load.caller import Caller
 from bridge.load.clip import render_clip_apart
 from bridge.load.scenario import in_mid_sentence, interrupt
+from bridge.sip.message import Request
+from tests.aio.sip_phones import Phone, phone
+from tests.aio.test_registrar import LENA, RegistrarDesk
+from tests.e2e.callee import callee
 from tests.e2e.lab import calling, matches, rendered
 from tests.e2e.running import RunningBridge
 from tests.hearing import transcribe, word_errors
+from tests.sip.messages import parsed_request
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 
 FOLDER = Path(__file__).parents[1] / "sip_examples"
 SENTENCE = "Thank you for calling. Your appointment is confirmed for Tuesday morning."
-TESTED = {"01_answer_and_speak.py", "02_interrupt.py"}
+TESTED = {
+    "01_answer_and_speak.py",
+    "02_interrupt.py",
+    "03_menu.py",
+    "04_outbound_reminder.py",
+    "05_transfer_to_human.py",
+    "06_record_a_message.py",
+    "07_register_to_pbx.py",
+}
 
 
 @contextmanager
-def example(name: str) -> Iterator[RunningBridge]:
-    with RunningBridge(command=[sys.executable, "-u", str(FOLDER / name)]) as running:
+def example(name: str, **environment: str) -> Iterator[RunningBridge]:
+    command = ["env", *(f"{key}={value}" for key, value in environment.items())]
+    with RunningBridge(command=[*command, sys.executable, "-u", str(FOLDER / name)]) as running:
         yield running
+
+
+async def understood(bridge: RunningBridge, caller: Caller, *sentences: str) -> None:
+    """Insist that every sentence was heard to its end, in order, and stands in no other words in the example."""
+    made = await rendered(bridge, sentences)
+    found = matches(caller.heard(), made.values())
+    assert [match.matched + match.altered for match in found] == [match.expected for match in found]
 
 
 def test_no_example_is_without_a_test_or_longer_than_a_screen() -> None:
@@ -76,3 +101,140 @@ async def test_02_stops_when_interrupted_and_prints_how_quick_it_was() -> None:
         "next_audio",
     ]
     assert not any("Traceback" in line for line in printed)
+
+
+async def test_03_answers_a_key_that_stops_the_menu() -> None:
+    with example("03_menu.py") as bridge:
+        async with calling(bridge, "anything") as caller:
+            await in_mid_sentence(caller, after_ns=caller.answered_ns + 1_000_000_000, timeout_s=20)
+            await caller.press("9")
+            await asyncio.sleep(3)
+            await caller.press("1")
+            await asyncio.wait_for(asyncio.shield(caller.call.ended), 40)
+        await understood(
+            bridge,
+            caller,
+            "That key has no meaning here.",
+            "We are open from nine to five, Monday to Friday.",
+            "Goodbye.",
+        )
+
+
+async def test_04_calls_reminds_and_takes_the_answer() -> None:
+    async with callee() as phone:
+        name = "04_outbound_reminder.py"
+        running = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-u",
+            str(FOLDER / name),
+            phone.uri,
+            *(f"--set={key}" for key in ("http.listen=127.0.0.1:0", "sip.listen=127.0.0.1:0")),
+            "--set=tts_server.listen=127.0.0.1:0",
+            "--set=tts_server.preload_chinese=false",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        await asyncio.wait_for(phone.rang.wait(), 60)
+        while phone.heard().audible_ns() is None:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(6)
+        await asyncio.to_thread(lambda: phone.phone.press("1", tone_ms=100).result())
+        printed, _ = await asyncio.wait_for(running.communicate(), 60)
+        heard = phone.heard()
+    said = await asyncio.to_thread(transcribe, heard.pcm)
+    print(said, printed.decode())
+
+    assert running.returncode == 0
+    assert "confirmed" in printed.decode().splitlines()
+    assert "reminder of your appointment" in said.lower()
+    assert "looking forward to seeing you" in said.lower()
+
+
+async def test_05_sends_the_caller_to_a_person_who_answers() -> None:
+    with example("05_transfer_to_human.py", HUMAN="sip:desk@127.0.0.1:9") as bridge:
+        async with calling(bridge, "anything") as caller:
+            asked: asyncio.Queue[Referral] = asyncio.Queue()
+            caller.call.transfers.on_referral = asked.put_nowait
+            await in_mid_sentence(caller, after_ns=caller.answered_ns, timeout_s=20)
+            await caller.press("0")
+            async with asyncio.timeout(20):
+                referral = await asked.get()
+                for status in (100, 180, 200):
+                    referral.accept()
+                    referral.tell(status)
+                reason = await asyncio.shield(caller.call.ended)
+        bridge.stop()
+
+    assert (referral.target, reason) == ("sip:desk@127.0.0.1:9", "callee hung up")
+    assert "transfer: 200 OK" in bridge.output
+
+
+async def test_05_takes_the_caller_back_when_nobody_answers() -> None:
+    with example("05_transfer_to_human.py", HUMAN="sip:desk@127.0.0.1:9") as bridge:
+        async with calling(bridge, "anything") as caller:
+            asked: asyncio.Queue[Referral] = asyncio.Queue()
+            caller.call.transfers.on_referral = asked.put_nowait
+            await caller.press("0")
+            async with asyncio.timeout(30):
+                referral = await asked.get()
+                referral.accept()
+                referral.tell(486)
+                await asyncio.shield(caller.call.ended)
+        await understood(
+            bridge,
+            caller,
+            "One moment, please.",
+            "I am sorry, nobody is there at the moment. Please call again tomorrow.",
+        )
+
+
+async def test_06_keeps_what_the_caller_said(tmp_path: Path) -> None:
+    clip = await render_clip_apart()
+    with example("06_record_a_message.py", MESSAGES=str(tmp_path)) as bridge:
+        async with calling(bridge, "anything") as caller:
+            await in_mid_sentence(caller, after_ns=caller.answered_ns, timeout_s=20)
+            while not list(tmp_path.glob("*.wav")):
+                await asyncio.sleep(0.1)
+            await caller.say(clip)
+            await asyncio.sleep(0.3)
+            await caller.press("#")
+            await asyncio.wait_for(asyncio.shield(caller.call.ended), 30)
+        bridge.stop()
+    (path,) = tmp_path.glob("*.wav")
+    with wave.open(str(path)) as file:
+        rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    loud = np.abs(samples.astype(int)) > 1000
+    print(f"{len(samples) / rate:.2f} s, {loud.mean():.2f} loud, the clip has {clip.duration_ms:.0f} ms")
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert clip.duration_ms / 1000 < len(samples) / rate < clip.duration_ms / 1000 + 2
+    assert loud.any()
+    assert any(line.startswith("message from ") for line in bridge.output)
+
+
+async def test_07_is_an_extension_of_a_pbx() -> None:
+    async with phone() as pbx:
+        registered = asyncio.create_task(serve_one_registration(pbx))
+        where = f"127.0.0.1:{pbx.address[1]}"
+
+        def run() -> list[str]:
+            with example(
+                "07_register_to_pbx.py", PBX=where, EXTENSION="lena", PASSWORD=LENA.password
+            ) as bridge:
+                return [line.strip() for line in bridge.output]
+
+        printed = await asyncio.to_thread(run)
+        request = await registered
+
+    assert request.to.uri.text == "sip:lena@127.0.0.1"
+    assert f"trunk pbx: registered sip:lena@127.0.0.1 at {where} for 60 s" in printed
+    assert LENA.password not in "".join(printed)
+
+
+async def serve_one_registration(pbx: Phone) -> Request:
+    desk = RegistrarDesk(pbx)
+    async with asyncio.timeout(60):
+        first = parsed_request(await pbx.heard.get())
+    pbx.peer = first.via.host, first.via.port or 5060
+    pbx.heard.put_nowait(bytes(first))
+    return await desk.serve()

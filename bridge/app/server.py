@@ -58,7 +58,7 @@ from bridge.errors import SetupError, SynthesisError
 from bridge.ports import Clock
 from bridge.sip.trunks import Trunks
 
-__all__ = ["Bridge", "call", "open_bridge", "run", "serve", "serve_agent"]
+__all__ = ["Bridge", "call", "dial", "open_bridge", "run", "serve", "serve_agent"]
 
 _REGISTERING_S = 5.0
 """How long the ready line waits for registrars; they are asked again in any case."""
@@ -132,13 +132,35 @@ def serve_agent(agent: Agent, *, arguments: Sequence[str] | None = None) -> int:
         ConfigError: If a setting is wrong.
         SetupError: If a port is taken or a child does not come up.
     """
-    parser = ArgumentParser(description="Answer phone calls with this agent until Ctrl-C.")
+    config = _asked_for("Answer phone calls with this agent until Ctrl-C.", arguments)
+    return asyncio.run(serve(config, agent=agent))
+
+
+def dial(target: str, agent: Agent, *, arguments: Sequence[str] | None = None) -> int:
+    """Call somebody, let `agent` talk to them, return when the call is over; 0 if it came about.
+
+    Args:
+        target: SIP address within sip.dial_allow, or a number that the dials of a trunk admit.
+        agent: The coroutine function that talks.
+        arguments: Words of a command line as `serve_agent` takes them; None reads this process's own.
+
+    Raises:
+        CallRefused: If they decline.
+        ConfigError: If a setting is wrong, or the target may not be called.
+        SetupError: If nobody answers, a port is taken or a child does not come up.
+    """
+    config = _asked_for("Call somebody and let this agent talk.", arguments)
+    return asyncio.run(_call(config, target, agent=agent))
+
+
+def _asked_for(description: str, arguments: Sequence[str] | None) -> Config:
+    parser = ArgumentParser(description=description)
     parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="settings file")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
     given = parser.parse_args(arguments)
     config = load(given.config, sets=given.set)
     configure(config.log.level, config.log.format)
-    return asyncio.run(serve(config, agent=agent))
+    return config
 
 
 def call(config: Config, uri: str) -> int:
@@ -237,8 +259,7 @@ async def open_bridge(
         )
         stack.push_async_callback(endpoint.close)
         stack.push_async_callback(office.close)
-        domains = frozenset(trunk.domain.lower() for trunk in trunks(config))
-        exchange.outside = Admission(config.sip, office, endpoint, domains=domains)
+        exchange.outside = _outside(config, office, endpoint)
         stack.push_async_callback(exchange.close)
         switchboard = Switchboard(config, exchange, endpoint, office, tuple(routes))
         stack.push_async_callback(switchboard.close)
@@ -280,6 +301,11 @@ def _api(config: Config, bridge: Bridge, metrics: Metrics, clock: Clock) -> tupl
     api = ControlApi(settings, exchange.ledger, bridge.switchboard, stream, clock=clock)
     ApiMeter(metrics, api.door, stream)
     return api, stream
+
+
+def _outside(config: Config, office: TrunkOffice, endpoint: SipEndpoint) -> Admission:
+    domains = frozenset(trunk.domain.lower() for trunk in trunks(config))
+    return Admission(config.sip, office, endpoint, domains=domains)
 
 
 def _refuse_taken_ports(config: Config) -> None:
@@ -389,10 +415,10 @@ async def _self_call(bridge: Bridge, user: str) -> None:
     _say(f"  self-call  {proof}")
 
 
-async def _call(config: Config, uri: str) -> int:
+async def _call(config: Config, uri: str, *, agent: Agent | None = None) -> int:
     dialled = admit_number(uri, Trunks(trunks(config))) if config.trunks and is_number(uri) else None
     destination = admit(uri, config.sip) if dialled is None else None
-    route = route_table(config, None)[0]
+    route = route_table(config, agent)[0]
     async with open_bridge(config, registers=False) as bridge, Tasks("call") as tasks:
         exchange, endpoint = bridge.exchange, bridge.endpoint
         if dialled is not None:
