@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from bridge.app.metrics import Metrics
+from bridge.call.session import CallObserver
 from bridge.call.trace import CallTrace
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "Observers"]
 
 
 class Meter:
@@ -40,3 +41,22 @@ class Meter:
             self._metrics.stage(name, took_ms / 1e3)
         for name in breached:
             self._metrics.over_budget(name)
+
+
+class Observers:
+    """Tells several observers the same."""
+
+    def __init__(self, *observers: CallObserver) -> None:
+        self._observers = observers
+
+    def call_started(self, trace: CallTrace) -> None:
+        for each in self._observers:
+            each.call_started(trace)
+
+    def call_ended(self, trace: CallTrace) -> None:
+        for each in self._observers:
+            each.call_ended(trace)
+
+    def barge_in(self, stages_ms: Mapping[str, float], breached: list[str]) -> None:
+        for each in self._observers:
+            each.barge_in(stages_ms, breached)

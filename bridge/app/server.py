@@ -42,16 +42,19 @@ from bridge.app.config import Config, embedded_url, load
 from bridge.app.dial import admit, admit_number, is_number
 from bridge.app.engine_metrics import EngineMeter, health_of
 from bridge.app.log import configure
-from bridge.app.meter import Meter
+from bridge.app.meter import Meter, Observers
 from bridge.app.metrics import Metrics
+from bridge.app.otel import CallTracer
 from bridge.app.place import route_address
 from bridge.app.trunking import TrunkOffice
 from bridge.app.voice_process import VoiceProcess
 from bridge.app.web import routes as web_routes
 from bridge.call.agent import Agent
+from bridge.call.archive_sqlite import SqliteArchive
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
-from bridge.clock import SystemClock
+from bridge.call.session import CallObserver
+from bridge.clock import SystemClock, unix_offset_ns
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine
 from bridge.errors import SetupError, SynthesisError
@@ -247,7 +250,7 @@ async def open_bridge(
             settings=call_settings(config),
             clock=clock,
             dice=dice,
-            observer=Meter(metrics),
+            observer=_observers(config, metrics, stack),
             archive=records,
         )
         await exchange.ledger.restore()
@@ -268,10 +271,7 @@ async def open_bridge(
         )
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
-        metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer))
-        EngineMeter(metrics, partial(health_of, engine))
-        if records is not None:
-            metrics.refresh_with(lambda: metrics.records(records.counters))
+        _measure(metrics, bridge, synthesizer, engine, records)
         web = web_routes(metrics, health=lambda: "draining" if bridge.is_draining else "ok")
         api, stream = _api(config, bridge, metrics, clock)
         http = await HttpServer.start(http_settings(config), [*web, *api.routes()], dice=dice)
@@ -287,6 +287,15 @@ async def open_bridge(
             _log.error("no voice: %s", error)
         office.open(endpoint)  # calls may come from now on
         yield bridge
+
+
+def _observers(config: Config, metrics: Metrics, stack: AsyncExitStack) -> CallObserver:
+    meter, section = Meter(metrics), config.otel
+    if not section.enabled:
+        return meter
+    tracer = CallTracer.start(section.endpoint, section.service, offset_ns=unix_offset_ns)
+    stack.push_async_callback(tracer.close)
+    return Observers(meter, tracer)
 
 
 def _api(config: Config, bridge: Bridge, metrics: Metrics, clock: Clock) -> tuple[ControlApi, EventStream]:
@@ -362,6 +371,20 @@ async def _start_clients(
         if config.tts_kind == "embedded":
             return embedded, embedded
     return embedded, await start(config.tts.url, config.tts.api_key)
+
+
+def _measure(
+    metrics: Metrics,
+    bridge: Bridge,
+    synthesizer: CosyVoicePool,
+    engine: MediaEngine,
+    records: SqliteArchive | None,
+) -> None:
+    """Let everything that counts be asked before each scrape."""
+    metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer))
+    EngineMeter(metrics, partial(health_of, engine))
+    if records is not None:
+        metrics.refresh_with(lambda: metrics.records(records.counters))
 
 
 def _refresh(metrics: Metrics, bridge: Bridge, synthesizer: CosyVoicePool) -> None:

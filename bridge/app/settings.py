@@ -341,6 +341,23 @@ class BargeInSection(_Section):
     budget_ms: BudgetMs = BudgetMs()
 
 
+class OtelSection(_Section):
+    """Traces for OpenTelemetry, one for each call."""
+
+    enabled: bool = False
+    """Whether they are sent; needs ``cosybridge[otel]``."""
+    endpoint: HttpUrl = "http://127.0.0.1:4318/v1/traces"
+    """Where to, by OTLP over HTTP. Keys go into OTEL_EXPORTER_OTLP_HEADERS."""
+    service: str = Field(default="cosybridge", min_length=1, max_length=80)
+    """What we are called there."""
+
+    @model_validator(mode="after")
+    def _has_its_collector(self) -> Self:
+        if self.enabled and not self.endpoint:
+            raise ValueError("endpoint is empty, so nobody would get the traces")
+        return self
+
+
 class StartSection(_Section):
     """What `serve` does before it says that it is ready."""
 
@@ -390,6 +407,7 @@ class Config(_Section):
     records: RecordsSection = RecordsSection()
     prompts: PromptsSection = PromptsSection()
     bargein: BargeInSection = BargeInSection()
+    otel: OtelSection = OtelSection()
     start: StartSection = StartSection()
     log: LogSection = LogSection()
     routes: Annotated[tuple[Route, ...], Field(strict=False)] = (Route(),)
