@@ -22,7 +22,14 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
-PEERS = {"sipp": "sip-tester", "baresip": "baresip-core"}
+PEERS = {
+    "sipp": "sip-tester",
+    "baresip": "baresip-core",
+    "kamailio": "kamailio",
+    "rtpengine": "rtpengine-daemon",
+    "linphonec": "linphone-cli",
+    "svmap": "sipvicious",
+}
 """Commands that interop tests need, and the Debian packages that bring them."""
 
 _missing: set[str] = set()
@@ -43,10 +50,12 @@ def _log_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def peer(request: pytest.FixtureRequest) -> str:
-    """Path of the system peer named by the test's `peer` parameter or marker argument."""
+    """Path of the system peer that the test's marker names first; those named after it are there as well."""
     marker = request.node.get_closest_marker("interop")
-    name = str(marker.args[0])
-    path = shutil.which(name)
+    names = [str(name) for name in marker.args]
+    paths = {name: shutil.which(name) for name in names}
+    name = next((name for name in names if paths[name] is None), names[0])
+    path = paths[name]
     if path is not None and os.geteuid() == 0:
         return path
     _missing.add(name)
