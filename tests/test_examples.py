@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bridge.aio.sip_transfer import Referral
 from bridge.clock import SystemClock
@@ -20,7 +21,7 @@ from bridge.sip.message import Request
 from tests.aio.sip_phones import Phone, phone
 from tests.aio.test_registrar import LENA, RegistrarDesk
 from tests.e2e.callee import callee
-from tests.e2e.lab import calling, matches, rendered
+from tests.e2e.lab import calling, eventually, matches, rendered
 from tests.e2e.running import RunningBridge
 from tests.hearing import transcribe, word_errors
 from tests.sip.messages import parsed_request
@@ -48,7 +49,7 @@ def example(name: str, **environment: str) -> Iterator[RunningBridge]:
 
 
 async def understood(bridge: RunningBridge, caller: Caller, *sentences: str) -> None:
-    """Insist that every sentence was heard to its end, in order, and stands in no other words in the example."""
+    """Insist that every sentence was heard to its end, in this order."""
     made = await rendered(bridge, sentences)
     found = matches(caller.heard(), made.values())
     assert [match.matched + match.altered for match in found] == [match.expected for match in found]
@@ -135,8 +136,7 @@ async def test_04_calls_reminds_and_takes_the_answer() -> None:
             stderr=asyncio.subprocess.STDOUT,
         )
         await asyncio.wait_for(phone.rang.wait(), 60)
-        while phone.heard().audible_ns() is None:
-            await asyncio.sleep(0.1)
+        await eventually(lambda: phone.heard().audible_ns() is not None, timeout_s=30)
         await asyncio.sleep(6)
         await asyncio.to_thread(lambda: phone.phone.press("1", tone_ms=100).result())
         printed, _ = await asyncio.wait_for(running.communicate(), 60)
@@ -193,23 +193,28 @@ async def test_06_keeps_what_the_caller_said(tmp_path: Path) -> None:
     with example("06_record_a_message.py", MESSAGES=str(tmp_path)) as bridge:
         async with calling(bridge, "anything") as caller:
             await in_mid_sentence(caller, after_ns=caller.answered_ns, timeout_s=20)
-            while not list(tmp_path.glob("*.wav")):
-                await asyncio.sleep(0.1)
+            await eventually(lambda: any(tmp_path.iterdir()), timeout_s=30)
             await caller.say(clip)
             await asyncio.sleep(0.3)
             await caller.press("#")
             await asyncio.wait_for(asyncio.shield(caller.call.ended), 30)
         bridge.stop()
-    (path,) = tmp_path.glob("*.wav")
-    with wave.open(str(path)) as file:
-        rate, samples = file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    mode, rate, samples = only_recording(tmp_path)
     loud = np.abs(samples.astype(int)) > 1000
     print(f"{len(samples) / rate:.2f} s, {loud.mean():.2f} loud, the clip has {clip.duration_ms:.0f} ms")
 
-    assert path.stat().st_mode & 0o777 == 0o600
+    assert mode == 0o600
     assert clip.duration_ms / 1000 < len(samples) / rate < clip.duration_ms / 1000 + 2
     assert loud.any()
     assert any(line.startswith("message from ") for line in bridge.output)
+
+
+def only_recording(folder: Path) -> "tuple[int, int, NDArray[np.int16]]":
+    """Who may read it, its rate in Hz, its samples."""
+    (path,) = folder.glob("*.wav")
+    with wave.open(str(path)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return path.stat().st_mode & 0o777, file.getframerate(), samples
 
 
 async def test_07_is_an_extension_of_a_pbx() -> None:
@@ -218,9 +223,8 @@ async def test_07_is_an_extension_of_a_pbx() -> None:
         where = f"127.0.0.1:{pbx.address[1]}"
 
         def run() -> list[str]:
-            with example(
-                "07_register_to_pbx.py", PBX=where, EXTENSION="lena", PASSWORD=LENA.password
-            ) as bridge:
+            name, password = "07_register_to_pbx.py", LENA.password
+            with example(name, PBX=where, EXTENSION="lena", PASSWORD=password) as bridge:
                 return [line.strip() for line in bridge.output]
 
         printed = await asyncio.to_thread(run)
