@@ -73,21 +73,8 @@ class IceLite:
         if request.kind != BINDING_REQUEST:
             self.counters["ignored"] += 1  # We ask nothing, so answers are not for us; indications need none.
             return b""
-        password = self.terms.password.encode()
-        name = request.attribute(USERNAME)
-        if not request.is_signed or name is None:
-            return self._refusal(request, 400, "Bad Request")
-        if name.partition(b":")[0] != self.terms.ufrag.encode() or not has_integrity(data, password):
-            return self._refusal(request, 401, "Unauthenticated")
-        strange = [key for key, _ in request.attributes if key < _OPTIONAL and key not in _UNDERSTOOD]
-        if strange:
-            listed = struct.pack(f"!{len(strange)}H", *strange)
-            return self._refusal(
-                request, 420, "Unknown Attribute", (UNKNOWN_ATTRIBUTES, listed), is_trusted=True
-            )
-        if request.attribute(ICE_CONTROLLED) is not None:
-            # A lite end never decides (§6.1.1): whoever thinks it does must change its mind.
-            return self._refusal(request, 487, "Role Conflict", is_trusted=True)
+        if (refusal := self._objection(request, data)) is not None:
+            return refusal
         self.counters["answered"] += 1
         self._sources.pop(source, None)
         self._sources[source] = None
@@ -97,7 +84,24 @@ class IceLite:
             self.nominated = source
         mapped = xor_address(source, request.transaction)
         success = StunMessage(BINDING_SUCCESS, request.transaction, ((XOR_MAPPED_ADDRESS, mapped),))
-        return success.signed(password)
+        return success.signed(self.terms.password.encode())
+
+    def _objection(self, request: StunMessage, data: bytes) -> bytes | None:
+        """Why a request moves nothing (RFC 8489 §9.1.3, RFC 8445 §7.3)."""
+        name = request.attribute(USERNAME)
+        if not request.is_signed or name is None:
+            return self._refusal(request, 400, "Bad Request")
+        is_ours = name.partition(b":")[0] == self.terms.ufrag.encode()
+        if not is_ours or not has_integrity(data, self.terms.password.encode()):
+            return self._refusal(request, 401, "Unauthenticated")
+        strange = [key for key, _ in request.attributes if key < _OPTIONAL and key not in _UNDERSTOOD]
+        if strange:
+            listed = (UNKNOWN_ATTRIBUTES, struct.pack(f"!{len(strange)}H", *strange))
+            return self._refusal(request, 420, "Unknown Attribute", listed, is_trusted=True)
+        if request.attribute(ICE_CONTROLLED) is not None:
+            # A lite end never decides (§6.1.1): whoever thinks it does must change its mind.
+            return self._refusal(request, 487, "Role Conflict", is_trusted=True)
+        return None
 
     def _refusal(
         self, request: StunMessage, code: int, reason: str, *more: tuple[int, bytes], is_trusted: bool = False

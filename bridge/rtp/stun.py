@@ -117,7 +117,9 @@ def is_stun(data: bytes) -> bool:
 
 def has_integrity(data: bytes, key: bytes) -> bool:
     """Whether a message that could be parsed is signed with this key (§14.5)."""
-    at = next(at for name, at, _ in [*_positions(data), (MESSAGE_INTEGRITY, 0, 0)] if name == MESSAGE_INTEGRITY)
+    at = next(
+        at for name, at, _ in [*_positions(data), (MESSAGE_INTEGRITY, 0, 0)] if name == MESSAGE_INTEGRITY
+    )
     if not at:
         return False
     # The length that was hashed is that of a message which ends with the integrity.

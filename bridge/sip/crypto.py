@@ -22,6 +22,8 @@ SrtpPolicy = Literal["off", "preferred", "required"]
 """off: no encryption. preferred: what the peer offers, encrypted if it offers both. required: no other."""
 
 PLAIN, SECURE = "RTP/AVP", "RTP/SAVP"
+_PLAIN, _SECURE = (PLAIN, "RTP/AVPF"), (SECURE, "RTP/SAVPF")
+"""With early feedback, which nobody has to give (RFC 4585 §3, RFC 5124 §3.3)."""
 LEAST_LIFETIME = 1 << 20
 """Packets that a key must be good for: six hours. We never change a key for its age."""
 
@@ -98,14 +100,14 @@ class MediaCrypto:
 
     def takes(self, media: Media) -> bool:
         """Whether a stream that the peer offers is secured in a way that we take."""
-        if media.protocol == PLAIN:
+        if media.protocol in _PLAIN:
             # A crypto attribute without the secure profile is against RFC 4568 §4, and means nothing.
             return self._policy != "required"
-        return media.protocol == SECURE and self._policy != "off" and _first(media) is not None
+        return media.protocol in _SECURE and self._policy != "off" and _first(media) is not None
 
     def answer(self, media: Media) -> tuple[SrtpKeys, tuple[CryptoLine, ...]]:
         """Keys for a stream that is taken, and the lines of its answer: same tag, our own key (§5.1.2)."""
-        line = _first(media) if media.protocol == SECURE else None
+        line = _first(media) if media.protocol in _SECURE else None
         if line is None:
             self._agree("")
             return CLEAR, ()

@@ -1,116 +1,37 @@
 """Offer and answer for one stream of speech: codec, security, keys (RFC 3264, 3605, 4568, 4733, 5761)."""
 
-import ipaddress
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bridge.errors import NegotiationError
-from bridge.rtp.srtp import CLEAR, SrtpKeys
 from bridge.sip.codecs import (
-    ALL_KEYS,
     CODECS,
-    COMFORT_NOISE,
     DEFAULT_CODECS,
     NAMES,
     Codec,
-    attributes_of,
-    codec_of,
-    comfort_of,
-    events_of,
-    explained,
-    is_same,
-    keys_of,
     numbering,
-    opus_rate_hz,
-    opus_wishes,
-    packet_ms,
-    usual_ms,
     wanted,
 )
-from bridge.sip.crypto import PLAIN, SECURE, CryptoLine, MediaCrypto
-from bridge.sip.sdp import Media, Origin, RtpMap, SessionDescription
+from bridge.sip.ice import IceParty
+from bridge.sip.sdp import Attributes, Media, RtpMap, SessionDescription
+from bridge.sip.security import CLEAR_PROFILES, MediaSecurity
+from bridge.sip.stream import (
+    LocalMedia,
+    Negotiated,
+    answered,
+    choose,
+    describe,
+    in_use,
+    is_events,
+    of_session,
+    offered,
+    refused,
+)
 
 __all__ = ["LocalMedia", "Negotiated", "Negotiator", "accept", "answer", "make_offer"]
 
-_DIRECTIONS = {
-    (True, True): "sendrecv",
-    (True, False): "sendonly",
-    (False, True): "recvonly",
-    (False, False): "inactive",
-}
-"""By whether we send, and whether we receive."""
-_RTCP = re.compile(r"([0-9]{1,5})(?: IN IP4 ([^ ]+))?")
-"""Value of ``a=rtcp`` (RFC 3605 §2.1)."""
-_RTCP_TYPES = range(64, 96)
-"""Payload types that cannot be told from RTCP on a shared port (RFC 5761 §4)."""
 _TAKING_TURNS = (0, 1)
 """PCMU and PCMA: the media row can change between them at any packet."""
-_EXPECTED_LOSS_PERCENT = 10
-_MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
-
-
-@dataclass(frozen=True, slots=True)
-class LocalMedia:
-    """What our side of a description says."""
-
-    ip: str
-    port: int
-    session_id: int
-    """Random, the same for the whole call (RFC 8866 §5.2)."""
-    version: int = 1
-    """Grows with every description of the call that differs from the one before."""
-    comfort_noise: bool = False
-    """Whether we speak of comfort noise beside G.711 (RFC 3389)."""
-
-    def quiet(self, agreed: "Negotiated") -> "Negotiated":
-        """The same without comfort noise, where we do not speak of it."""
-        return agreed if self.comfort_noise else replace(agreed, comfort_payload_type=-1)
-
-
-@dataclass(frozen=True, slots=True)
-class Negotiated:
-    """What both sides agreed on, as the media row needs it."""
-
-    codec: int
-    """`bridge.sip.codecs.Codec.number`: 0 PCMU, 1 PCMA, …"""
-    payload_type: int
-    dtmf_payload_type: int
-    """-1 when the peer takes no telephone events."""
-    remote: tuple[str, int] | None
-    """Where the peer wants its media; None while it wants none (c=0.0.0.0)."""
-    sending: bool
-    """Whether we may send."""
-    receiving: bool
-    held: bool
-    """The peer put us on hold: it wants no media from us."""
-    rtcp: tuple[str, int] | None = None
-    """Where the peer wants RTCP on a port of its own; None where it says nowhere that can be reached."""
-    rtcp_mux: bool = False
-    """RTCP shares the port of RTP, both ways."""
-    dtmf_offered: int = -1
-    """Number under which we offered telephone events, where the peer answered with another: each side sends
-    under the other's number (RFC 3264 §6.1), and some peers under their own."""
-    dtmf_events: int = 0xFFFF
-    """Keys that the peer takes as events, a bit each: others are not sent as such (RFC 4733 §2.4.1)."""
-    rate_hz: int = 8000
-    """Audio rate of the row."""
-    ptime_ms: int = 20
-    """Length of the packets that we send."""
-    opus_bitrate: int = 0
-    """Most bits a second that the peer takes; 0 = it does not say."""
-    opus_fec: bool = False
-    """The peer can make use of in-band FEC."""
-    opus_dtx: bool = False
-    """The peer prefers nothing to be sent in silence."""
-    opus_max_rate_hz: int = 0
-    """Highest sampling frequency that the peer plays; 0 = any."""
-    opus_loss_percent: int = 0
-    """Loss that in-band FEC is to prepare for."""
-    comfort_payload_type: int = -1
-    """Under which number each side may say how its silence sounds; -1 = it sends its silence (RFC 3389)."""
-    srtp: SrtpKeys = CLEAR
-    """How it is encrypted, if it is."""
 
 
 def answer(
@@ -125,7 +46,7 @@ def answer(
         NegotiationError: If it has nothing for us: answer 488.
     """
     theirs = SessionDescription.parse(offer)
-    description, chosen = _answer(theirs, local, wanted(codecs), None, MediaCrypto())
+    description, chosen = _answer(theirs, local, wanted(codecs), None, security=MediaSecurity())
     return bytes(description), chosen
 
 
@@ -134,34 +55,34 @@ def make_offer(
 ) -> bytes:
     """Offer `codecs`, best first, and telephone events, as the first word of a call."""
     numbers = numbering(wanted(codecs), {}, {}, comfort_noise=local.comfort_noise)
-    return bytes(_describe(local, (_offered(local, numbers, direction=direction),)))
+    return bytes(describe(local, (offered(local, numbers, direction=direction),)))
 
 
 def accept(
-    answered: bytes,
+    answer: bytes,
     *,
     direction: str = "sendrecv",
     index: int = 0,
     codecs: Iterable[str] = DEFAULT_CODECS,
-    crypto: MediaCrypto | None = None,
+    security: MediaSecurity | None = None,
     comfort_noise: bool = False,
 ) -> Negotiated:
     """Read the peer's answer to an offer of ours.
 
     Args:
-        answered: The answer.
+        answer: The answer.
         direction: What our offer said.
         index: Which of its streams was the audio.
         codecs: What it offered.
-        crypto: What the offer's keys were made with, if it had any.
+        security: What the offer was secured with, if it was.
         comfort_noise: Whether it offered that.
 
     Raises:
         RemoteProtocolError: If it is not SDP.
         NegotiationError: If the peer refused the stream or chose what we did not offer.
     """
-    crypto = crypto or MediaCrypto()
-    agreed = _accept(answered, wanted(codecs), None, crypto, direction=direction, index=index)
+    security = security or MediaSecurity()
+    agreed = _accept(answer, wanted(codecs), None, security=security, direction=direction, index=index)
     return agreed if comfort_noise else replace(agreed, comfort_payload_type=-1)
 
 
@@ -175,7 +96,8 @@ class Negotiator:
         port: RTP port.
         session_id: Random; at most 63 bits.
         codecs: Names of what we speak, best first.
-        crypto: Who makes and takes keys; None encrypts nothing.
+        security: Who makes and takes keys; None encrypts nothing.
+        ice: Who speaks of ICE; None does without.
         comfort_noise: Whether silence beside G.711 may be said instead of sent.
     """
 
@@ -186,10 +108,12 @@ class Negotiator:
         port: int,
         session_id: int,
         codecs: Sequence[str] = DEFAULT_CODECS,
-        crypto: MediaCrypto | None = None,
+        security: MediaSecurity | None = None,
+        ice: IceParty | None = None,
         comfort_noise: bool = False,
     ) -> None:
-        self._crypto = crypto or MediaCrypto()
+        self._security = security or MediaSecurity()
+        self._ice = ice
         self._local = LocalMedia(ip, port, session_id, version=0, comfort_noise=comfort_noise)
         self._codecs = wanted(codecs)
         self._last = b""
@@ -201,6 +125,8 @@ class Negotiator:
         """Those that the call has by now: a later offer may close one, and never drops one."""
         self._index = 0
         """Which of them is the audio."""
+        self._groups: Attributes = ()
+        """How the peer groups them."""
         self._known: dict[int, RtpMap] = {}
         """What the peer has called each payload type; no number changes its meaning within a call."""
         self.negotiated: Negotiated | None = None
@@ -215,24 +141,37 @@ class Negotiator:
         numbers = numbering(
             self._carried(),
             self._known,
-            _in_use(self.negotiated),
+            in_use(self.negotiated),
             comfort_noise=self._local.comfort_noise,
         )
         self._offered_events = {
-            found.clock_rate: number for number, found in numbers.items() if _is_events(found)
+            found.clock_rate: number for number, found in numbers.items() if is_events(found)
         }
-        lines = self._crypto.offer()
-        audio = _offered(self._local, numbers, direction=direction, agreed=self.negotiated, lines=lines)
-        streams = (*self._streams[: self._index], audio, *self._streams[self._index + 1 :])
-        return self._say(_describe(self._local, streams))
+        secured, local = self._security.offer(), self._local
+        is_dtls = secured.profile not in CLEAR_PROFILES and not any(
+            name == "crypto" for name, _ in secured.attributes
+        )
+        ice = None if self._ice is None else self._ice.offer(ip=local.ip, is_dtls=is_dtls)
+        audio = offered(
+            local,
+            numbers,
+            direction=direction,
+            agreed=self.negotiated,
+            secured=secured,
+            ice=ice,
+            name=self._streams[self._index].attribute("mid"),
+        )
+        self._streams = (*self._streams[: self._index], audio, *self._streams[self._index + 1 :])
+        return self._say(describe(local, self._streams, attributes=of_session(self._groups, audio)))
 
-    def accept(self, answered: bytes) -> Negotiated:
+    def accept(self, answer: bytes) -> Negotiated:
         """Take the answer to the last `offer`; raises as the function `accept` does."""
         agreed = _accept(
-            answered,
+            answer,
             self._carried(),
             self.negotiated,
-            self._crypto,
+            security=self._security,
+            ice=self._ice,
             direction=self._direction,
             index=self._index,
         )
@@ -240,7 +179,7 @@ class Negotiator:
         offered = self._offered_events.get(CODECS[NAMES[agreed.codec]].rtp.clock_rate, -1)
         has_two = agreed.dtmf_payload_type not in (-1, offered)
         self.negotiated = replace(agreed, dtmf_offered=offered) if has_two else agreed
-        self._learn(SessionDescription.parse(answered))
+        self._learn(SessionDescription.parse(answer))
         return self.negotiated
 
     def answer(self, offer: bytes) -> bytes:
@@ -251,9 +190,11 @@ class Negotiator:
             self._local,
             self._carried(),
             self.negotiated,
-            self._crypto,
+            security=self._security,
+            ice=self._ice,
             is_holding=self._is_holding,
         )
+        self._groups = tuple(each for each in theirs.attributes if each[0] == "group")
         self._streams = description.media
         self._index = next(index for index, media in enumerate(self._streams) if media.port)
         self._learn(theirs)
@@ -285,174 +226,67 @@ def _answer(
     local: LocalMedia,
     codecs: tuple[Codec, ...],
     now: Negotiated | None,
-    crypto: MediaCrypto,
     *,
+    security: MediaSecurity,
+    ice: IceParty | None = None,
     is_holding: bool = False,
 ) -> tuple[SessionDescription, Negotiated]:
-    found = {index: _choose(theirs, media, codecs, now, crypto) for index, media in enumerate(theirs.media)}
-    usable = {index: agreed for index, agreed in found.items() if agreed is not None}
+    streams = [theirs.completed(media) for media in theirs.media]
+    usable: dict[int, Negotiated] = {}
+    for index, media in enumerate(streams):
+        is_dtls = security.is_dtls(media)
+        has_ice = ice is not None and ice.takes(media, ip=local.ip, is_dtls=is_dtls)
+        agreed = choose(theirs, media, codecs, now, has_ice=has_ice) if security.takes(media) else None
+        if agreed is not None:
+            usable[index] = agreed
     if not usable:
         names = " or ".join(codec.name for codec in codecs)
         raise NegotiationError(f"the offer has no audio with {names} and our security to one IPv4 address")
     # Some offer the same twice: first the secure profile, or last.
-    best = min(usable, key=lambda index: (theirs.media[index].protocol != SECURE, index))
-    keys, lines = crypto.answer(theirs.media[best])
-    chosen = local.quiet(replace(usable[best], srtp=keys))
+    best = min(usable, key=lambda index: (streams[index].protocol in CLEAR_PROFILES, index))
+    secured = security.answer(streams[best])
+    is_dtls = secured.dtls is not None
+    terms = None if ice is None else ice.answer(streams[best], ip=local.ip, is_dtls=is_dtls)
+    chosen = replace(usable[best], srtp=secured.srtp, dtls=secured.dtls, ice=terms)
+    chosen = local.quiet(_on_one_port(chosen))
     if is_holding:
         chosen = replace(chosen, receiving=False)
-    # A refused stream keeps its place and its format list (RFC 3264 §6).
-    ours = [Media(media.kind, 0, media.protocol, media.formats) for media in theirs.media]
-    ours[best] = _answered(theirs.media[best], chosen, local, lines)
-    return _describe(local, tuple(ours), timing=theirs.timing), chosen
+    ours = [refused(media) for media in theirs.media]
+    ours[best] = answered(theirs.media[best], chosen, local, secured)
+    attributes = of_session(theirs.attributes, ours[best])
+    return describe(local, tuple(ours), attributes=attributes, timing=theirs.timing), chosen
 
 
 def _accept(
-    answered: bytes,
+    answer: bytes,
     codecs: tuple[Codec, ...],
     now: Negotiated | None,
-    crypto: MediaCrypto,
     *,
+    security: MediaSecurity,
+    ice: IceParty | None = None,
     direction: str,
     index: int,
 ) -> Negotiated:
-    theirs = SessionDescription.parse(answered)
-    has_audio = index < len(theirs.media)
-    chosen = _choose(theirs, theirs.media[index], codecs, now, crypto) if has_audio else None
-    if chosen is None:
+    theirs = SessionDescription.parse(answer)
+    media = theirs.completed(theirs.media[index]) if index < len(theirs.media) else None
+    terms = None if ice is None or media is None else ice.accept(media)
+    chosen = None if media is None else choose(theirs, media, codecs, now, has_ice=terms is not None)
+    if chosen is None or media is None:
         raise NegotiationError("the answer refuses the audio that we offered")
-    return replace(
-        chosen,
-        srtp=crypto.accept(theirs.media[index]),
-        sending=chosen.sending and direction in ("sendrecv", "sendonly"),
-        receiving=chosen.receiving and direction in ("sendrecv", "recvonly"),
+    secured = security.accept(media)
+    return _on_one_port(
+        replace(
+            chosen,
+            srtp=secured.srtp,
+            dtls=secured.dtls,
+            ice=terms,
+            sending=chosen.sending and direction in ("sendrecv", "sendonly"),
+            receiving=chosen.receiving and direction in ("sendrecv", "recvonly"),
+        )
     )
 
 
-def _choose(
-    theirs: SessionDescription,
-    media: Media,
-    codecs: tuple[Codec, ...],
-    now: Negotiated | None,
-    crypto: MediaCrypto,
-) -> Negotiated | None:
-    """What this stream of the peer offers us, if anything."""
-    if media.kind != "audio" or media.port == 0 or not crypto.takes(media):
-        return None
-    known = explained(media)
-    speech = [(number, codec) for number, found in known if (codec := codec_of(found, codecs)) is not None]
-    if not speech:
-        return None
-    address = theirs.address_of(media) or ""
-    if not _is_reachable(address):
-        return None
-    # The codec of the call stays where it can.
-    number, codec = next((pair for pair in speech if now and pair[1].number == now.codec), speech[0])
-    clock_events = events_of(codec.rtp.clock_rate)
-    events = next((other for other, found in known if is_same(found, clock_events)), -1)
-    direction = _MIRROR[theirs.direction_of(media)]
-    # RFC 2543 had no directions: the address 0.0.0.0 is how it says hold (RFC 3264 §8.4).
-    is_mute = address == "0.0.0.0"
-    remote = None if is_mute else (address, media.port)
-    sending = direction in ("sendrecv", "sendonly") and not is_mute
-    agreed = Negotiated(
-        codec=codec.number,
-        payload_type=number,
-        dtmf_payload_type=events,
-        remote=remote,
-        sending=sending,
-        receiving=direction in ("sendrecv", "recvonly"),
-        held=not sending,
-        rtcp=_rtcp_address(media, remote),
-        rtcp_mux=media.attribute("rtcp-mux") is not None
-        and not any(taken in _RTCP_TYPES for taken in (number, events)),
-        dtmf_events=keys_of(media, events) if events >= 0 else ALL_KEYS,
-        rate_hz=codec.rate_hz,
-        ptime_ms=packet_ms(media, codec),
-        comfort_payload_type=comfort_of(media, codec),
-    )
-    return _with_opus(agreed, media, now) if codec == CODECS["opus"] else agreed
-
-
-def _with_opus(agreed: Negotiated, media: Media, now: Negotiated | None) -> Negotiated:
-    wishes = opus_wishes(media, agreed.payload_type)
-    return replace(
-        agreed,
-        # A row keeps the rate that it was made with.
-        rate_hz=opus_rate_hz(wishes.max_rate_hz) if now is None else now.rate_hz,
-        opus_bitrate=wishes.bit_rate,
-        opus_fec=wishes.is_fec,
-        opus_dtx=wishes.is_dtx,
-        opus_max_rate_hz=wishes.max_rate_hz,
-        opus_loss_percent=_EXPECTED_LOSS_PERCENT if wishes.is_fec else 0,
-    )
-
-
-def _rtcp_address(media: Media, remote: tuple[str, int] | None) -> tuple[str, int] | None:
-    """What ``a=rtcp`` names, else the port above RTP's (RFC 3605, RFC 3550 §11)."""
-    if remote is None:
-        return None
-    host, port = remote[0], remote[1] + 1
-    if (match := _RTCP.fullmatch(media.attribute("rtcp") or "")) is not None:
-        host, port = match[2] or host, int(match[1])
-    return (host, port) if 0 < port < 1 << 16 and host != "0.0.0.0" and _is_reachable(host) else None
-
-
-def _is_events(found: RtpMap) -> bool:
-    return is_same(found, events_of(found.clock_rate))
-
-
-def _is_reachable(address: str) -> bool:
-    """Whether it is the IPv4 address of one host, or 0.0.0.0, which says hold."""
-    try:
-        place = ipaddress.IPv4Address(address)
-    except ValueError:
-        return False
-    # 0.x is this host, 240.0.0.0/4 holds the broadcast: nobody's media is to be aimed there.
-    return address == "0.0.0.0" or not (place.is_multicast or place.is_reserved or place.packed[0] == 0)
-
-
-def _answered(media: Media, chosen: Negotiated, local: LocalMedia, lines: tuple[CryptoLine, ...]) -> Media:
-    """Our half of the stream: the offerer's numbers, in the offerer's order (RFC 3264 §6.1)."""
-    in_use = _in_use(chosen)
-    formats = dict.fromkeys(int(text) for text in media.formats if text.isdigit() and int(text) in in_use)
-    numbers = {number: in_use[number] for number in formats}
-    direction = _DIRECTIONS[chosen.sending, chosen.receiving]
-    return _offered(local, numbers, direction=direction, rtcp_mux=chosen.rtcp_mux, agreed=chosen, lines=lines)
-
-
-def _in_use(agreed: Negotiated | None) -> dict[int, RtpMap]:
-    """The payload types of what was agreed."""
-    if agreed is None:
-        return {}
-    speech = CODECS[NAMES[agreed.codec]].rtp
-    numbers = {agreed.payload_type: speech}
-    if agreed.dtmf_payload_type >= 0:
-        numbers[agreed.dtmf_payload_type] = events_of(speech.clock_rate)
-    if agreed.comfort_payload_type >= 0:
-        numbers[agreed.comfort_payload_type] = COMFORT_NOISE
-    return numbers
-
-
-def _offered(
-    local: LocalMedia,
-    numbers: Mapping[int, RtpMap],
-    *,
-    direction: str,
-    rtcp_mux: bool = True,
-    agreed: Negotiated | None = None,
-    lines: tuple[CryptoLine, ...] = (),
-) -> Media:
-    rate_hz = CODECS["opus"].rate_hz if agreed is None else agreed.rate_hz
-    attributes = list(attributes_of(numbers, opus_hz=rate_hz))
-    ptime_ms = usual_ms(numbers) if agreed is None else agreed.ptime_ms
-    attributes += [("ptime", str(ptime_ms)), (direction, None)]
-    if rtcp_mux:
-        attributes.append(("rtcp-mux", None))
-    attributes += [("crypto", line.value) for line in lines]
-    formats = tuple(str(number) for number in numbers)
-    return Media("audio", local.port, SECURE if lines else PLAIN, formats, None, tuple(attributes))
-
-
-def _describe(local: LocalMedia, media: tuple[Media, ...], *, timing: str = "0 0") -> SessionDescription:
-    origin = Origin("-", local.session_id, local.version, local.ip)
-    return SessionDescription(origin, local.ip, media, timing=timing)
+def _on_one_port(agreed: Negotiated) -> Negotiated:
+    """Leave reports out where they would need a handshake and candidates of their own (RFC 5764 §5.1.2)."""
+    is_bare = agreed.dtls is None and agreed.ice is None
+    return agreed if is_bare or agreed.rtcp_mux else replace(agreed, rtcp=None)

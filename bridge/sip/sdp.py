@@ -10,6 +10,8 @@ __all__ = ["DIRECTIONS", "Media", "Origin", "RtpMap", "SessionDescription"]
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
+_INHERITED = ("fingerprint", "setup", "tls-id", "ice-ufrag", "ice-pwd", "ice-lite", "ice-options")
+"""What may stand at the session in place of every stream (RFC 8122 §5, RFC 4145 §4, RFC 8839 §5)."""
 MAX_LINES = 512
 """More than any honest phone writes; a line costs time on the call loop."""
 
@@ -139,6 +141,12 @@ class SessionDescription:
 
     def address_of(self, media: Media) -> str | None:
         return media.connection or self.connection
+
+    def completed(self, media: Media) -> Media:
+        """A stream with what its session says for all streams that do not say it themselves."""
+        told = {name for name, _ in media.attributes}
+        inherited = [each for each in self.attributes if each[0] in _INHERITED and each[0] not in told]
+        return _replace(media, attributes=(*media.attributes, *inherited)) if inherited else media
 
     def direction_of(self, media: Media) -> str:
         """Direction seen from the describing side; the stream's own word goes first (§6.7)."""

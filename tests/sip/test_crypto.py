@@ -118,7 +118,9 @@ def test_the_policy_says_which_profiles_are_taken(policy: SrtpPolicy, clear: boo
     assert ours.takes(stream(f"1 {CM} inline:{KEY}")) is secured
     assert ours.takes(stream(f"1 {CM} inline:{KEY} KDR=3")) is False
     assert ours.takes(stream()) is False
-    assert ours.takes(stream(f"1 {CM} inline:{KEY}", protocol="RTP/SAVPF")) is False
+    assert ours.takes(stream(f"1 {CM} inline:{KEY}", protocol="RTP/SAVPF")) is secured
+    assert ours.takes(stream(protocol="RTP/AVPF")) is clear
+    assert ours.takes(stream(f"1 {CM} inline:{KEY}", protocol="RTP/XAVP")) is False
 
 
 def test_the_answer_takes_the_first_usable_line_under_its_number_with_a_key_of_our_own() -> None:

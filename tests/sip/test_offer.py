@@ -6,6 +6,7 @@ from bridge.errors import NegotiationError, RemoteProtocolError
 from bridge.sip.crypto import MediaCrypto, SrtpPolicy
 from bridge.sip.offer import LocalMedia, Negotiated, Negotiator, accept, answer, make_offer
 from bridge.sip.sdp import SessionDescription
+from bridge.sip.security import MediaSecurity
 from tests.fakes import SeededIds
 from tests.sip.messages import OFFER
 
@@ -414,7 +415,12 @@ SAVP = ("m=audio 4002 RTP/SAVP 0", "a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:" 
 
 def secured(policy: SrtpPolicy, seed: int = 1) -> Negotiator:
     ids = SeededIds(seed)
-    return Negotiator(ip="192.0.2.9", port=16384, session_id=7, crypto=MediaCrypto(policy, ids))
+    return Negotiator(
+        ip="192.0.2.9",
+        port=16384,
+        session_id=7,
+        security=MediaSecurity(policy, crypto=MediaCrypto(policy, ids)),
+    )
 
 
 def test_a_secured_offer_is_answered_in_kind() -> None:
