@@ -1,13 +1,13 @@
 """What the control plane and the media process tell each other, as typed values and as bytes.
 
 A frame is a length (u32), a kind (u8) and the fields in order, nested values inlined,
-texts last: integers as i64, truths as one byte, texts as u16 length and UTF-8.
+texts last: integers as i64, truths as one byte, texts as u16 length and UTF-8, bytes likewise.
 """
 
 import dataclasses
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -21,6 +21,7 @@ __all__ = [
     "Carry",
     "CloseRow",
     "Command",
+    "Datagram",
     "EngineDied",
     "EngineReplaced",
     "FlushRow",
@@ -227,6 +228,18 @@ class RowClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class Datagram:
+    """STUN or DTLS came to a row's port; answers leave from the control plane's own socket."""
+
+    row: int
+    generation: int
+    at_ns: int
+    source_key: int
+    """Where from, ``ip << 16 | port``."""
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class EngineDied:
     """The media process ended, and this leg's media with it; made by the control plane itself."""
 
@@ -264,7 +277,7 @@ Command: TypeAlias = (
     | SharePort
     | Carry
 )
-Report: TypeAlias = Ready | RowOpened | RowClosed | PlaneEvent
+Report: TypeAlias = Ready | RowOpened | RowClosed | Datagram | PlaneEvent
 """What comes back through the pipe."""
 LegEvent: TypeAlias = PlaneEvent | EngineDied | EngineReplaced
 """What `MediaLeg.open`'s `deliver` is called with."""
@@ -279,6 +292,7 @@ class _Layout:
         self._nested: dict[str, _Layout] = {}
         self._fixed: list[str] = []
         self._texts: list[str] = []
+        self._blobs: list[str] = []
         self._names = [field.name for field in dataclasses.fields(cls)]
         codes = ""
         for name, hint in get_type_hints(cls).items():
@@ -289,6 +303,8 @@ class _Layout:
                 codes += _CODES[hint]
             elif hint is str or get_origin(hint) is Literal:
                 self._texts.append(name)
+            elif hint is bytes:
+                self._blobs.append(name)
             else:
                 raise TypeError(f"{cls.__name__}.{name}: {hint} cannot travel")
         self._struct = struct.Struct("<" + codes)
@@ -302,6 +318,9 @@ class _Layout:
             # A text too long for its frame is cut: it is a message for people.
             text = getattr(value, name).encode()[:_MAX_TEXT_BYTES]
             parts += (_TEXT_LENGTH.pack(len(text)), text)
+        for name in self._blobs:
+            blob = getattr(value, name)
+            parts += (_TEXT_LENGTH.pack(len(blob)), blob)
         return b"".join(parts)
 
     def decode(self, data: memoryview, at: int) -> tuple[Any, int]:
@@ -309,12 +328,13 @@ class _Layout:
         at += self._struct.size
         for name, layout in self._nested.items():
             values[name], at = layout.decode(data, at)
-        for name in self._texts:
+        for name in (*self._texts, *self._blobs):
             (length,) = _TEXT_LENGTH.unpack_from(data, at)
             at += _TEXT_LENGTH.size
             if at + length > len(data):
                 raise ValueError("text runs over the end")
-            values[name] = bytes(data[at : at + length]).decode(errors="replace")
+            blob = bytes(data[at : at + length])
+            values[name] = blob if name in self._blobs else blob.decode(errors="replace")
             at += length
         return self._cls(**values), at
 
@@ -325,6 +345,7 @@ _CLASSES: tuple[type[Any], ...] = (
     Ready,
     RowOpened,
     RowClosed,
+    Datagram,
     *(getattr(events, name) for name in events.__all__ if isinstance(getattr(events, name), type)),
 )
 _KINDS = {cls: kind for kind, cls in enumerate(_CLASSES, start=1)}

@@ -11,6 +11,7 @@ from bridge.engine.budget import weight_of
 from bridge.engine.commands import (
     CloseRow,
     Command,
+    Datagram,
     EngineDied,
     EngineReplaced,
     FlushRow,
@@ -52,6 +53,7 @@ class Coding(TypedDict, total=False):
     opus_max_rate_hz: int
     opus_loss_percent: int
     comfort_payload_type: int
+    in_band: bool
 
 
 class LegStatus:
@@ -152,6 +154,8 @@ class MediaLeg:
         """Never given to another leg while this control process lives."""
         self.srtp: SrtpKeys = CLEAR
         """Keys that the media process was told last; the status holds where their indices stand."""
+        self.on_datagram: Callable[[bytes, tuple[str, int]], None] | None = None
+        """Gets STUN and DTLS that come to the port of an open leg with `in_band`, and where from."""
         self.ssrc: int = dice.number(32)
         # The lower half only, so that SRTP cannot misjudge its rollover counter early (RFC 3711 §3.3.1).
         self._sequence = dice.number(15)
@@ -423,8 +427,12 @@ class MediaLeg:
             seat.free_rows.append(self.row)  # The media process never heard of this leg.
         self._on_close(self)
 
-    def receive(self, event: LegEvent | RowOpened) -> None:
+    def receive(self, event: LegEvent | RowOpened | Datagram) -> None:
         """Pass an event on to the owner of the call; called by the engine. Nothing follows a failure."""
+        if isinstance(event, Datagram):
+            if self.on_datagram is not None and self._seat is not None:
+                self.on_datagram(event.data, peer_address(event.source_key))
+            return
         if isinstance(event, RowOpened | RowFailed | EngineDied):
             self._opened.set()
         if isinstance(event, RowOpened) or self._deliver is None or self._is_over:

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from bridge.engine.aside import Aside
 from bridge.engine.commands import (
     CloseRow,
     Message,
@@ -29,6 +30,7 @@ from bridge.engine.sockets import FOREVER_NS, LegSockets
 from bridge.engine.srtp import SrtpRows
 from bridge.plane.events import Latched, RowFailed
 from bridge.plane.packets import Arrivals
+from bridge.plane.spec import RowSpec
 from bridge.ports import Clock
 
 __all__ = ["EVENT_DRIVEN_ROWS", "FINE_TICK_ROWS", "MediaLoop"]
@@ -91,6 +93,7 @@ class MediaLoop:
         self._clock = clock
         self._rows = _Rows()
         self._guard = RowGuard()
+        self._aside = Aside(len(plane.due_ns))
         self._commands: deque[Message] = deque(orders)
         self._reports = Reports(link)
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
@@ -164,6 +167,8 @@ class MediaLoop:
             # A socket that strangers flood is read on, so that its own peer's packets find room.
             is_flooded = sockets.strangers > strangers
             if count:
+                if self._aside:
+                    self._hand_on(now_ns)
                 srtp.unprotect(self._arrivals)
                 is_flooded |= self._arrivals.count < count
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
@@ -189,6 +194,12 @@ class MediaLoop:
             self._post(event)
         self._note()
 
+    def _hand_on(self, now_ns: int) -> None:
+        """Give the control plane what is no RTP."""
+        destinations = {row: self._plane.destination(row) for row in self._aside.rows}
+        for datagram in self._aside.take(self._arrivals, destinations, now_ns=now_ns):
+            self._post(datagram)
+
     def _note(self) -> None:
         self._gauges.note(
             rows=self.rows,
@@ -209,6 +220,7 @@ class MediaLoop:
         self._sockets.remove(row)
         self._plane.close(row)
         self._srtp.close(row)
+        self._aside.leave(row)
 
     def _obey(self) -> bool:
         now_ns = self._clock.now_ns()
@@ -239,6 +251,7 @@ class MediaLoop:
                 self._srtp.update(row, command.srtp, ssrc=spec.ssrc)
                 plane.update(row, spec, now_ns=now_ns)
                 self._sockets.expect(row, spec)
+                self._listen(row, spec)
             case SharePort():
                 self._sockets.share(command.port, self._take_fds(command.fds))
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
@@ -269,6 +282,7 @@ class MediaLoop:
             self._sockets.add(row, fds)
         is_taken_over = self._plane.open(row, command.spec, now_ns=now_ns)
         self._lock(row, command, is_taken_over=is_taken_over)
+        self._listen(row, command.spec)
         if is_taken_over:
             # It keeps its place on the grid, and with it the time of its packets.
             self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
@@ -281,6 +295,13 @@ class MediaLoop:
         due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
+
+    def _listen(self, row: int, spec: RowSpec) -> None:
+        """Take what is no RTP out of a row's packets, if it has such."""
+        if spec.in_band:
+            self._aside.watch(row, spec.generation)
+        else:
+            self._aside.leave(row)
 
     def _lock(self, row: int, command: OpenRow, *, is_taken_over: bool) -> None:
         """Encrypt a row that has just been opened; where that fails nothing of it may leave in the clear."""

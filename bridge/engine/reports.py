@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bridge.engine.commands import Report, RowClosed
+from bridge.engine.commands import Datagram, Report, RowClosed
 from bridge.engine.link import Link
 from bridge.plane.events import (
     Digit,
@@ -20,8 +20,8 @@ from bridge.plane.events import (
 
 __all__ = ["MOST_OWED", "Reports"]
 
-_DISPENSABLE = (VoiceStarted, VoiceStopped, Ducked, Resumed, SpeechStarted, PlayoutIdle, Latched)
-"""The columns tell the same, or the next of its kind does."""
+_DISPENSABLE = (VoiceStarted, VoiceStopped, Ducked, Resumed, SpeechStarted, PlayoutIdle, Latched, Datagram)
+"""The columns tell the same, or the next of its kind does; who sent a datagram will send it again."""
 _UNSOLICITED = (Digit, Flushed, RowFailed, KeysSent)
 MOST_OWED = 64
 """Digits, flushes and failures of one row that may wait: more than a hand can press while a call lives."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bridge.aio.tasks import Tasks
 from bridge.engine.budget import LIMIT, Budget, weight_of
 from bridge.engine.child import MediaSettings
-from bridge.engine.commands import EngineDied, LegEvent, Message, RowClosed, RowOpened
+from bridge.engine.commands import Datagram, EngineDied, LegEvent, Message, RowClosed, RowOpened
 from bridge.engine.leg import LegStatus, MediaLeg
 from bridge.engine.ports import BoundPorts, PortRange, peer_key, raise_file_limit
 from bridge.engine.seat import Seat
@@ -269,7 +269,7 @@ class MediaEngine:
                 if self._judge is not None:
                     self._judge.wake()
             case _ if (leg := self._legs.get(getattr(message, "generation", 0))) is not None:
-                self._deliver(leg, cast("LegEvent | RowOpened", message))
+                self._deliver(leg, cast("LegEvent | RowOpened | Datagram", message))
             case _:
                 pass  # A last word about a leg that was closed meanwhile.
 
@@ -334,7 +334,7 @@ class MediaEngine:
             if (leg := self._legs.get(told.generation)) is not None and leg.is_open:
                 leg.verdict(epoch=told.epoch, is_speech=told.is_speech, question=told.question)
 
-    def _deliver(self, leg: MediaLeg, event: LegEvent | RowOpened) -> None:
+    def _deliver(self, leg: MediaLeg, event: LegEvent | RowOpened | Datagram) -> None:
         try:
             leg.receive(event)
         except Exception as error:

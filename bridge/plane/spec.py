@@ -77,6 +77,9 @@ class RowSpec:
     comfort_payload_type: int = -1
     """Payload type of comfort noise (RFC 3389), sent beside G.711 while we have nothing to say; -1 = none."""
 
+    in_band: bool = False
+    """STUN and DTLS come to its port as well, and are not the plane's business."""
+
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
             raise ValueError(f"generation must be in 1..2**32-1, not {self.generation}")

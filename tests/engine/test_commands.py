@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bridge.engine.commands import (
     MAX_FRAME_BYTES,
     CloseRow,
+    Datagram,
     FrameReader,
     GiveVerdict,
     HandKey,
@@ -74,6 +75,7 @@ MESSAGES = st.one_of(
         yields=st.booleans(),
     ),
     st.builds(KeysSent, row=I64, generation=I64, at_ns=I64, ticket=I64, count=I64),
+    st.builds(Datagram, row=I64, generation=I64, at_ns=I64, source_key=I64, data=st.binary(max_size=2048)),
     st.just(Stop()),
 )
 

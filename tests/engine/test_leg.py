@@ -11,6 +11,7 @@ from bridge.engine.budget import Budget
 from bridge.engine.commands import (
     CloseRow,
     Command,
+    Datagram,
     EngineDied,
     FlushRow,
     GiveVerdict,
@@ -122,6 +123,21 @@ def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
     made.ports.close()
+
+
+def test_what_came_beside_rtp_reaches_whoever_asked_for_it(bench: Bench) -> None:
+    heard: list[tuple[bytes, tuple[str, int]]] = []
+    datagram = Datagram(2, 77, 5, source_key=peer_key(PEER), data=b"hello")
+    bench.open()
+    bench.leg.receive(datagram)
+    bench.leg.on_datagram = lambda data, source: heard.append((data, source))
+
+    bench.leg.receive(datagram)
+    bench.leg.close()
+    bench.leg.receive(datagram)
+
+    assert heard == [(b"hello", PEER)]
+    assert bench.events == []
 
 
 def test_what_signalling_agreed_reaches_the_plane(bench: Bench) -> None:

@@ -3,12 +3,14 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from bridge.clock import SystemClock
 from bridge.engine.commands import (
     CloseRow,
+    Datagram,
     FlushRow,
     GiveVerdict,
     HandKey,
@@ -150,6 +152,31 @@ def test_a_leg_is_opened_fed_served_and_closed(bench: Bench) -> None:
     assert bench.plane.specs == {}
     assert bench.loop.rows == 0
     assert bench.memory.gauges().rows == 0
+
+
+def test_what_is_no_rtp_goes_to_the_control_plane_where_a_row_has_such(bench: Bench) -> None:
+    address = bench.open(3, generation=9)
+    bench.obey()
+    in_band = replace(spec(9, remote_key=peer_key(bench.peer.getsockname())), in_band=True)
+    bench.obey(UpdateRow(3, in_band))
+
+    bench.peer.sendto(b"\x80voice", address)
+    bench.peer.sendto(b"\x16\xfe\xfdhello", address)
+    told: list[Message] = []
+    while not told:
+        bench.run_for(5 * MS)
+        told = bench.control.receive()
+
+    (datagram,) = told
+    assert isinstance(datagram, Datagram)
+    assert (datagram.row, datagram.generation, datagram.data) == (3, 9, b"\x16\xfe\xfdhello")
+    assert datagram.source_key == peer_key(bench.peer.getsockname())
+    assert [data for _, data, _ in bench.plane.heard] == [b"\x80voice"]
+    bench.obey(UpdateRow(3, replace(in_band, in_band=False)))
+    bench.peer.sendto(b"\x16\xfe\xfdagain", address)
+    bench.run_for(30 * MS)
+    assert bench.control.receive() == []
+    assert bench.plane.heard[-1][1] == b"\x16\xfe\xfdagain"
 
 
 def test_packets_leave_every_20_ms_by_absolute_time(bench: Bench) -> None:

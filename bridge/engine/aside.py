@@ -1,0 +1,86 @@
+"""What comes to a row's port and is no RTP: the control plane answers handshakes and checks (RFC 7983)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bridge.engine.commands import Datagram
+from bridge.plane.packets import Arrivals
+
+__all__ = ["Aside"]
+
+_FIRST_NO_STUN, _FIRST_DTLS, _FIRST_NO_DTLS = 4, 20, 64
+"""First bytes (RFC 7983 §7)."""
+_WINDOW_NS = 1_000_000_000
+_MOST_A_WINDOW = 100
+"""Datagrams of one kind of source: a handshake has some ten, and checks come twenty times a second."""
+
+
+class Aside:
+    """Takes datagrams out of what has arrived, of rows that asked for it; the others cost nothing.
+
+    Their number is bounded, by row, for the address that we send to and for all others together: strangers
+    cannot use up what is the peer's.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.dropped: int = 0
+        """Datagrams beyond the bound."""
+        self._generations = np.zeros(capacity, np.int64)
+        self._rows: set[int] = set()
+        self._counts: dict[tuple[int, bool], tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def watch(self, row: int, generation: int) -> None:
+        """Take this row's from now on."""
+        self._rows.add(row)
+        self._generations[row] = generation
+
+    def leave(self, row: int) -> None:
+        """Take no more of this row; harmless where none was taken."""
+        if row in self._rows:
+            self._rows.remove(row)
+            self._generations[row] = 0
+            self._counts.pop((row, True), None)
+            self._counts.pop((row, False), None)
+
+    def take(self, arrivals: Arrivals, destinations: Mapping[int, int], *, now_ns: int) -> list[Datagram]:
+        """Remove them from `arrivals`, and return those that are to be handed on.
+
+        Args:
+            arrivals: What has come, still encrypted.
+            destinations: Where each row of `rows` sends, ``ip << 16 | port``.
+            now_ns: Present time.
+        """
+        count = arrivals.count
+        rows = arrivals.rows[:count]
+        first, lengths = arrivals.packets[:count, 0], arrivals.lengths[:count]
+        is_either = (first < _FIRST_NO_STUN) | ((first >= _FIRST_DTLS) & (first < _FIRST_NO_DTLS))
+        is_whole = (lengths > 0) & (lengths <= arrivals.packets.shape[1])
+        found = np.flatnonzero(is_either & is_whole & (self._generations[rows] > 0))
+        if not len(found):
+            return []
+        handed = []
+        for at in found.tolist():
+            row, source, length = int(rows[at]), int(arrivals.sources[at]), int(arrivals.lengths[at])
+            if not self._may_pass((row, source == destinations.get(row)), now_ns):
+                self.dropped += 1
+                continue
+            data = arrivals.packets[at, :length].tobytes()
+            handed.append(Datagram(row, int(self._generations[row]), now_ns, source_key=source, data=data))
+        arrivals.remove(found)
+        return handed
+
+    @property
+    def rows(self) -> frozenset[int]:
+        """Those that asked."""
+        return frozenset(self._rows)
+
+    def _may_pass(self, who: tuple[int, bool], now_ns: int) -> bool:
+        since_ns, count = self._counts.get(who, (now_ns, 0))
+        if now_ns - since_ns >= _WINDOW_NS:
+            since_ns, count = now_ns, 0
+        self._counts[who] = (since_ns, count + 1)
+        return count < _MOST_A_WINDOW
