@@ -83,6 +83,8 @@ def call_settings(config: Config) -> CallSettings:
         ring_timeout_s=config.sip.ring_timeout_s,
         advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
         srtp=config.media.srtp,
+        srtp_keys=config.media.srtp_keys,
+        ice=config.media.ice,
         recordings=Path(config.recording.folder) if config.recording.enabled else None,
         keeps_text=config.recording.transcripts,
         keeps_numbers=config.records.numbers,

@@ -21,6 +21,7 @@ from bridge.app.values import (
     HeaderLines,
     HostList,
     HttpUrl,
+    KeyMethods,
     Listen,
     MaybeAddress,
     MaybeListen,
@@ -35,6 +36,7 @@ from bridge.app.values import (
 from bridge.cosyvoice.endpoints import endpoint, fill_workspace
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
+from bridge.sip.ice import IcePolicy
 
 __all__ = [
     "CLOUD_URL",
@@ -210,7 +212,11 @@ class MediaSection(_Section):
     comfort_noise: bool = False
     """Say how our silence sounds instead of sending it, where a G.711 peer takes comfort noise (RFC 3389)."""
     srtp: SrtpPolicy = "off"
-    """Encrypt calls by keys in the SDP: ``preferred`` where the caller offers it; ``required``: no others."""
+    """Encrypt calls: ``preferred`` where the caller offers it; ``required``: no others."""
+    srtp_keys: KeyMethods = ("sdes", "dtls")
+    """Where their keys may come from: ``sdes`` the SDP, ``dtls`` a handshake. We offer the first."""
+    ice: IcePolicy = "auto"
+    """ICE-lite: ``auto`` where keys come by handshake or our address is public; ``always``; ``off``."""
 
 
 class TtsSection(_Section):

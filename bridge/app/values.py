@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from bridge.sip.codecs import CODECS
 from bridge.sip.identity import fault_of_header
 from bridge.sip.numbers import DialList
+from bridge.sip.security import KeyMethod
 
 __all__ = [
     "Address",
@@ -26,6 +27,7 @@ __all__ = [
     "HeaderLines",
     "HostList",
     "HttpUrl",
+    "KeyMethods",
     "Listen",
     "Login",
     "MaybeAddress",
@@ -202,6 +204,13 @@ def _codecs(value: object) -> tuple[str, ...]:
     return tuple(known[name.lower()] for name in names)
 
 
+def _key_methods(value: object) -> tuple[str, ...]:
+    names = tuple(map(str.lower, _items(value)))
+    if not names or len(set(names)) < len(names) or set(names) - {"sdes", "dtls"}:
+        raise ValueError('must be "sdes", "dtls" or both of them, what we offer first')
+    return names
+
+
 def _maybe_secret(value: object) -> object:
     if value is None or value == "":
         return None
@@ -258,6 +267,7 @@ Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
 OriginList = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 HostList = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(map(str.lower, _items(value))))]
 Codecs = Annotated[tuple[str, ...], BeforeValidator(_codecs)]
+KeyMethods = Annotated[tuple[KeyMethod, ...], BeforeValidator(_key_methods)]
 Faults = Annotated[tuple[str, ...], BeforeValidator(_faults)]
 PortRange = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]

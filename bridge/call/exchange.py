@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from bridge.aio.browser_call import BrowserCall
+from bridge.aio.dtls import Certificate
 from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, IncomingCall, SipCall, SipEndpoint
 from bridge.call.archive import Archive
 from bridge.call.bus import Bus
 from bridge.call.caller import Caller, Dialogue
 from bridge.call.ledger import Ledger
-from bridge.call.line import Line
+from bridge.call.line import Line, has_own_way, ice_of, security_of
 from bridge.call.outside import CLOSED, Outside, Way
 from bridge.call.placing import reach
 from bridge.call.routes import Route, choose
@@ -22,10 +24,9 @@ from bridge.call.takeover import Seat, Seats
 from bridge.call.trace import CallTrace
 from bridge.call.transfer import Followers
 from bridge.engine.supervisor import MediaLeg
-from bridge.errors import EngineError, NegotiationError, RemoteProtocolError, SetupError
+from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import CODECS, NAMES
-from bridge.sip.crypto import MediaCrypto
 from bridge.sip.glance import is_behind_nat, media_address
 from bridge.sip.grammar import Uri
 from bridge.sip.identity import Presented
@@ -106,6 +107,7 @@ class Exchange:
         """The records of all calls."""
         self.outside: Outside = CLOSED
         """Whom calls may be sent to; nobody until it is set."""
+        self._certificate: Certificate | None = None
         self._seats = Seats()
         self._followers = Followers(self._follow)
 
@@ -153,12 +155,14 @@ class Exchange:
             return
         latch_ip = incoming.source[0] if _is_behind_nat(incoming) else None
         try:
-            leg = self._media.reserve(remote=media_address(incoming.sdp), latch_ip=latch_ip)
+            remote = None if has_own_way(incoming.sdp) else media_address(incoming.sdp)
+            leg = self._media.reserve(remote=remote, latch_ip=latch_ip)
         except EngineError as error:
             _log.warning("call refused: %s", error)
             incoming.reject(503)
             return
         try:
+            await self._certify(is_browser=isinstance(incoming, BrowserCall))
             await self._answer_on(incoming, route, leg, latch_ip=latch_ip, replaced=replaced)
         except (NegotiationError, RemoteProtocolError) as error:
             _log.info("call refused: %s", error)
@@ -230,12 +234,14 @@ class Exchange:
         self, trace: CallTrace, way: Way, route: Route, *, timeout_s: float, on_status: Callable[[int], None]
     ) -> None:
         leg = self._media.reserve()
-        line: Line
+        line: Line | None = None
 
         def offer(local_ip: str) -> bytes:
             nonlocal line
             line = self._line(leg, local_ip, latch_ip=None)
             return line.negotiator.offer()
+
+        await self._certify()
 
         def progressed(status: int) -> None:
             self.ledger.progressed(trace, status)
@@ -247,15 +253,20 @@ class Exchange:
                     way, self.outside, stack, offer=offer, timeout_s=timeout_s, on_progress=progressed
                 )
                 async with _ending(sip):
+                    if line is None:
+                        raise LocalProtocolError("a call was answered without an offer")
                     line.negotiator.accept(sip.remote_sdp)
                     self._media.refit(leg, line.agreed.rate_hz)
                     trace.sip_call_id = sip.call_id
                     session = self._session(trace, line, route, to_user=_user(way.uri), remote_uri=way.uri)
                     session.presented = Presented(headers=sip.headers)
-                    self._open(line, session)
+                    line.prepare(session)
+                    await line.stand(session, sip)
                     on_status(200)
                     await self._serve(session, sip, line)
         finally:
+            if line is not None:
+                line.close()
             leg.close()
 
     async def _follow(self, way: Way, route: Route, on_status: Callable[[int], None]) -> None:
@@ -287,7 +298,7 @@ class Exchange:
         line, sdp = self._agree(incoming, leg, latch_ip=latch_ip)
         session = self._answering(incoming, route, line)
         try:
-            self._open(line, session)
+            line.prepare(session)
             # The voice gets ready while it rings: the first word costs no handshake.
             session.speaker.bind()
             incoming.ring()
@@ -295,8 +306,10 @@ class Exchange:
             sip = await incoming.answer(sdp)
             _give_way(replaced)
             async with _ending(sip):
+                await line.stand(session, sip)
                 await self._serve(session, sip, line)
         finally:
+            line.close()
             self.ledger.forsake(session.trace, "caller gave up")
             await session.speaker.close()
 
@@ -317,21 +330,24 @@ class Exchange:
             self._media.refit(line.leg, line.agreed.rate_hz)
             session = self._answering(incoming, route, line)
             try:
-                self._open(line, session)
+                line.prepare(session)
+                await line.stand(session, sip)
                 await self._serve(session, sip, line)
             finally:
+                line.close()
                 self.ledger.forsake(session.trace, "failed")
 
     def _agree(self, incoming: Caller, leg: MediaLeg, *, latch_ip: str | None) -> tuple[Line, bytes]:
         """Answer the caller's offer, with a narrow codec where no row is free for a wide one."""
-        line = self._line(leg, incoming.local_ip, latch_ip=latch_ip)
+        is_browser = isinstance(incoming, BrowserCall)
+        line = self._line(leg, incoming.local_ip, latch_ip=latch_ip, is_browser=is_browser)
         sdp = line.negotiator.answer(incoming.sdp)
         try:
             self._media.refit(leg, line.agreed.rate_hz)
         except EngineError as error:
             _log.warning("a call goes on with a narrow codec, if it can: %s", error)
             narrow = [name for name in self._settings.codecs if CODECS[name].rate_hz == leg.rate_hz]
-            line = self._line(leg, incoming.local_ip, latch_ip=latch_ip, codecs=narrow)
+            line = self._line(leg, incoming.local_ip, latch_ip=latch_ip, codecs=narrow, is_browser=is_browser)
             try:
                 sdp = line.negotiator.answer(incoming.sdp)
             except NegotiationError:
@@ -351,19 +367,36 @@ class Exchange:
             session.presented = incoming.presented
         return session
 
+    async def _certify(self, *, is_browser: bool = False) -> None:
+        """Have a certificate, where a call may come to need one: the libraries take a while to load."""
+        settings = self._settings
+        is_wanted = is_browser or (settings.srtp != "off" and "dtls" in settings.srtp_keys)
+        if is_wanted and self._certificate is None:
+            made = await asyncio.to_thread(Certificate.make, self._dice.token(8))
+            self._certificate = self._certificate or made
+
     def _line(
-        self, leg: MediaLeg, local_ip: str, *, latch_ip: str | None, codecs: Sequence[str] | None = None
+        self,
+        leg: MediaLeg,
+        local_ip: str,
+        *,
+        latch_ip: str | None,
+        codecs: Sequence[str] | None = None,
+        is_browser: bool = False,
     ) -> Line:
         ip = self._settings.advertised_ip or local_ip
+        has_handshakes = is_browser or (self._settings.srtp != "off" and "dtls" in self._settings.srtp_keys)
+        certificate = self._certificate if has_handshakes else None
         negotiator = Negotiator(
             ip=ip,
             port=leg.local_port,
             session_id=self._dice.number(62),
             codecs=self._settings.codecs if codecs is None else codecs,
-            crypto=MediaCrypto(self._settings.srtp, self._dice),
+            security=security_of(self._settings, self._dice, certificate, is_browser=is_browser),
+            ice=ice_of(self._settings, self._dice, is_browser=is_browser),
             comfort_noise=self._settings.comfort_noise,
         )
-        return Line(leg, negotiator, latch_ip)
+        return Line(leg, negotiator, latch_ip, certificate)
 
     def _session(
         self, trace: CallTrace, line: Line, route: Route, *, to_user: str, remote_uri: str
@@ -385,26 +418,22 @@ class Exchange:
         session.outside = self.outside
         return session
 
-    def _open(self, line: Line, session: Session) -> None:
-        line.leg.open(deliver=session.deliver, **line.terms(session))
-
     async def _serve(self, session: Session, sip: Dialogue, line: Line) -> None:
         def renegotiate(offer: bytes) -> bytes:
             if not offer:
                 return line.negotiator.offer()
             sdp = line.negotiator.answer(offer)
-            line.leg.update(**line.terms(session))
+            line.update(session)
             return sdp
 
         def answered(sdp: bytes) -> None:
             line.negotiator.accept(sdp)
-            line.leg.update(**line.terms(session))
+            line.update(session)
 
         def retake(incoming: IncomingCall) -> bytes:
-            nonlocal line
             sdp = line.negotiator.answer(incoming.sdp)
-            line = replace(line, latch_ip=incoming.source[0] if _is_behind_nat(incoming) else None)
-            line.leg.update(**line.terms(session))
+            line.latch_ip = incoming.source[0] if _is_behind_nat(incoming) else None
+            line.update(session)
             return sdp
 
         dialogue = sip

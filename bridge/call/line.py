@@ -1,15 +1,27 @@
-"""One call's media before and while it is served: its leg, and what was negotiated for it."""
+"""One call's media before and while it is served: its leg, its way there, and what was negotiated for it."""
 
+import asyncio
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from bridge.call.session import Session
+from bridge.aio.dtls import Certificate
+from bridge.aio.media_path import MediaPath
+from bridge.call.caller import Dialogue
+from bridge.call.session import CallSettings, Session
 from bridge.engine.leg import MediaLeg
-from bridge.errors import LocalProtocolError
+from bridge.errors import LocalProtocolError, NegotiationError
+from bridge.ports import IdSource
 from bridge.rtp.srtp import SrtpKeys
+from bridge.sip.crypto import MediaCrypto
+from bridge.sip.dtls import DtlsParty
+from bridge.sip.ice import IceParty
 from bridge.sip.offer import Negotiated, Negotiator
+from bridge.sip.security import MediaSecurity
 
-__all__ = ["Line", "Terms"]
+__all__ = ["Line", "Terms", "has_own_way", "ice_of", "security_of"]
+
+_READY_WITHIN_S = 10.0
+"""A handshake takes three round trips, and a second more for each that is lost."""
 
 
 class Terms(TypedDict):
@@ -36,15 +48,21 @@ class Terms(TypedDict):
     opus_loss_percent: int
     comfort_payload_type: int
     srtp: SrtpKeys
+    in_band: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
-    """One call's media before it is served."""
+    """One call's media; `prepare` and `stand` open it, and `close` ends what is not the leg's."""
 
     leg: MediaLeg
     negotiator: Negotiator
     latch_ip: str | None
+    certificate: Certificate | None = None
+    """Who we are in handshakes; None where there will be none."""
+    path: MediaPath | None = None
+    """The way of calls with ICE or a handshake."""
+    is_open: bool = False
 
     @property
     def agreed(self) -> Negotiated:
@@ -55,7 +73,9 @@ class Line:
 
     def terms(self, session: Session) -> "Terms":
         """What the media process is told after each offer and answer."""
-        agreed = self.agreed
+        agreed, path = self.agreed, self.path
+        if agreed.dtls is not None and (path is None or path.keys is None):
+            raise LocalProtocolError("media opened before its keys were made")
         session.hold(agreed.held or not agreed.receiving)
         return Terms(
             codec=agreed.codec,
@@ -63,8 +83,8 @@ class Line:
             dtmf_payload_type=agreed.dtmf_payload_type,
             dtmf_offered=agreed.dtmf_offered,
             dtmf_events=agreed.dtmf_events,
-            remote=agreed.remote,
-            latch_ip=self.latch_ip,
+            remote=agreed.remote if path is None else path.remote,
+            latch_ip=None if path is not None and path.has_ice else self.latch_ip,
             sending=agreed.sending,
             receiving=agreed.receiving,
             interruptible=session.speaker.interruptible,
@@ -78,5 +98,84 @@ class Line:
             opus_max_rate_hz=agreed.opus_max_rate_hz,
             opus_loss_percent=agreed.opus_loss_percent,
             comfort_payload_type=agreed.comfort_payload_type,
-            srtp=agreed.srtp,
+            srtp=path.keys if path is not None and path.keys is not None else agreed.srtp,
+            in_band=path is not None,
         )
+
+    def prepare(self, session: Session) -> None:
+        """Open the media, or listen for what has to come before; after the first offer and answer."""
+        self._agree(session)
+        if self.path is None or self.path.ready.done():
+            self._open(session)
+        else:
+            self.path.listen()
+
+    async def stand(self, session: Session, sip: Dialogue) -> None:
+        """Wait until the media is open.
+
+        Raises:
+            NegotiationError: If it never will be: the peer is not who it should be, silent, or gone.
+        """
+        if self.is_open or self.path is None:
+            return
+        either: set[asyncio.Future[Any]] = {self.path.ready, sip.ended}
+        await asyncio.wait(either, timeout=_READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        if not self.path.ready.done():
+            raise NegotiationError(f"the peer made no keys for its media within {_READY_WITHIN_S:.0f} s")
+        self.path.ready.result()
+        self._open(session)
+
+    def update(self, session: Session) -> None:
+        """Follow a later offer and answer."""
+        self._agree(session)
+        self.leg.update(**self.terms(session))
+
+    def close(self) -> None:
+        """End what ICE and DTLS do; before the leg closes. Safe twice."""
+        self.leg.on_datagram = None
+        if self.path is not None:
+            self.path.close()
+
+    def _open(self, session: Session) -> None:
+        if self.path is not None:
+            self.path.hand_over()
+        self.leg.open(deliver=session.deliver, **self.terms(session))
+        self.is_open = True
+
+    def _agree(self, session: Session) -> None:
+        agreed = self.agreed
+        if self.path is None and (agreed.dtls is not None or agreed.ice is not None):
+            self.path = MediaPath(self.leg.ports.rtp, self.certificate, latch_ip=self.latch_ip)
+            self.path.on_change = lambda: self._changed(session)
+            self.path.on_end = session.end
+            self.leg.on_datagram = self.path.take
+        if self.path is not None:
+            self.path.agree(agreed)
+
+    def _changed(self, session: Session) -> None:
+        if self.is_open:
+            self.leg.update(**self.terms(session))
+
+
+def has_own_way(sdp: bytes) -> bool:
+    """Whether an offer may need a port of its own: on a shared one, only addresses tell calls apart."""
+    return b"a=ice-ufrag:" in sdp or b"a=fingerprint:" in sdp
+
+
+def security_of(
+    settings: CallSettings, ids: IdSource, certificate: Certificate | None, *, is_browser: bool
+) -> MediaSecurity:
+    """How a call may be secured; browsers take nothing but a handshake."""
+    policy = "required" if is_browser else settings.srtp
+    by_sdes = "sdes" in settings.srtp_keys and policy != "off" and not is_browser
+    return MediaSecurity(
+        policy,
+        crypto=MediaCrypto(policy, ids) if by_sdes else None,
+        dtls=DtlsParty(certificate.fingerprint, ids) if certificate is not None else None,
+        first=settings.srtp_keys[0],
+    )
+
+
+def ice_of(settings: CallSettings, ids: IdSource, *, is_browser: bool) -> IceParty:
+    """How a call may have ICE; browsers do not do without."""
+    return IceParty("always" if is_browser else settings.ice, ids)

@@ -36,7 +36,9 @@ from bridge.plane.events import Digit, RowFailed
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
+from bridge.sip.ice import IcePolicy
 from bridge.sip.identity import NOBODY, Presented
+from bridge.sip.security import KeyMethod
 from bridge.speech.budget import Budget
 
 __all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
@@ -69,6 +71,10 @@ class CallSettings:
     budget: Budget = field(default_factory=Budget)
     srtp: SrtpPolicy = "off"
     """Whether calls are encrypted."""
+    srtp_keys: tuple[KeyMethod, ...] = ("sdes", "dtls")
+    """Where their keys may come from; an offer of ours has the first."""
+    ice: IcePolicy = "auto"
+    """With whom we do ICE, as its lite end."""
     comfort_noise: bool = False
     """Say how our silence sounds instead of sending it, where the peer takes comfort noise."""
 

@@ -95,6 +95,10 @@ class BarePhone:
             + ("a=rtpmap:97 telephone-event/8000\r\na=fmtp:97 0-16\r\n" if events else "")
             + "".join(f"{line}\r\n" for line in attributes)
         )
+        self.invite_with(user, sdp, status=status)
+
+    def invite_with(self, user: str, sdp: str, *, status: int = 200) -> None:
+        """Call with a description of any kind, and take the answer."""
         self.send(self._request("INVITE", sdp, to=f"<sip:{user}@{self._target[0]}>"))
         self.answer = answer = self.until(f"SIP/2.0 {status}")
         self._to = _field(r"^To: *(.*)$", answer)
