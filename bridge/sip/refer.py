@@ -71,11 +71,12 @@ def referral_of(request: Request) -> Referral:
         raise RemoteProtocolError(f"{len(values)} Refer-To instead of one", rule="RFC 3515 §2.4.1")
     address = NameAddr.parse(values[0])
     wanted = (headers.get("Refer-Sub") or "true").partition(";")[0].strip().lower()
+    by = headers.get("Referred-By") or ""
     knows = headers.listed("Supported") + headers.listed("Require")
     return Referral(
         target=address.uri,
         replaces=_replaces_in(values[0]),
-        referred_by=headers.get("Referred-By") or "",
+        referred_by=by if len(by) <= _LONGEST else "",
         is_silent=wanted == "false" and NO_SUBSCRIPTION in knows,
     )
 

@@ -1,5 +1,6 @@
 """Which call a new one takes the place of (RFC 3891)."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -14,6 +15,9 @@ EXTENSION = "replaces"
 """Option tag in Supported and Require (§6.2)."""
 
 _FLAGS = frozenset(["early-only"])
+_CALL_ID = re.compile(r"[!#-+\--:=?-~]{1,256}")
+"""Printable, without quotes, commas, semicolons and brackets."""
+_TAG = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,11 @@ class Replaces:
             if name in found:
                 raise RemoteProtocolError(f"two {name} in {text!r}", rule="RFC 3891 §6.1")
             found[name] = value.strip()
-        if not call_id or not found.get("to-tag") or not found.get("from-tag"):
+        to_tag, from_tag = found.get("to-tag", ""), found.get("from-tag", "")
+        # It may come out of a URI, whose escapes can hide a line break: it goes into a header of ours.
+        if not (_CALL_ID.fullmatch(call_id) and _TAG.fullmatch(to_tag) and _TAG.fullmatch(from_tag)):
             raise RemoteProtocolError(f"no dialog is named by {text!r}", rule="RFC 3891 §6.1")
-        return cls(call_id, found["to-tag"], found["from-tag"], not _FLAGS.isdisjoint(found))
+        return cls(call_id, to_tag, from_tag, not _FLAGS.isdisjoint(found))
 
     @classmethod
     def of(cls, dialog: Dialog) -> "Replaces":

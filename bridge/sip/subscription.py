@@ -32,6 +32,8 @@ __all__ = ["Transfers"]
 
 _MOST = 8
 """REFERs that one call may bring in its life; who needs more is playing with us."""
+_NOBODY_LISTENS = (405, 408, 481, 489, 501)
+"""Answers to a NOTIFY that end its subscription (RFC 6665 §4.2.2); a 500 is one that others overtook."""
 _LASTS_S = 180
 """How long we promise to tell what becomes of one."""
 
@@ -114,7 +116,7 @@ class Transfers:
         response = outcome.message
         status, reason = (response.status, response.reason) if isinstance(response, Response) else (408, "")
         if outcome.request.method == "NOTIFY":
-            if status >= 300:  # nobody listens any more (RFC 6665 §4.2.2)
+            if status in _NOBODY_LISTENS:
                 self._theirs = {key: each for key, each in self._theirs.items() if not each.is_accepted}
             return []
         if outcome.request.cseq.number not in self._ours:

@@ -8,14 +8,13 @@ import pytest
 from bridge.aio.sip import CallRefused, SipCall
 from bridge.aio.sip_transfer import Referral, TransferResult
 from bridge.call.agent import Call
-from bridge.call.hearing import Text
 from bridge.call.outside import CLOSED
 from bridge.call.routes import Route
-from bridge.errors import CallEnded, ConfigError, LocalProtocolError, SetupError
+from bridge.errors import ConfigError, LocalProtocolError, SetupError
 from tests.aio.sip_phones import Phone, describe, endpoint, phone, refuse, uri
 from tests.call.switch import Desk, Switch, desk, switch
 from tests.call.test_exchange import heard
-from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, reply
+from tests.sip.messages import OFFER, parsed_request, reply
 
 
 async def forever(call: Call) -> None:
@@ -146,28 +145,6 @@ async def test_an_agent_sends_its_caller_to_one_place_at_a_time() -> None:
             assert isinstance(await results.get(), LocalProtocolError)
             (await asked.get()).refuse(404)
             assert await results.get() == TransferResult(404, "Not Found")
-
-
-async def test_one_transfer_at_a_time_and_none_after_the_end() -> None:
-    async with desk() as callee, desk() as caller:
-        call = await caller.dial(callee.uri())
-        first = call.refer("sip:ann@127.0.0.1:9")
-        assert (await anext(first)).status == 403
-        second = call.refer("sip:ann@127.0.0.1:9")
-        await first.aclose()
-        theirs = await callee.calls.get()
-        theirs.transfers.on_referral = lambda referral: referral.accept()
-        assert (await anext(second)).status == 202
-        with pytest.raises(LocalProtocolError, match="under way"):
-            await anext(call.refer("sip:bob@127.0.0.1:9"))
-
-        await theirs.hangup()
-
-        with pytest.raises(CallEnded):
-            async for _ in second:
-                pass
-        with pytest.raises(CallEnded):
-            await anext(call.refer("sip:ann@127.0.0.1:9"))
 
 
 async def referred(call: SipCall, target: str) -> list[int]:
@@ -409,30 +386,3 @@ async def test_an_agent_knows_who_calls_and_by_what_way_and_answers_with_headers
         assert (seen.asserted, seen.diverted_by) == ("sip:+4930@127.0.0.1", "sip:+4931@127.0.0.1")
         assert (seen.headers, seen.caller_name) == ({"X-Customer": "4711"}, "")
         assert call.headers == (("X-Bridge", "yes"),)
-
-
-async def test_a_user_cannot_set_what_is_the_bridges_own() -> None:
-    async with desk() as callee, desk() as caller:
-        asking = asyncio.ensure_future(caller.dial(callee.uri()))
-        incoming = await callee.heard.get()
-        with pytest.raises(LocalProtocolError, match="Contact is the bridge's own to set"):
-            await incoming.answer(b"", headers=[("Contact", "<sip:evil@192.0.2.1>")])
-        await asking
-
-
-async def test_a_text_beside_the_sound_is_an_event_of_the_call() -> None:
-    texts: asyncio.Queue[object] = asyncio.Queue()
-
-    async def listening(call: Call) -> None:
-        async for event in call.events():
-            texts.put_nowait(event)
-
-    async with switch(listening) as bridge, phone(bridge.line) as caller:
-        caller.say(caller.invite())
-        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
-        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag))
-        text = raw("MESSAGE", branch="z9hG4bKm", number=2, to_tag=tag, body="Grüße".encode())
-        caller.say(text.replace(b"application/sdp", b"text/plain;charset=utf-8"))
-
-        async with asyncio.timeout(5):
-            assert await texts.get() == Text("Grüße")

@@ -25,11 +25,29 @@ def test_in_a_uri_nothing_of_it_can_be_taken_for_the_uri() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", ";to-tag=a;from-tag=b", "1;to-tag=a", "1;from-tag=b", "1;to-tag=;from-tag=b"]
+    "text",
+    [
+        "",
+        "1",
+        ";to-tag=a;from-tag=b",
+        "1;to-tag=a",
+        "1;from-tag=b",
+        "1;to-tag=;from-tag=b",
+        "1 2;to-tag=a;from-tag=b",
+        "1;to-tag=a b;from-tag=c",
+    ],
 )
 def test_half_a_name_is_none(text: str) -> None:
     with pytest.raises(RemoteProtocolError, match="no dialog is named"):
         Replaces.parse(text)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["1%0D%0AVia: x;to-tag=a;from-tag=b", "1;to-tag=a%0D%0A;from-tag=b%0D%0AX"]
+)
+def test_a_line_break_cannot_hide_in_a_uri(hidden: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="no dialog is named"):
+        Replaces.unescaped(hidden)
 
 
 def test_a_tag_that_comes_twice_is_a_fault() -> None:

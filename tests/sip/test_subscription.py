@@ -354,6 +354,21 @@ def test_a_peer_that_does_not_know_its_subscription_any_more_is_told_nothing_mor
     assert desk.look() == []
 
 
+def test_a_notify_that_was_overtaken_is_not_the_end() -> None:
+    desk = Desk()
+    call = standing(desk)
+    desk.hear(refer(call))
+    ticket = desk.the(Referred).ticket
+    desk.do(AcceptReferral(call, ticket))
+    _, first = desk.sent()
+    assert isinstance(first, Request)
+
+    desk.hear(reply(first, 500))
+    desk.do(TellReferral(call, ticket, 200))
+
+    assert desk.request().body == b"SIP/2.0 200 OK\r\n"
+
+
 def test_the_end_of_the_call_ends_what_is_open() -> None:
     desk = Desk()
     call = standing(desk)
