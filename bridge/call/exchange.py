@@ -29,7 +29,7 @@ from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import CODECS, NAMES
 from bridge.sip.glance import is_behind_nat, media_address
 from bridge.sip.grammar import Uri
-from bridge.sip.identity import Presented
+from bridge.sip.identity import Presented, checked_headers
 from bridge.sip.offer import Negotiator
 
 __all__ = ["Exchange", "Media"]
@@ -207,7 +207,7 @@ class Exchange:
             trace = self.ledger.begin("outbound", to=uri, caller=identity.user, give_up=_cancels_this())
         reason = "given up"
         try:
-            identity = replace(identity, headers=identity.headers + route.headers)
+            identity = replace(identity, headers=identity.headers + checked_headers(route.headers))
             way = Way(endpoint, uri, destination, identity)
             timeout_s = self._settings.ring_timeout_s if timeout_s is None else timeout_s
             await self._dial_on(trace, way, route, timeout_s=timeout_s, on_status=on_status)

@@ -183,9 +183,9 @@ class Agent:
             case events.Ask(owner=owner, request=request, destination=destination):
                 self._asking.add(owner)
                 self._layer.request(request, destination=destination, owner=owner, now_ns=now_ns)
-            case events.Trust(name=name, ip=ip):
-                self._guard.trust(name, ip)
-                self._trusted[name] = item
+            case _:
+                self._guard.trust(item.name, item.ip)
+                self._trusted[item.name] = item
 
     def _arrived(self, item: Datagram, *, now_ns: int) -> None:
         ip = item.source[0]

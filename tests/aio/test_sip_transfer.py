@@ -58,21 +58,3 @@ async def test_a_user_cannot_set_what_is_the_bridges_own() -> None:
         with pytest.raises(LocalProtocolError, match="Contact is the bridge's own to set"):
             await incoming.answer(b"", headers=[("Contact", "<sip:evil@192.0.2.1>")])
         await asking
-
-
-async def test_a_text_beside_the_sound_is_an_event_of_the_call() -> None:
-    texts: asyncio.Queue[object] = asyncio.Queue()
-
-    async def listening(call: Call) -> None:
-        async for event in call.events():
-            texts.put_nowait(event)
-
-    async with switch(listening) as bridge, phone(bridge.line) as caller:
-        caller.say(caller.invite())
-        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
-        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag))
-        text = raw("MESSAGE", branch="z9hG4bKm", number=2, to_tag=tag, body="Grüße".encode())
-        caller.say(text.replace(b"application/sdp", b"text/plain;charset=utf-8"))
-
-        async with asyncio.timeout(5):
-            assert await texts.get() == Text("Grüße")

@@ -8,13 +8,14 @@ import pytest
 from bridge.aio.sip import CallRefused, SipCall
 from bridge.aio.sip_transfer import Referral, TransferResult
 from bridge.call.agent import Call
+from bridge.call.hearing import Text
 from bridge.call.outside import CLOSED
 from bridge.call.routes import Route
 from bridge.errors import ConfigError, LocalProtocolError, SetupError
 from tests.aio.sip_phones import Phone, describe, endpoint, phone, refuse, uri
 from tests.call.switch import Desk, Switch, desk, switch
 from tests.call.test_exchange import heard
-from tests.sip.messages import OFFER, parsed_request, reply
+from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, reply
 
 
 async def forever(call: Call) -> None:
@@ -386,3 +387,21 @@ async def test_an_agent_knows_who_calls_and_by_what_way_and_answers_with_headers
         assert (seen.asserted, seen.diverted_by) == ("sip:+4930@127.0.0.1", "sip:+4931@127.0.0.1")
         assert (seen.headers, seen.caller_name) == ({"X-Customer": "4711"}, "")
         assert call.headers == (("X-Bridge", "yes"),)
+
+
+async def test_a_text_beside_the_sound_is_an_event_of_the_call() -> None:
+    texts: asyncio.Queue[object] = asyncio.Queue()
+
+    async def listening(call: Call) -> None:
+        async for event in call.events():
+            texts.put_nowait(event)
+
+    async with switch(listening) as bridge, phone(bridge.line) as caller:
+        caller.say(caller.invite())
+        tag = parsed_response(await heard(caller, b"SIP/2.0 200")).to.tag
+        caller.say(raw("ACK", branch="z9hG4bKa", to_tag=tag))
+        text = raw("MESSAGE", branch="z9hG4bKm", number=2, to_tag=tag, body="Grüße".encode())
+        caller.say(text.replace(b"application/sdp", b"text/plain;charset=utf-8"))
+
+        async with asyncio.timeout(5):
+            assert await texts.get() == Text("Grüße")
