@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from bridge.app.api.answers import CallDetail, CallSummary, Ordered, ProblemDetails, Stopped
 from bridge.app.api.notes import EVENT, Hello
 from tests.e2e.callee import Callee, callee
-from tests.e2e.lab import eventually
 from tests.e2e.running import RunningBridge
 from tests.e2e.test_api import steering, tone
 
@@ -98,7 +97,7 @@ async def test_every_command_of_the_page_does_what_the_page_says(
             if number == 0:
                 values["CALL"] = body["id"]
                 await api.until("call.answered")
-        await eventually(lambda: phone.headers.get("X-Case") == "17")
+                assert phone.headers["X-Case"] == "17"
 
 
 def test_what_the_page_shows_is_what_is_sent() -> None:
