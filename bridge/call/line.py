@@ -76,7 +76,7 @@ class Line:
         agreed, path = self.agreed, self.path
         if agreed.dtls is not None and (path is None or path.keys is None):
             raise LocalProtocolError("media opened before its keys were made")
-        session.hold(agreed.held or not agreed.receiving)
+        session.hold(agreed.held or not agreed.receiving, by_peer=agreed.held)
         return Terms(
             codec=agreed.codec,
             payload_type=agreed.payload_type,

@@ -12,7 +12,15 @@ from bridge.aio.tasks import Tasks
 from bridge.call.bus import Value
 from bridge.call.pressing import Pressing, checked
 from bridge.call.turns import Speaker
-from bridge.errors import BridgeError, CallEnded, EngineError, SynthesisError
+from bridge.errors import (
+    BridgeError,
+    CallEnded,
+    ConfigError,
+    EngineError,
+    LocalProtocolError,
+    SetupError,
+    SynthesisError,
+)
 from bridge.ports import IdSource
 
 __all__ = ["Mode", "Remote", "TooMuchWaiting"]
@@ -41,7 +49,8 @@ class Remote:
         pressing: Who presses its keys.
         rate_hz: Of the sound that `play` is given.
         ids: For the names of the orders.
-        tell: Receives ``speech.dropped``, ``keys.sent`` and ``keys.failed``; the speaker tells the rest.
+        tell: Receives ``speech.dropped``, ``keys.sent`` and ``keys.failed``, and the end of a transfer that
+            could not be asked for; speaker and session tell the rest.
     """
 
     def __init__(
@@ -63,6 +72,7 @@ class Remote:
         self._tasks = Tasks(f"orders {call_id}", patience_s=_LEAVE_S)
         self._speaking: dict[str, asyncio.Task[None]] = {}
         self._sound_s = 0.0
+        self._transferring: asyncio.Task[None] | None = None
         self._is_closed = False
 
     def say(
@@ -166,6 +176,28 @@ class Remote:
 
         self._tasks.start(work(), name=f"keys {label}")
         return label
+
+    def transfer(self, work: Coroutine[Any, Any, object]) -> bool:
+        """Let a transfer go on by itself; False, and `work` is not begun, if one is under way.
+
+        Raises:
+            CallEnded: If the call is over.
+        """
+        if self._is_closed or (self._transferring is not None and not self._transferring.done()):
+            work.close()
+            self._insist_on_a_call()
+            return False
+        self._transferring = self._tasks.start(self._hand_over(work), name="transfer")
+        return True
+
+    async def _hand_over(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except (CallEnded, LocalProtocolError):
+            pass  # the session has told it
+        except (ConfigError, SetupError):
+            # Admitted a moment ago, and not any more: a name leads elsewhere now.
+            self._tell("transfer.ended", {"status": 0, "succeeded": False})
 
     async def close(self) -> None:
         """The call is over: forget every order."""

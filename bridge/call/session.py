@@ -137,7 +137,8 @@ class Session:
         """Whom the call may be sent to."""
         self._sip: SipLeg | None = None
         self._tasks: Tasks | None = None
-        self._is_held = False
+        self._is_held = self._is_held_by_peer = False
+        self._holding = asyncio.Lock()
         self.on_hold: Callable[[bool], Awaitable[None]] | None = None
         """Asks the peer to let itself be held, or to go on."""
         self.is_holding: bool = False
@@ -191,20 +192,27 @@ class Session:
         """Take a key that the peer told by SIP INFO: the media process knows whether it was heard before."""
         self._leg.hand_key(digit, duration_ms=duration_ms)
 
-    def hold(self, is_held: bool) -> None:
-        """Take note of what a description says: whether the peer may be silent for as long as it likes."""
+    def hold(self, is_held: bool, *, by_peer: bool) -> None:
+        """Take note of what a description says.
+
+        Args:
+            is_held: Whether the peer may be silent for as long as it likes.
+            by_peer: Whether it does not want to hear us.
+        """
         if self._is_held and not is_held:
             self._live_since_ns = self._clock.now_ns()
-        if self._is_held != is_held and self.trace.state == "up":
-            self.tell("call.held" if is_held else "call.resumed", {"by": "peer"})
-        self._is_held = is_held
+        if self._is_held_by_peer != by_peer and self.trace.state == "up":
+            self.tell("call.held" if by_peer else "call.resumed", {"by": "peer"})
+        self._is_held, self._is_held_by_peer = is_held, by_peer
 
     async def hold_peer(self, is_holding: bool) -> None:
         """Put the peer on hold, or take it back; see `Call.hold`."""
-        if is_holding is self.is_holding or self.on_hold is None:
-            return
-        await self.on_hold(is_holding)
-        self.is_holding = is_holding
+        async with self._holding:
+            if is_holding is self.is_holding or self.on_hold is None:
+                return
+            await self.on_hold(is_holding)
+            self.is_holding = is_holding
+            self.tell("call.held" if is_holding else "call.resumed", {"by": "us"})
 
     def media(self) -> dict[str, float]:
         """The leg's counters as they are now."""
@@ -229,6 +237,7 @@ class Session:
         """Send the peer to somebody else; see `Call.transfer`."""
         sip, other = self._sip, target._sip if isinstance(target, Session) else None
         if not isinstance(sip, SipCall) or not (other is None or isinstance(other, SipCall)):
+            self.tell("transfer.ended", {"status": 405, "succeeded": False})
             return TransferResult(405, "only telephones can be sent on")
         uri = await self.outside.address_of(target) if isinstance(target, str) else ""
         if self._tasks is None:
@@ -251,7 +260,13 @@ class Session:
         result = TransferResult(487, "the call ended first")
         try:
             self.tell("transfer.started", {"attended": replacing is not None})
-            result = await hand_over(sip, uri, replacing=replacing, timeout_s=timeout_s)
+            result = await hand_over(
+                sip,
+                uri,
+                replacing=replacing,
+                timeout_s=timeout_s,
+                on_progress=lambda status: self.tell("transfer.progress", {"status": status}),
+            )
         except LocalProtocolError as error:
             if not told.done():
                 told.set_exception(error)

@@ -38,7 +38,14 @@ class Place(Protocol):
     def __call__(self, way: Way, route: Route, on_status: Callable[[int], None]) -> Awaitable[object]: ...
 
 
-async def hand_over(sip: SipCall, uri: str, *, replacing: SipCall | None, timeout_s: float) -> TransferResult:
+async def hand_over(
+    sip: SipCall,
+    uri: str,
+    *,
+    replacing: SipCall | None,
+    timeout_s: float,
+    on_progress: Callable[[int], None] = lambda status: None,
+) -> TransferResult:
     """Ask a peer to call somebody else, and wait for the last word about it.
 
     Args:
@@ -46,6 +53,7 @@ async def hand_over(sip: SipCall, uri: str, *, replacing: SipCall | None, timeou
         uri: Whom it is to call; empty is whoever `replacing` is with.
         replacing: The call whose place it is to take.
         timeout_s: How long that may take; 408 is the result when it is over.
+        on_progress: Gets each status before the last: 202, 100, 180, …
 
     Returns:
         487, if the call ends before.
@@ -56,8 +64,9 @@ async def hand_over(sip: SipCall, uri: str, *, replacing: SipCall | None, timeou
     result = TransferResult(408, "", is_over=False)
     try:
         async with asyncio.timeout(timeout_s), aclosing(sip.refer(uri, replaces=replacing)) as progress:
-            async for told in progress:
-                result = told
+            async for result in progress:
+                if not result.is_over:
+                    on_progress(result.status)
     except CallEnded:
         return TransferResult(487, "the call ended first")
     except TimeoutError:

@@ -4,7 +4,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["CallDetail", "CallList", "CallSummary", "Interruption", "Ordered", "ProblemDetails", "Stopped"]
+__all__ = [
+    "CallDetail",
+    "CallList",
+    "CallSummary",
+    "Holding",
+    "Interruption",
+    "Ordered",
+    "ProblemDetails",
+    "Stopped",
+]
 
 
 class _Answer(BaseModel):
@@ -99,6 +108,12 @@ class Ordered(_Answer):
     """An order that was taken; events tell what becomes of it under this id."""
 
     id: str
+
+
+class Holding(_Answer):
+    """Whether we hold the other side now."""
+
+    holding: bool
 
 
 class Stopped(_Answer):

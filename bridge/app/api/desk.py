@@ -11,21 +11,22 @@ from aiohttp import web
 from numpy.typing import NDArray
 
 from bridge.aio.fetch import FetchRefused, FetchTerms, fetch
-from bridge.app.api.answers import CallDetail, CallList, CallSummary, Ordered, Stopped
+from bridge.app.api.answers import CallDetail, CallList, CallSummary, Holding, Ordered, Stopped
 from bridge.app.api.document import document
 from bridge.app.api.door import Door
 from bridge.app.api.operation import Operation, Outcome
-from bridge.app.api.orders import HangUp, PlaceCall, Play, Press, Say, Stop
+from bridge.app.api.orders import HangUp, Nothing, PlaceCall, Play, Press, Say, Stop, Transfer
 from bridge.app.api.page import page
 from bridge.app.api.problem import Problem
 from bridge.app.api.stream import EventStream
 from bridge.app.api.switchboard import Places
+from bridge.app.dial import DialRefused
 from bridge.call import prompts
 from bridge.call.ledger import Ledger
 from bridge.call.path import describe
 from bridge.call.remote import TooMuchWaiting
 from bridge.call.session import Session
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, NegotiationError, SetupError
 from bridge.ports import Clock
 
 __all__ = ["ApiSettings", "ControlApi"]
@@ -182,6 +183,39 @@ class ControlApi:
                 problems=refused,
                 examples=({"digits": "1234#"},),
             ),
+            Operation(
+                "POST",
+                f"{_ONE}/hold",
+                "Put the other side on hold",
+                self._hold,
+                body=Nothing,
+                answer=Holding,
+                problems=refused,
+                text="It hears us, and we do not hear it. Answered when it has agreed.",
+                examples=({},),
+            ),
+            Operation(
+                "POST",
+                f"{_ONE}/resume",
+                "Take the other side back from hold",
+                self._resume,
+                body=Nothing,
+                answer=Holding,
+                problems=refused,
+                examples=({},),
+            ),
+            Operation(
+                "POST",
+                f"{_ONE}/transfer",
+                "Send the other side to somebody else",
+                self._transfer,
+                body=Transfer,
+                status=202,
+                problems=(*refused, 403),
+                text="By REFER: to somebody (`to`), or to the other side of a call that stands (`call`)."
+                " Events tell how it goes.",
+                examples=({"to": "sip:200@127.0.0.1:5070"}, {"call": "0123456789abcdef"}),
+            ),
         ]
 
     def _about(self) -> list[Operation]:
@@ -243,6 +277,56 @@ class ControlApi:
                 order.digits, duration_ms=order.duration_ms, pause_ms=order.pause_ms
             )
         return Outcome(Ordered(id=label))
+
+    async def _hold(self, request: web.Request, _order: Nothing) -> Outcome:
+        return await self._held(request, True)
+
+    async def _resume(self, request: web.Request, _order: Nothing) -> Outcome:
+        return await self._held(request, False)
+
+    async def _held(self, request: web.Request, is_holding: bool) -> Outcome:
+        session = self._standing(request)
+        try:
+            await session.hold_peer(is_holding)
+        except NegotiationError:
+            raise Problem(409, "the other side does not agree to that") from None
+        return Outcome(Holding(holding=session.is_holding))
+
+    async def _transfer(self, request: web.Request, order: Transfer) -> Outcome:
+        session = self._standing(request)
+        target: str | Session = order.to or ""
+        if order.call is not None:
+            other = self._ledger.session(order.call)
+            if other is None or other is session:
+                raise Problem(
+                    422, "the other call does not stand", fields={"call": "is no other call that stands"}
+                )
+            target = other
+        else:
+            await self._admit(session, order.to or "")
+        if not session.remote.transfer(session.transfer(target, timeout_s=order.timeout_s)):
+            raise Problem(409, "another transfer of this call is under way")
+        return Outcome()
+
+    async def _admit(self, session: Session, target: str) -> None:
+        """Ask the dial plan before anything is promised.
+
+        Raises:
+            Problem: If it does not admit that.
+        """
+        try:
+            await session.outside.address_of(target)
+        except DialRefused as error:
+            raise Problem(403, error.what, fix=error.fix) from None
+        except ConfigError as error:
+            raise Problem(
+                403,
+                str(error),
+                fix="see sip.dial_allow, and the dials of [[trunks]]",
+                fields={"to": str(error)},
+            ) from None
+        except SetupError as error:
+            raise Problem(422, str(error), fields={"to": "leads nowhere"}) from None
 
     async def _document(self, _request: web.Request, _order: None) -> Outcome:
         return Outcome(document(self.operations()))

@@ -88,6 +88,44 @@ class CallResumed(_Told):
     by: Literal["peer", "us"]
 
 
+class CallReplaced(_Told):
+    """Another telephone took the place of the other side (RFC 3891)."""
+
+    type: Literal["call.replaced"]
+    caller: Annotated[str, Field(alias="from")]
+
+
+class TextReceived(_Told):
+    """The other side sent a text beside the sound."""
+
+    type: Literal["text"]
+    text: str
+
+
+class TransferStarted(_Told):
+    """The other side is asked to call somebody else."""
+
+    type: Literal["transfer.started"]
+    attended: bool
+
+
+class TransferProgress(_Told):
+    """How that call is going."""
+
+    type: Literal["transfer.progress"]
+    status: int
+    """100, 180, …"""
+
+
+class TransferEnded(_Told):
+    """The last word about a transfer. After a success the call ends."""
+
+    type: Literal["transfer.ended"]
+    status: int
+    """As that call's: 200, 486, …; 408 when nothing came in time, 0 when it could not be asked for."""
+    succeeded: bool
+
+
 class CallEnded(_Told):
     """It is over, or came to nothing."""
 
@@ -192,7 +230,12 @@ Event: TypeAlias = Annotated[
     | CallAnswered
     | CallHeld
     | CallResumed
+    | CallReplaced
     | CallEnded
+    | TextReceived
+    | TransferStarted
+    | TransferProgress
+    | TransferEnded
     | DigitReceived
     | KeysSent
     | KeysFailed

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from bridge.app.values import AgentName, ShortName, SipUser
 from bridge.sip.identity import fault_of_header
 
-__all__ = ["HangUp", "PlaceCall", "Play", "Press", "Say", "Stop"]
+__all__ = ["HangUp", "Nothing", "PlaceCall", "Play", "Press", "Say", "Stop", "Transfer"]
 
 _MOST_HEADERS = 16
 _REASON = r"^[^\x00-\x1f\x7f]{1,80}$"
@@ -88,6 +88,27 @@ class Play(_Spoken):
         if (self.name is None) == (self.url is None):
             raise ValueError("give a name or a url, one of the two")
         return self
+
+
+class Transfer(_Order):
+    """Whom the other side is sent to. After a success the call ends by itself; after a failure it goes on."""
+
+    to: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Number or SIP address that the dial plan admits."""
+    call: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """Id of another call that stands: the two other sides are joined (attended transfer)."""
+    timeout_s: Annotated[int, Field(ge=1, le=180)] = 30
+    """How long it may take until somebody answers there."""
+
+    @model_validator(mode="after")
+    def _has_one_target(self) -> Self:
+        if (self.to is None) == (self.call is None):
+            raise ValueError("name somebody or a call, one of the two")
+        return self
+
+
+class Nothing(_Order):
+    """An order that needs no more words: an empty object, or no body."""
 
 
 class Stop(_Order):
