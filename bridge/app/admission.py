@@ -36,23 +36,38 @@ class Admission:
         self._endpoint = endpoint
         self._domains = domains
 
+    async def find(self, target: str, *, trunk: str = "") -> Dialled | tuple[str, int]:
+        """Where a number or address leads that may be called: to a trunk, or to an address.
+
+        Args:
+            target: Whom to call.
+            trunk: The only trunk that may carry it; empty for any, or none.
+
+        Raises:
+            ConfigError: If it may not be called, or is none.
+            SetupError: If it leads nowhere.
+        """
+        if trunk:
+            return admit_number(target, self._office.book, trunk=trunk)
+        if (dialled := self._dialled(target)) is not None:
+            return dialled
+        # A name is looked up, which takes its time; what was looked up is where the call goes.
+        return await asyncio.to_thread(admit, target, self._sip)
+
     async def address_of(self, target: str) -> str:
         """The SIP URI of a number or address that may be called; see `bridge.call.outside.Outside`."""
-        if (dialled := self._dialled(target)) is not None:
-            return dialled.uri
-        await asyncio.to_thread(admit, target, self._sip)
-        return target
+        found = await self.find(target)
+        return found.uri if isinstance(found, Dialled) else target
 
     @asynccontextmanager
     async def way(self, target: str) -> AsyncIterator[Way]:
         """Hold a way to it, a trunk's line included; see `bridge.call.outside.Outside`."""
-        if (dialled := self._dialled(target)) is not None:
-            async with self._office.way(self._endpoint, dialled) as way:
-                yield way
+        found = await self.find(target)
+        if not isinstance(found, Dialled):
+            yield Way(self._endpoint, target, found)
             return
-        # A name is looked up, which takes its time; what was looked up is where the call goes.
-        destination = await asyncio.to_thread(admit, target, self._sip)
-        yield Way(self._endpoint, target, destination)
+        async with self._office.way(self._endpoint, found) as way:
+            yield way
 
     def _dialled(self, target: str) -> Dialled | None:
         if is_number(target):

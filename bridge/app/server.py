@@ -262,9 +262,16 @@ async def open_bridge(
         )
         stack.push_async_callback(endpoint.close)
         stack.push_async_callback(office.close)
-        exchange.outside = _outside(config, office, endpoint)
+        exchange.outside = admission = _outside(config, office, endpoint)
         stack.push_async_callback(exchange.close)
-        switchboard = Switchboard(config, exchange, endpoint, office, tuple(routes))
+        switchboard = Switchboard(
+            config,
+            exchange=exchange,
+            endpoint=endpoint,
+            office=office,
+            admission=admission,
+            routes=tuple(routes),
+        )
         stack.push_async_callback(switchboard.close)
         bridge = Bridge(
             config, exchange, endpoint, office, switchboard, self_user=self_user, room=engine.calls

@@ -11,6 +11,7 @@ import aiohttp
 from bridge.aio.fetch import FetchTerms
 from bridge.aio.http import HttpServer, HttpSettings
 from bridge.aio.sip import SipEndpoint
+from bridge.app.admission import Admission
 from bridge.app.api.desk import ApiSettings, ControlApi
 from bridge.app.api.stream import EventStream
 from bridge.app.api.switchboard import Switchboard
@@ -109,7 +110,13 @@ async def house(
     served = exchange(media, agent, prompts=prompts, voice=voice)
     office = TrunkOffice(trunks(config), (), served.answer, clock=SystemClock(), dice=SystemDice())
     async with endpoint(office.answer) as sip, phone() as telephone:
-        switchboard = Switchboard(config, served, sip, office, tuple(route_table(config, None)))
+        domains = frozenset(trunk.domain for trunk in trunks(config))
+        admission = Admission(config.sip, office, sip, domains=domains)
+        served.outside = admission
+        routes = tuple(route_table(config, None))
+        switchboard = Switchboard(
+            config, exchange=served, endpoint=sip, office=office, admission=admission, routes=routes
+        )
         given = ApiSettings(prompts=prompts, **settings)
         stream = EventStream(
             served.bus,

@@ -125,7 +125,7 @@ async def test_an_agent_may_speak_on_a_placed_call(order: dict[str, str]) -> Non
     ("order", "status", "says"),
     [
         ({"to": "sip:1@192.0.2.9"}, 403, "sip.dial_allow=127.0.0.0/8,192.0.2.9"),
-        ({"to": "+493012345"}, 422, "[[trunks]]"),
+        ({"to": "+493012345"}, 422, "no telephone number that a trunk could call"),
         ({"to": "sip:1@127.0.0.1:99999"}, 422, "port"),
         ({"to": "sip:1@nowhere.invalid"}, 422, "no IPv4 address"),
         ({"to": "sip:1@127.0.0.1", "trunk": "none"}, 422, "there is no trunk none"),
@@ -162,6 +162,8 @@ async def test_what_may_not_be_called_is_refused_with_a_reason(
         ({"to": "+493012345", "trunk": "two"}, 403, "the dials of trunk two"),
         ({"to": "+15551234567"}, 403, "the dials of any trunk"),
         ({"to": "hello", "trunk": "one"}, 422, "no telephone number"),
+        # A number at a trunk's domain is a number, whatever dial_allow says of the address.
+        ({"to": "sip:+15551234567@127.0.0.1:9"}, 403, "the dials of any trunk"),
     ],
 )
 async def test_numbers_go_by_the_dial_plan_of_the_trunks(

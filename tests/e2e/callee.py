@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bridge.aio.sip import IncomingCall, SipCall, SipEndpoint, SipSettings
+from bridge.aio.sip_transfer import Referral
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.load.listen import Heard
@@ -25,6 +26,12 @@ class Callee:
         self.picks_up: asyncio.Event = asyncio.Event()
         """Set by the test."""
         self.call: SipCall | None = None
+        self.offers: list[bytes] = []
+        """What we were offered in re-INVITEs."""
+        self.referrals: list[Referral] = []
+        """Whom we were asked to call."""
+        self.outcomes: tuple[int, ...] = (180, 200)
+        """What we say of such calls."""
         self.headers: dict[str, str] = {}
         self.from_uri: str = ""
 
@@ -45,6 +52,18 @@ class Callee:
         self.rang.set()
         if not await self._picked_up(incoming):
             return
+        port = next(
+            int(line.split()[1]) for line in incoming.sdp.decode().splitlines() if line.startswith("m=audio ")
+        )
+        call = await incoming.answer(self._description)
+        call.on_reinvite = self._changed
+        call.transfers.on_referral = self._referred
+        self.call = call
+        self.phone.start(("127.0.0.1", port), payload_type=0, event_payload_type=_KEYS)
+        await call.ended
+
+    @property
+    def _description(self) -> bytes:
         lines = [
             "v=0",
             "o=- 1 1 IN IP4 127.0.0.1",
@@ -56,11 +75,20 @@ class Callee:
             f"a=fmtp:{_KEYS} 0-15",
             "",
         ]
-        offer = incoming.sdp.decode()
-        port = next(int(line.split()[1]) for line in offer.splitlines() if line.startswith("m=audio "))
-        self.call = await incoming.answer("\r\n".join(lines).encode())
-        self.phone.start(("127.0.0.1", port), payload_type=0, event_payload_type=_KEYS)
-        await self.call.ended
+        return "\r\n".join(lines).encode()
+
+    def _changed(self, offer: bytes) -> bytes:
+        """Agree to whatever is offered; the description is ours, with the direction turned round."""
+        self.offers.append(offer)
+        direction = b"a=recvonly" if b"a=sendonly" in offer else b"a=sendrecv"
+        return self._description + direction + b"\r\n"
+
+    def _referred(self, referral: Referral) -> None:
+        """Do as if we had called somebody."""
+        referral.accept()
+        self.referrals.append(referral)
+        for status in self.outcomes:
+            referral.tell(status)
 
     async def _picked_up(self, incoming: IncomingCall) -> bool:
         while incoming.is_waiting:

@@ -244,6 +244,44 @@ async def test_sound_is_played_from_the_folder_and_from_a_listed_host(
     )
 
 
+async def test_a_call_is_held_taken_back_and_sent_on(bridge: RunningBridge) -> None:
+    async with callee() as phone, steering(bridge) as api:
+        _, placed = await api.ask("POST", "/api/calls", {"to": phone.uri})
+        path = f"/api/calls/{placed['id']}"
+        await api.until("call.answered")
+        held = await api.ask("POST", f"{path}/hold")
+        assert (await api.until("call.held"))["by"] == "us"
+        resumed = await api.ask("POST", f"{path}/resume")
+        assert (await api.until("call.resumed"))["by"] == "us"
+        sent = await api.ask("POST", f"{path}/transfer", {"to": "sip:200@127.0.0.1:9"})
+        done = await api.until("transfer.ended")
+        assert (await api.until("call.ended"))["reason"] == "transferred"
+
+    assert (held, resumed) == ((200, {"holding": True}), (200, {"holding": False}))
+    assert [b"a=sendonly" in offer for offer in phone.offers] == [True, False]
+    assert sent[0] == 202
+    assert (done["status"], done["succeeded"]) == (200, True)
+    assert [referral.target for referral in phone.referrals] == ["sip:200@127.0.0.1:9"]
+    assert [event["status"] for event in api.events if event["type"] == "transfer.progress"][-1] == 180
+
+
+async def test_two_calls_are_joined(bridge: RunningBridge) -> None:
+    async with callee() as one, callee() as other, steering(bridge) as api:
+        calls = []
+        for phone in (one, other):
+            _, placed = await api.ask("POST", "/api/calls", {"to": phone.uri})
+            await api.until("call.answered", is_it=lambda event, id=placed["id"]: event["call"] == id)  # type: ignore[misc]
+            calls.append(placed["id"])
+        assert (await api.ask("POST", f"/api/calls/{calls[0]}/transfer", {"call": calls[1]}))[0] == 202
+        assert (await api.until("transfer.ended"))["succeeded"]
+        reasons = [(await api.until("call.ended"))["reason"] for _ in calls]
+
+    (referral,) = one.referrals
+    assert other.call is not None
+    assert other.call.call_id in referral.replaces
+    assert reasons == ["transferred", "transferred"]
+
+
 async def test_a_call_that_nobody_takes_is_given_up_and_told(bridge: RunningBridge) -> None:
     async with callee(picks_up=False) as phone, steering(bridge) as api:
         _, placed = await api.ask("POST", "/api/calls", {"to": phone.uri, "ring_timeout_s": 1})

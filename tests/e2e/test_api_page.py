@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from bridge.app.api.answers import CallDetail, CallSummary, Ordered, ProblemDetails, Stopped
+from bridge.app.api.answers import CallDetail, CallSummary, Holding, Ordered, ProblemDetails, Stopped
 from bridge.app.api.notes import EVENT, Hello
 from tests.e2e.callee import Callee, callee
 from tests.e2e.running import RunningBridge
@@ -32,6 +32,9 @@ ANSWERS: list[tuple[int, type[BaseModel] | None]] = [
     (202, Ordered),
     (200, Stopped),
     (202, Ordered),
+    (200, Holding),
+    (200, Holding),
+    (202, None),
     (204, None),
     (201, CallSummary),
 ]
@@ -49,6 +52,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
 @pytest.fixture
 async def phone() -> AsyncIterator[Callee]:
     async with callee() as made:
+        made.outcomes = (180, 486)  # the call goes on, and is hung up by the page's next command
         yield made
 
 
@@ -113,4 +117,8 @@ def test_the_page_names_every_event_and_every_path() -> None:
     schema = EVENT.json_schema()
     kinds = set(schema["discriminator"]["mapping"])
     assert {kind for kind in kinds if f"`{kind}`" not in PAGE} == set()
-    assert {path for path in ("say", "play", "stop", "dtmf") if f"/{path}" not in PAGE} == set()
+    assert {
+        path
+        for path in ("say", "play", "stop", "dtmf", "hold", "resume", "transfer")
+        if f"/{path}" not in PAGE
+    } == set()

@@ -114,7 +114,7 @@ class TransferProgress(_Told):
 
     type: Literal["transfer.progress"]
     status: int
-    """100, 180, …"""
+    """202 when the other side agrees to call, then what it tells of its call: 100, 180, …"""
 
 
 class TransferEnded(_Told):

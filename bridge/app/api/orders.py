@@ -49,8 +49,8 @@ class PlaceCall(_Order):
     """Language hint; empty lets the service decide."""
     trunk: ShortName | None = None
     """The trunk that is to carry it; the first that may, without it."""
-    ring_timeout_s: Annotated[int, Field(ge=1, le=180)] = 60
-    """How long it may ring, in s."""
+    ring_timeout_s: Annotated[int, Field(ge=1, le=180)] | None = None
+    """How long it may ring, in s; null is sip.ring_timeout_s."""
 
     @model_validator(mode="after")
     def _has_one_agent(self) -> Self:

@@ -7,10 +7,11 @@ from typing import Protocol, TypeAlias
 
 from bridge.aio.sip import ANONYMOUS, SipEndpoint
 from bridge.aio.tasks import Tasks
+from bridge.app.admission import Admission
 from bridge.app.api.orders import PlaceCall
 from bridge.app.api.problem import Problem
 from bridge.app.config import Config
-from bridge.app.dial import DialRefused, admit, admit_number, is_number
+from bridge.app.dial import DialRefused
 from bridge.app.trunking import TrunkOffice
 from bridge.call.agent import Agent, Call
 from bridge.call.exchange import Exchange
@@ -49,21 +50,25 @@ class Switchboard:
         exchange: Who serves them.
         endpoint: Where they go out.
         office: The trunks.
+        admission: Who knows whom calls may reach.
         routes: As they answer calls.
     """
 
     def __init__(
         self,
         config: Config,
+        *,
         exchange: Exchange,
         endpoint: SipEndpoint,
         office: TrunkOffice,
+        admission: Admission,
         routes: tuple[Route, ...],
     ) -> None:
         self._config = config
         self._exchange = exchange
         self._endpoint = endpoint
         self._office = office
+        self._admission = admission
         self._routes = routes
         self._tasks = Tasks("placed calls")
         self._placing: dict[str, asyncio.Task[None]] = {}
@@ -151,12 +156,8 @@ class Switchboard:
                 fix="name one of [[trunks]]",
                 fields={"trunk": "is not known"},
             )
-        is_for_trunk = trunk is not None or (bool(self._config.trunks) and is_number(order.to))
         try:
-            if is_for_trunk:
-                return admit_number(order.to, self._office.book, trunk=trunk or "")
-            # A name is looked up, which takes its time.
-            return await asyncio.to_thread(admit, order.to, self._config.sip)
+            return await self._admission.find(order.to, trunk=trunk or "")
         except DialRefused as error:
             raise Problem(403, error.what, fix=error.fix) from None
         except ConfigError as error:
