@@ -83,3 +83,34 @@ def test_sipp_sends_us_to_somebody_else(peer: str, tmp_path: Path) -> None:
         ("inbound", "up", ""),
         ("outbound", "up", ""),
     ]
+
+
+def waiting(peer: str, scenario: list[str], port: int, folder: Path) -> "subprocess.Popen[str]":
+    command = [peer, *scenario, "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"]
+    command += ["-mi", "127.0.0.1", "-mp", str(free_port() // 2 * 2), "-timeout", "40", "-timeout_error"]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_call_of_ours_is_sent_on_by_one_sipp_and_answered_by_another(peer: str, tmp_path: Path) -> None:
+    moved, there = free_port(), free_port()
+    scenario = (SCENARIOS / "uas_redirects.xml").read_text()
+    (tmp_path / "uas.xml").write_text(scenario.replace("[target]", f"sip:ann@127.0.0.1:{there}"))
+    with RunningBridge(agents.routes(chapters="tone")) as bridge:
+        phones = [
+            waiting(peer, ["-sf", str(tmp_path / "uas.xml")], moved, tmp_path),
+            waiting(peer, ["-sn", "uas"], there, tmp_path),
+        ]
+        bridge.post("/api/calls", {"to": f"sip:lena@127.0.0.1:{moved}", "route": "chapters"})
+        printed = [phone.communicate(timeout=60)[0] for phone in phones]
+        (call,) = calls(bridge)
+
+    for phone, text in zip(phones, printed, strict=True):
+        assert phone.returncode == 0, text[-3000:]
+    assert (call["state"], call["reason"]) == ("ended", "agent finished")
