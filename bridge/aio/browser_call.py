@@ -20,15 +20,26 @@ class BrowserCall:
         sdp: The page's offer.
         source: Where the request came from: address and port.
         local_ip: Our address as the page sees it.
+        inactivity_s: How long it may send no sound.
     """
 
-    def __init__(self, id: str, *, to_user: str, sdp: bytes, source: tuple[str, int], local_ip: str) -> None:
+    def __init__(
+        self,
+        id: str,
+        *,
+        to_user: str,
+        sdp: bytes,
+        source: tuple[str, int],
+        local_ip: str,
+        inactivity_s: float = 8.0,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.call_id: str = id
         self.to_user: str = to_user
         self.from_uri: str = f"browser:{source[0]}"
         self.source: tuple[str, int] = source
         self.local_ip: str = local_ip
+        self.inactivity_s: float = inactivity_s
         self.sdp: bytes = sdp
         self.nat: bool = False
         """ICE finds the way, whatever lies on it."""

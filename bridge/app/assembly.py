@@ -3,6 +3,7 @@
 import os
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bridge.app.config import Config
 from bridge.app.place import route_address, state_folder
 from bridge.app.settings import SELF_MADE, HttpSection, SipSection
 from bridge.app.trunk_settings import TrunkSection
+from bridge.app.webrtc import BrowserSettings, IceServer
 from bridge.call.agent import Agent
 from bridge.call.archive_sqlite import SqliteArchive
 from bridge.call.retention import Retention
@@ -40,6 +42,8 @@ __all__ = [
     "accounts",
     "api_settings",
     "archive",
+    "browser_ip",
+    "browser_settings",
     "call_settings",
     "http_settings",
     "media_settings",
@@ -108,6 +112,32 @@ def archive(config: Config, clock: Clock) -> SqliteArchive | None:
         clock=clock,
         offset_ns=unix_offset_ns,
     )
+
+
+def browser_settings(config: Config) -> BrowserSettings:
+    section = config.webrtc
+    password = _plain(section.turn_password)
+    servers = [
+        IceServer((url,), section.turn_user, password) if url.startswith("turn") else IceServer((url,))
+        for url in section.ice_servers
+    ]
+    return BrowserSettings(
+        to=section.to,
+        origins=section.origins,
+        ice_servers=tuple(servers),
+        max_calls=section.max_calls,
+        max_calls_per_client=section.max_calls_per_client,
+        offers_per_s=section.offers_per_s,
+        join_token_s=section.join_token_s,
+        inactivity_s=section.inactivity_s,
+    )
+
+
+def browser_ip(config: Config, local_ip: Callable[[str], str], peer_ip: str) -> str:
+    """Our address for the sound of a browser's call: browsers do not talk to the loopback by themselves."""
+    if config.media.bind_ip != "0.0.0.0":
+        return config.media.bind_ip
+    return route_address() if peer_ip.startswith("127.") else local_ip(peer_ip)
 
 
 def sip_settings(config: Config) -> SipSettings:

@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,8 @@ from bridge.app.assembly import (
     accounts,
     api_settings,
     archive,
+    browser_ip,
+    browser_settings,
     call_settings,
     http_settings,
     media_settings,
@@ -49,6 +52,8 @@ from bridge.app.place import route_address
 from bridge.app.trunking import TrunkOffice
 from bridge.app.voice_process import VoiceProcess
 from bridge.app.web import routes as web_routes
+from bridge.app.webrtc import PATH as BROWSER_PATH
+from bridge.app.webrtc import BrowserDesk, holds
 from bridge.call.agent import Agent
 from bridge.call.archive_sqlite import SqliteArchive
 from bridge.call.exchange import Exchange
@@ -96,12 +101,16 @@ class Bridge:
         self.page_url: str = ""
         """The page for a person, token included: not for a log."""
         self.is_draining: bool = False
+        self.desk: BrowserDesk | None = None
+        """Where calls of browsers come in."""
         self.switchboard: Switchboard = switchboard
         """Places calls for the API."""
 
     async def drain(self, patience_s: float, *, hurry: asyncio.Event) -> None:
         """Take no new calls, let running ones finish for a while, then end them."""
         self.is_draining = True
+        if self.desk is not None:
+            self.desk.is_draining = True
         self.office.drain()
         self.switchboard.give_up("bridge stopped")
         self.endpoint.drain()
@@ -279,14 +288,7 @@ async def open_bridge(
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
         _measure(metrics, bridge, synthesizer, engine, records)
-        web = web_routes(metrics, health=lambda: "draining" if bridge.is_draining else "ok")
-        api, stream = _api(config, bridge, metrics, clock)
-        http = await HttpServer.start(http_settings(config), [*web, *api.routes()], dice=dice)
-        stack.push_async_callback(http.close)
-        stack.push_async_callback(stream.close)
-        bridge.page_url = http.url if config.http.tls_cert == "" else http.url_at(route_address())
-        if config.http.token is not None:  # whoever chose it knows it; a journal need not
-            bridge.page_url = http.url.replace(http.token, "(your http.token)")
+        await _open_http(config, bridge, metrics, stack)
         try:
             await synthesizer.ready()
         except SynthesisError as error:
@@ -317,6 +319,37 @@ def _api(config: Config, bridge: Bridge, metrics: Metrics, clock: Clock) -> tupl
     api = ControlApi(settings, exchange.ledger, bridge.switchboard, stream, clock=clock)
     ApiMeter(metrics, api.door, stream)
     return api, stream
+
+
+async def _open_http(config: Config, bridge: Bridge, metrics: Metrics, stack: AsyncExitStack) -> None:
+    """Serve the page, the API and calls of browsers."""
+    web = web_routes(metrics, health=lambda: "draining" if bridge.is_draining else "ok")
+    api, stream = _api(config, bridge, metrics, SystemClock())
+    http_config = http_settings(config)
+    http_config = replace(http_config, token=http_config.token or SystemDice().token(16))
+    desk = _browser_desk(config, bridge, holds(http_config.token))
+    pages = desk.routes() if config.webrtc.enabled else []
+    http = await HttpServer.start(
+        http_config, [*web, *api.routes(), *pages], dice=SystemDice(), own_doors=(BROWSER_PATH,)
+    )
+    stack.push_async_callback(http.close)
+    stack.push_async_callback(desk.close)
+    bridge.desk = desk
+    stack.push_async_callback(stream.close)
+    bridge.page_url = http.url if config.http.tls_cert == "" else http.url_at(route_address())
+    if config.http.token is not None:  # whoever chose it knows it; a journal need not
+        bridge.page_url = bridge.page_url.replace(http.token, "(your http.token)")
+
+
+def _browser_desk(config: Config, bridge: Bridge, is_key: Callable[[str], bool]) -> BrowserDesk:
+    return BrowserDesk(
+        browser_settings(config),
+        serve=bridge.exchange.answer,
+        is_key=is_key,
+        local_ip=lambda peer_ip: browser_ip(config, bridge.endpoint.local_ip, peer_ip),
+        clock=SystemClock(),
+        dice=SystemDice(),
+    )
 
 
 def _outside(config: Config, office: TrunkOffice, endpoint: SipEndpoint) -> Admission:

@@ -33,6 +33,7 @@ from bridge.app.values import (
     Token,
     TtsUrl,
 )
+from bridge.app.webrtc_settings import WebRtcSection
 from bridge.cosyvoice.endpoints import endpoint, fill_workspace
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
@@ -417,6 +418,7 @@ class Config(_Section):
     start: StartSection = StartSection()
     log: LogSection = LogSection()
     routes: Annotated[tuple[Route, ...], Field(strict=False)] = (Route(),)
+    webrtc: WebRtcSection = WebRtcSection()
     trunks: Annotated[tuple[TrunkSection, ...], Field(strict=False)] = ()
     accounts: Annotated[tuple[AccountSection, ...], Field(strict=False)] = ()
 

@@ -71,6 +71,8 @@ class BrowserSettings:
     offers_per_s: int = 5
     """Of one address; more are answered 429."""
     join_token_s: int = 60
+    inactivity_s: float = 8.0
+    """How long a page may send no sound."""
 
 
 class BrowserDesk:
@@ -186,7 +188,12 @@ class BrowserDesk:
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         source = (client, int(peer[1]) if peer else 0)
         call = BrowserCall(
-            self._dice.token(16), to_user=to, sdp=offer, source=source, local_ip=self._local_ip(client)
+            self._dice.token(16),
+            to_user=to,
+            sdp=offer,
+            source=source,
+            local_ip=self._local_ip(client),
+            inactivity_s=self._settings.inactivity_s,
         )
         self._enter(call, client)
         return await self._answer(call)

@@ -365,6 +365,8 @@ class Exchange:
         session = self._session(trace, line, route, to_user=incoming.to_user, remote_uri=incoming.from_uri)
         if isinstance(incoming, IncomingCall):
             session.presented = incoming.presented
+        elif isinstance(incoming, BrowserCall):
+            session.inactivity_s = incoming.inactivity_s
         return session
 
     async def _certify(self, *, is_browser: bool = False) -> None:

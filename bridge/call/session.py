@@ -167,6 +167,8 @@ class Session:
         )
         self._leg = leg
         self._settings = settings
+        self.inactivity_s: float = settings.inactivity_s
+        """How long the peer may be silent."""
         self._clock = clock
         self._observer = observer
         self._ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -392,7 +394,7 @@ class Session:
             if self._is_held:
                 self._live_since_ns = now_ns
             last_ns = max(self._live_since_ns, self._leg.status.last_rx_ns)
-            silent_ns = last_ns + int(self._settings.inactivity_s * 1e9)
+            silent_ns = last_ns + int(self.inactivity_s * 1e9)
             if now_ns >= silent_ns:
                 return self.end("no media")
             await asyncio.sleep((min(over_ns, silent_ns) - now_ns) / 1e9)
