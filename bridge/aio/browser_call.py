@@ -71,7 +71,7 @@ class BrowserCall:
         """Never comes; see `progress`."""
         raise NegotiationError("a page always makes the offer")
 
-    async def reoffer(self, sdp: bytes) -> bytes:
+    async def reoffer(self, offer: bytes | Callable[[], bytes]) -> bytes:
         """A page cannot be asked for a change: its one request is answered.
 
         Raises:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from bridge.aio.sip_transfer import SipTransfers, TransferResult
@@ -16,6 +17,8 @@ from bridge.sip.events import (
     Ended,
     Established,
     Hangup,
+    Offer,
+    OfferDue,
     Offered,
     Pressed,
     Progress,
@@ -36,6 +39,7 @@ CallOutput = (
     Established
     | Offered
     | Answered
+    | OfferDue
     | Reoffered
     | Progressed
     | Pressed
@@ -113,7 +117,7 @@ class SipCall:
         self._call = call
         self._feed = feed
         self._established: asyncio.Future[None] = loop.create_future()
-        self._changes: dict[str, asyncio.Future[Reoffered]] = {}
+        self._changes: dict[str, _Change] = {}
         self._asked = 0
 
     def __repr__(self) -> str:
@@ -124,8 +128,11 @@ class SipCall:
         if not self.ended.done():
             self._feed(Hangup(self._call, reason or "hung up"))
 
-    async def reoffer(self, sdp: bytes) -> bytes:
+    async def reoffer(self, offer: bytes | Callable[[], bytes]) -> bytes:
         """Change the call by an offer of ours; returns the peer's answer (RFC 3261 §14.1).
+
+        Args:
+            offer: Our description; or who writes it, asked again after a wait for changes of the peer's.
 
         Raises:
             CallRefused: If the peer is against it, or both sides insist; the call goes on as before.
@@ -135,8 +142,9 @@ class SipCall:
             raise CallEnded(self.ended.result())
         self._asked += 1
         change: asyncio.Future[Reoffered] = asyncio.get_running_loop().create_future()
-        self._changes[str(self._asked)] = change
-        self._feed(Reoffer(self._call, str(self._asked), sdp))
+        write = offer if callable(offer) else lambda: offer
+        self._changes[str(self._asked)] = _Change(write, change)
+        self._feed(Reoffer(self._call, str(self._asked), write()))
         either: set[asyncio.Future[Any]] = {change, self.ended}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if self.ended.done():
@@ -197,7 +205,9 @@ class SipCall:
                 self.status, self.cause, self.contacts = status, cause, contacts
                 self.ended.set_result(reason)
             case Reoffered(ticket=ticket):
-                self._changes.pop(ticket).set_result(output)
+                self._changes.pop(ticket).outcome.set_result(output)
+            case OfferDue():
+                self._offer_due(output)
             case _:
                 self._heard(output)
 
@@ -210,6 +220,19 @@ class SipCall:
                 self.on_text(text)
             case Progressed(status=status) if self.on_progress is not None:
                 self.on_progress(status)
+
+    def _offer_due(self, due: OfferDue) -> None:
+        """Write a change anew after its wait, or offer the call as it is, to refresh it."""
+        try:
+            if due.ticket:
+                sdp = self._changes[due.ticket].write()
+            else:
+                sdp = due.sdp if self.on_reinvite is None else self.on_reinvite(b"")
+        except Exception:
+            # A bug in one call's handler must not take the others with it.
+            _log.exception("an offer failed; the call is offered as it was")
+            sdp = due.sdp
+        self._feed(Offer(self._call, due.ticket, sdp))
 
     def _answered(self, sdp: bytes) -> None:
         """Take the answer to our offer in a re-INVITE; after its ACK a BYE is all that can refuse it."""
@@ -226,20 +249,35 @@ class SipCall:
             self.remote_sdp = sdp
 
     def _offered(self, offered: Offered) -> None:
-        try:
-            if self.on_reinvite is None:
-                raise NegotiationError("nobody here can change this call")
-            sdp = self.on_reinvite(offered.sdp)
-        except (NegotiationError, RemoteProtocolError) as error:
-            _log.info("re-INVITE refused: %s", error)
-            self._feed(RefuseOffer(self._call, offered.ticket, 488))
-        except Exception:
-            # A bug in one call's handler must not take the others with it.
-            _log.exception("re-INVITE failed")
-            self._feed(RefuseOffer(self._call, offered.ticket, 500))
-        else:
+        if _answer_offer(offered, self._feed, self.on_reinvite):
             self.remote_sdp = offered.sdp or self.remote_sdp
-            self._feed(AcceptOffer(self._call, offered.ticket, sdp))
+
+
+def _answer_offer(
+    offered: Offered, feed: Callable[[Command], None], on_reinvite: Callable[[bytes], bytes] | None
+) -> bool:
+    """Let whoever has a call answer an offer of the peer; whether it is accepted."""
+    try:
+        if on_reinvite is None:
+            raise NegotiationError("nobody here can change this call")
+        sdp = on_reinvite(offered.sdp)
+    except (NegotiationError, RemoteProtocolError) as error:
+        _log.info("re-INVITE refused: %s", error)
+        feed(RefuseOffer(offered.call, offered.ticket, 488))
+    except Exception:
+        # A bug in one call's handler must not take the others with it.
+        _log.exception("re-INVITE failed")
+        feed(RefuseOffer(offered.call, offered.ticket, 500))
+    else:
+        feed(AcceptOffer(offered.call, offered.ticket, sdp))
+        return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    write: Callable[[], bytes]
+    outcome: "asyncio.Future[Reoffered]"
 
 
 class IncomingCall:
@@ -270,6 +308,8 @@ class IncomingCall:
         self._answer_at_s = loop.time() + answer_after_s
         self._is_ringing = False
         self._over: asyncio.Future[str] = loop.create_future()
+        self.on_reinvite: Callable[[bytes], bytes] | None = None
+        """Gets a change that the caller wants before we answer (RFC 3311); see `SipCall.on_reinvite`."""
         self._early: asyncio.Future[bytes] = loop.create_future()
 
     def __repr__(self) -> str:
@@ -414,5 +454,7 @@ class IncomingCall:
         """Take what comes before the answer; called by the endpoint only."""
         if isinstance(output, Answered) and not self._early.done():
             self._early.set_result(output.sdp)
+        if isinstance(output, Offered):
+            _answer_offer(output, self._feed, self.on_reinvite)
         if isinstance(output, Ended):
             self._over.set_result(output.reason)

@@ -453,7 +453,7 @@ class Exchange:
         async def hold(is_holding: bool) -> None:
             line.negotiator.hold(is_holding)
             try:
-                answered(await dialogue.reoffer(line.negotiator.offer()))
+                answered(await dialogue.reoffer(line.negotiator.offer))
             except BaseException:
                 line.negotiator.hold(not is_holding)
                 raise

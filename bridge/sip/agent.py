@@ -157,8 +157,9 @@ class Agent:
                 self.counters["late_commands"] += 1
             case events.Ring() | events.Progress(), CalleeSession():
                 session.progress(item.sdp if isinstance(item, events.Progress) else b"", now_ns=now_ns)
-            case events.Reoffer(ticket=ticket, sdp=sdp), Session():
-                session.reoffer(ticket, sdp, now_ns=now_ns)
+            case events.Reoffer() | events.Offer(), Session():
+                change = session.reoffer if isinstance(item, events.Reoffer) else session.offer
+                change(item.ticket, item.sdp, now_ns=now_ns)
             case events.Answer(sdp=sdp, headers=headers), CalleeSession():
                 session.answer(sdp, headers=headers, now_ns=now_ns)
             case events.Reject(status=status, reason=reason, headers=headers), CalleeSession():

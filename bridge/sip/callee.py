@@ -4,7 +4,7 @@ from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.sip.dialog import Dialog
 from bridge.sip.events import Answered
 from bridge.sip.message import Request, respond
-from bridge.sip.methods import ALLOW, SDP_TYPE
+from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal
 from bridge.sip.reliable import Provisionals, may_be_reliable, must_be_reliable
 from bridge.sip.session import Session, Surroundings
 from bridge.sip.session_states import Event, State
@@ -102,6 +102,12 @@ class CalleeSession(Session):
             awaits_answer=awaits,
             now_ns=now_ns,
         )
+
+    @property
+    def _refusal_before_answer(self) -> Refusal | None:
+        if self.state is not State.INVITED or (self._is_described and not self._provisionals.is_open):
+            return None
+        return self._too_soon if self._invite.body else (491, [])
 
     def _progress(self, status: int, sdp: bytes, *, now_ns: int) -> None:
         """Say how far we are, reliably if the caller insists, or if it can and a description is in it."""

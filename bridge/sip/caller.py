@@ -10,7 +10,7 @@ from bridge.sip.events import Established, Place, Progressed
 from bridge.sip.identity import cause_of, custom_headers, reason_of
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response
-from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED
+from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED, Refusal
 from bridge.sip.redirect import contacts_of
 from bridge.sip.reliable import Acknowledger
 from bridge.sip.session import Session, Surroundings, new_branch
@@ -116,13 +116,15 @@ class CallerSession(Session):
         """The INVITE with the longer session interval that a 422 asks for (RFC 4028 §7.3)."""
         if not self._timer.raised(response):
             return None
-        invite = self._invite
-        fields = invite.headers.without("Via", "CSeq", "Session-Expires", "Min-SE", "Content-Type")
-        headers = Headers([("Via", self._around.place.via(new_branch(self._around.ids))), *fields])
-        headers.add("CSeq", f"{invite.cseq.number + 1} INVITE")
-        for name, value in [*self._timer.ask(), ("Content-Type", SDP_TYPE)]:
-            headers.add(name, value)
-        return Request("INVITE", invite.uri, headers, invite.body)
+        return self._renewed(self._invite, number=self._invite.cseq.number + 1)
+
+    def _early_dialog(self, request: Request) -> Dialog | None:
+        return self._early.dialog(request.from_.tag) if request.method == "UPDATE" else None
+
+    @property
+    def _refusal_before_answer(self) -> Refusal | None:
+        # Our offer stands until its answer has come reliably, be it with the 200.
+        return None if self.dialog is not None or self._early.is_answered else (491, [])
 
     def _succeeded(self, response: Response, *, source: tuple[str, int] | None, now_ns: int) -> None:
         if self._ack is not None:
@@ -137,7 +139,8 @@ class CallerSession(Session):
             self._report(str(error))
             self._move(Event.FAILURE, now_ns=now_ns)
             return
-        dialog.local_seq = max(dialog.local_seq, self._early.number_of(dialog.remote_tag))
+        if (early := self._early.dialog(dialog.remote_tag)) is not None:
+            dialog.local_seq, dialog.remote_seq = early.local_seq, early.remote_seq
         self.dialog = dialog
         self._note_peer(response)
         self._timer.agreed(response, now_ns=now_ns)

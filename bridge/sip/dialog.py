@@ -165,6 +165,15 @@ class Dialog:
         target = self.target if request.contact is None else _target(request)
         return _whereabouts(request, target, source=source)
 
+    def follow(self, response: Response, *, source: tuple[str, int] | None) -> None:
+        """Take the peer's Contact from the 2xx to a re-INVITE or UPDATE of ours (§12.2.1.2), if any."""
+        try:
+            target = _target(response)
+        except RemoteProtocolError:
+            return  # it need not repeat where it is
+        is_behind_nat = source is not None and _is_hidden(target.host, source[0])
+        self.peer = Whereabouts(target, source if is_behind_nat else None)
+
     def request(self, method: str, *, branch: str) -> Request:
         """Build the next request to the peer."""
         self.local_seq += 1

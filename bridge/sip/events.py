@@ -24,6 +24,8 @@ __all__ = [
     "Established",
     "Gone",
     "Hangup",
+    "Offer",
+    "OfferDue",
     "Offered",
     "Output",
     "Place",
@@ -143,6 +145,15 @@ class Reoffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """Command: the description that `OfferDue` asked for."""
+
+    call: str
+    ticket: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Command: no new calls from now on."""
 
@@ -194,6 +205,7 @@ Command = (
     | AcceptOffer
     | RefuseOffer
     | Reoffer
+    | Offer
     | ReferralCommand
     | EndpointCommand
 )
@@ -264,6 +276,20 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferDue:
+    """A change that had to wait may go now: say `Offer` at once, for meanwhile the peer may have had its own.
+
+    Comes unasked when the call must be refreshed by an offer.
+    """
+
+    call: str
+    ticket: str
+    """That of the `Reoffer`; empty for a refresh."""
+    sdp: bytes
+    """Our last description."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reoffered:
     """What came of a `Reoffer`."""
 
@@ -323,6 +349,7 @@ Output = (
     | Established
     | Offered
     | Answered
+    | OfferDue
     | Reoffered
     | Pressed
     | Ended

@@ -127,12 +127,15 @@ class Provisionals:
 class _Early:
     dialog: Dialog
     number: int
+    is_answered: bool = False
 
 
 class Acknowledger:
     """A caller's side: one PRACK for each reliable response, in order, in each dialog of a fork (§4)."""
 
     def __init__(self) -> None:
+        self.is_answered: bool = False
+        """Whether our offer has its answer from whoever was heard last: one that came reliably (§5)."""
         self._early: dict[str, _Early] = {}
 
     def take(
@@ -167,11 +170,13 @@ class Acknowledger:
                 return False, None, nowhere
             early = self._early[response.to.tag] = _Early(dialog, number)
         early.number = number
+        early.is_answered = early.is_answered or bool(response.body)
+        self.is_answered = early.is_answered
         prack = early.dialog.request("PRACK", branch=branch)
         prack.headers.add("RAck", f"{number} {invite.cseq}")
         return True, prack, early.dialog.destination
 
-    def number_of(self, tag: str) -> int:
-        """CSeq number of our last request in an early dialog, 0 if there was none."""
+    def dialog(self, tag: str) -> Dialog | None:
+        """The early dialog with the one who has this tag, if there is one."""
         early = self._early.get(tag)
-        return 0 if early is None else early.dialog.local_seq
+        return None if early is None else early.dialog

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog
-from bridge.sip.events import Ended, Output, Reoffered
+from bridge.sip.digest import carry_credentials
+from bridge.sip.events import Ended, OfferDue, Output, Reoffered
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response
 from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED
@@ -14,6 +15,7 @@ __all__ = ["OurOffers", "Wanted"]
 
 _MS = 1_000_000
 _TRIES = 5
+_LONGEST_WAIT_S = 10
 _LETHAL = (408, 481)
 """Answers that say that there is no such call any more (§12.2.1.2)."""
 
@@ -48,6 +50,8 @@ class OurOffers:
         self._key = ""
         self._tries = 0
         self._again_ns: int | None = None
+        self._give_up_ns: int | None = None
+        self._is_asked = False
         self._acks: dict[str, Send] = {}
 
     @property
@@ -62,7 +66,7 @@ class OurOffers:
 
     @property
     def deadline_ns(self) -> int | None:
-        return self._again_ns
+        return self._again_ns if self._again_ns is not None else self._give_up_ns
 
     def begin(
         self, wanted: Wanted, dialog: Dialog, fields: list[tuple[str, str]], *, is_free: bool, now_ns: int
@@ -79,23 +83,46 @@ class OurOffers:
         if self._wanted is not None:
             return [] if not wanted.ticket else [Reoffered(self._call, wanted.ticket, 491, b"")]
         self._wanted, self._tries = wanted, 0
-        if is_free:
-            self._send(wanted, dialog, fields, now_ns=now_ns)
-        else:
+        if not is_free:
             self._wait(now_ns)
+            return []
+        if wanted.method == "INVITE" and not wanted.ticket:
+            return self._ask(wanted)
+        self._send(wanted, dialog, fields, now_ns=now_ns)
         return []
 
     def handle_timeout(
         self, dialog: Dialog, fields: list[tuple[str, str]], *, is_free: bool, now_ns: int
     ) -> list[Output]:
-        """Try again after a collision; harmless when early."""
+        """Try again after a collision, or give up a peer that never decides; harmless when early."""
+        if self._give_up_ns is not None and now_ns >= self._give_up_ns:
+            self._key, self._give_up_ns = "", None
+            return self._failed(408, None, now_ns)
         if self._wanted is None or self._again_ns is None or now_ns < self._again_ns:
             return []
-        if is_free:
-            self._again_ns = None
-            self._send(self._wanted, dialog, fields, now_ns=now_ns)
-            return []
-        return self._collided(now_ns)
+        if not is_free:
+            return self._collided(now_ns)
+        self._again_ns = None
+        if self._wanted.method == "INVITE":
+            return self._ask(self._wanted)
+        self._send(self._wanted, dialog, fields, now_ns=now_ns)
+        return []
+
+    def offer(
+        self, ticket: str, sdp: bytes, dialog: Dialog, fields: list[tuple[str, str]], *, now_ns: int
+    ) -> bool:
+        """Send the description that `OfferDue` asked for; False if nothing did."""
+        wanted = self._wanted
+        if not self._is_asked or wanted is None or wanted.ticket != ticket:
+            return False
+        self._is_asked, self._wanted = False, Wanted(ticket, sdp)
+        self._send(self._wanted, dialog, fields, now_ns=now_ns)
+        return True
+
+    def _ask(self, wanted: Wanted) -> list[Output]:
+        # What was true before the wait need not be so now: the description is written anew.
+        self._is_asked = True
+        return [OfferDue(self._call, wanted.ticket, wanted.sdp)]
 
     def conclude(
         self, outcome: Outcome, dialog: Dialog, again: Callable[[Outcome], Request | None], *, now_ns: int
@@ -117,37 +144,44 @@ class OurOffers:
                 repeated, destination=dialog.destination, owner=self._call, now_ns=now_ns
             )
             return [], None
-        self._key = ""
+        self._key, self._give_up_ns = "", None
         if response is not None and response.status < 300:
+            dialog.follow(response, source=outcome.source)
             return self._succeeded(outcome, response, dialog), response
-        return self._failed(408 if response is None else response.status, now_ns), None
+        return self._failed(408 if response is None else response.status, response, now_ns), None
 
-    def _failed(self, status: int, now_ns: int) -> list[Output]:
+    def _failed(self, status: int, response: Response | None, now_ns: int) -> list[Output]:
         if status == 491:
             return self._collided(now_ns)
+        if status == 500 and response is not None and (wait_s := _retry_after_s(response)) is not None:
+            # The peer has a change of its own under way (RFC 3311 §5.2).
+            return self._collided(now_ns, wait_ns=wait_s * 1000 * _MS)
         gone = [Ended(self._call, "the other side knows no such call", status)] if status in _LETHAL else []
         return [*gone, *self._done(status)]
 
     def close(self) -> list[Output]:
         """The call is over: whoever waits is told."""
-        self._again_ns, self._key = None, ""
+        self._again_ns, self._give_up_ns, self._key = None, None, ""
         return self._done(487)
 
     def _succeeded(self, outcome: Outcome, response: Response, dialog: Dialog) -> list[Output]:
         outputs: list[Output] = []
         if outcome.request.method == "INVITE":
             ack = dialog.ack(outcome.request.cseq.number, branch="z9hG4bK" + self._ids.token(8))
-            send = Send(bytes(ack), dialog.destination)
+            send = Send(bytes(carry_credentials(outcome.request, ack)), dialog.destination)
             self._acks = {outcome.key: send}
             outputs.append(send)
         return outputs + self._done(response.status, response.body)
 
-    def _collided(self, now_ns: int) -> list[Output]:
+    def _collided(self, now_ns: int, *, wait_ns: int | None = None) -> list[Output]:
         self._tries += 1
         if self._tries >= _TRIES:
             self._again_ns = None
             return self._done(491)
-        self._wait(now_ns)
+        if wait_ns is None:
+            self._wait(now_ns)
+        else:
+            self._again_ns = now_ns + wait_ns
         return []
 
     def _wait(self, now_ns: int) -> None:
@@ -156,7 +190,7 @@ class OurOffers:
         self._again_ns = now_ns + (least + self._ids.number(16) % (most - least + 1)) * 10 * _MS
 
     def _done(self, status: int, sdp: bytes = b"") -> list[Output]:
-        wanted, self._wanted = self._wanted, None
+        wanted, self._wanted, self._is_asked = self._wanted, None, False
         if wanted is None or not wanted.ticket:
             return []
         return [Reoffered(self._call, wanted.ticket, status, sdp)]
@@ -173,3 +207,11 @@ class OurOffers:
         self._key = self._layer.request(
             request, destination=dialog.destination, owner=self._call, now_ns=now_ns
         )
+        # A peer that says nothing at all is given up by the transaction, just before.
+        timers = self._layer.timers
+        self._give_up_ns = now_ns + timers.give_up_ns + timers.t1_ns
+
+
+def _retry_after_s(response: Response) -> int | None:
+    text = (response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
+    return min(int(text), _LONGEST_WAIT_S) if text.isdecimal() and len(text) < 6 else None

@@ -14,7 +14,7 @@ from bridge.sip.flow import is_reliable
 from bridge.sip.identity import cause_of, reason_of
 from bridge.sip.info import key_of, refusal_of_info
 from bridge.sip.layer import Outcome, Send, TransactionLayer
-from bridge.sip.message import Request, Response, respond
+from bridge.sip.message import Headers, Request, Response, respond
 from bridge.sip.methods import (
     ALLOW,
     SDP_TYPE,
@@ -50,6 +50,7 @@ class Surroundings:
 class _PendingOffer:
     request: Request
     source: tuple[str, int]
+    dialog: Dialog
     peer: Whereabouts
     """Where to find the peer once this is accepted; until then it is where it was."""
 
@@ -107,9 +108,10 @@ class Session(ABC):
             self._report("no ack")
             self._move(Event.UNACKED, now_ns=now_ns)
         if self.dialog is not None and self.state is State.CONFIRMED:
-            self._outputs += self._ours.handle_timeout(
+            outputs = self._ours.handle_timeout(
                 self.dialog, self._timer.ask(), is_free=self._is_free, now_ns=now_ns
             )
+            self._tell(outputs, now_ns=now_ns)
             self._keep_alive(now_ns=now_ns)
 
     def drain(self) -> list[Output]:
@@ -152,7 +154,7 @@ class Session(ABC):
 
     def receive(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
         """Serve a request within the dialog; an ACK has no key."""
-        dialog = self.dialog
+        dialog = self.dialog or self._early_dialog(request)
         if dialog is None or not dialog.has(request):
             self._refuse(request, key, (481, []), source=source, now_ns=now_ns)
             return
@@ -216,9 +218,9 @@ class Session(ABC):
 
     def accept_offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
         """Answer an offer of the peer; nothing happens if the call has ended meanwhile."""
-        if (pending := self._offers.pop(ticket, None)) is None or self.dialog is None:
+        if (pending := self._offers.pop(ticket, None)) is None:
             return
-        self.dialog.peer = pending.peer
+        pending.dialog.peer = pending.peer
         if pending.request.method == "INVITE":
             self._succeed(pending.request, ticket, sdp, source=pending.source, now_ns=now_ns)
         else:
@@ -254,6 +256,13 @@ class Session(ABC):
             Wanted(ticket, sdp), self.dialog, self._timer.ask(), is_free=self._is_free, now_ns=now_ns
         )
 
+    def offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
+        """Send what `OfferDue` asked for; nothing happens if the call has ended meanwhile."""
+        if self.dialog is not None and self._ours.offer(
+            ticket, sdp, self.dialog, self._timer.ask(), now_ns=now_ns
+        ):
+            self._sdp = sdp
+
     @property
     def _is_free(self) -> bool:
         """Whether no offer of the peer's, nor one of ours in a 200, is undecided."""
@@ -274,14 +283,38 @@ class Session(ABC):
         """Take what the peer said to a change of ours."""
         if self.dialog is None:
             return
-        outputs, success = self._ours.conclude(outcome, self.dialog, self._again, now_ns=now_ns)
+        outputs, success = self._ours.conclude(outcome, self.dialog, self._once_more, now_ns=now_ns)
         if success is not None:
             self._timer.agreed(success, now_ns=now_ns)
             self._note_peer(success)
             if outcome.request.body and not any(isinstance(output, Reoffered) for output in outputs):
                 outputs.append(Answered(self.call, success.body))
         elif outcome.is_final and not self._ours.is_wanted:
+            if isinstance(outcome.message, Response) and outcome.message.status in (405, 501):
+                self._takes_update = False  # the next try is a re-INVITE
             self._timer.failed(now_ns=now_ns)
+        self._tell(outputs, now_ns=now_ns)
+
+    def _once_more(self, outcome: Outcome) -> Request | None:
+        """A change with what its answer asks for: credentials, or a longer interval (RFC 4028 §7.4)."""
+        if (again := self._again(outcome)) is not None or self.dialog is None:
+            return again
+        if not isinstance(outcome.message, Response) or not self._timer.raised(outcome.message):
+            return None
+        self.dialog.local_seq += 1
+        return self._renewed(outcome.request, number=self.dialog.local_seq)
+
+    def _renewed(self, request: Request, *, number: int) -> Request:
+        """The request with the session interval that is right by now, as a transaction of its own."""
+        fields = request.headers.without("Via", "CSeq", "Session-Expires", "Min-SE")
+        headers = Headers([("Via", self._around.place.via(new_branch(self._around.ids))), *fields])
+        headers.add("CSeq", f"{number} {request.method}")
+        for name, value in self._timer.ask():
+            headers.add(name, value)
+        return Request(request.method, request.uri, headers, request.body)
+
+    def _tell(self, outputs: list[Output], *, now_ns: int) -> None:
+        """Pass on what came of a change of ours; the end of the call is ours to make."""
         is_gone = any(isinstance(output, Ended) for output in outputs)
         self._outputs += [output for output in outputs if not isinstance(output, Ended)]
         if is_gone:
@@ -291,6 +324,15 @@ class Session(ABC):
         """Learn from a message that makes or refreshes the dialog what its sender can do."""
         if (allowed := message.headers.all("Allow")) or isinstance(message, Response):
             self._takes_update = "UPDATE" in ",".join(allowed).replace(" ", "").upper().split(",")
+
+    def _early_dialog(self, request: Request) -> Dialog | None:
+        """The dialog of a request that may come before the answer; only who calls has several."""
+        return None
+
+    @property
+    def _refusal_before_answer(self) -> Refusal | None:
+        """Why the first offer and answer are in the way of another offer (RFC 3311 §5.2)."""
+        return None
 
     def _acknowledged_early(
         self, request: Request, key: str, *, source: tuple[str, int], now_ns: int
@@ -315,7 +357,7 @@ class Session(ABC):
             dialog.peer = peer
             self._agree(request, key, b"", source=source, now_ns=now_ns)
             return
-        self._offers[key] = _PendingOffer(request, source, peer)
+        self._offers[key] = _PendingOffer(request, source, dialog, peer)
         self._outputs.append(Offered(self.call, key, request.body))
 
     def _refusal_of_change(self, request: Request) -> Refusal | None:
@@ -323,11 +365,18 @@ class Session(ABC):
             return 481, []
         if self._ours.is_open or (self._answers.awaits_answer and request.body):
             return 491, []
-        is_early = self.state is State.INVITED and (request.method == "INVITE" or request.body)
-        if is_early or (self._offers and (request.method == "INVITE" or request.body)):
-            # §14.2, RFC 3311 §5.2: one at a time; the peer may try again in a moment.
-            return 500, [("Retry-After", "2")]
+        is_offer = request.method == "INVITE" or bool(request.body)
+        is_early = self.state is State.INVITED and request.method == "INVITE"
+        if is_early or (self._offers and is_offer):
+            return self._too_soon
+        if is_offer and (refusal := self._refusal_before_answer) is not None:
+            return refusal
         return self._timer.refusal(request) or refusal_of_content(request)
+
+    @property
+    def _too_soon(self) -> Refusal:
+        """One at a time; the peer may try again in a moment (§14.2, RFC 3311 §5.2)."""
+        return 500, [("Retry-After", str(self._around.ids.number(16) % 11))]
 
     def _acknowledged(self, request: Request, *, now_ns: int) -> None:
         answer = self._answers.acknowledge(request.cseq.number)

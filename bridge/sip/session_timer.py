@@ -16,6 +16,8 @@ LEAST_S = 90
 _NS = 1_000_000_000
 _MARGIN_S = 32
 """Who only waits gives up so long before the end, or a third of the interval before it (§10)."""
+_MOST_RAISES = 3
+"""Times that a peer may find an interval too small; who goes on is playing with us."""
 _VALUE = re.compile(r"([0-9]{1,9})[ \t]*((?:;.*)?)")
 _REFRESHER = re.compile(r";[ \t]*refresher[ \t]*=[ \t]*(uac|uas)[ \t]*(?:;|$)", re.IGNORECASE)
 
@@ -56,6 +58,7 @@ class SessionTimer:
         self._until_ns = 0
         self._next_ns = 0
         self._is_ours = False
+        self._raises = 0
 
     @property
     def interval_s(self) -> int:
@@ -133,9 +136,14 @@ class SessionTimer:
             least_s, _ = _read(response.headers, "Min-SE")
         except RemoteProtocolError:
             return False
-        if response.status != 422 or least_s is None or least_s <= self._offered_s:
+        before_s = self._interval_s or self._offered_s
+        if response.status != 422 or least_s is None or least_s <= before_s or self._raises >= _MOST_RAISES:
             return False
-        self._offered_s = least_s
+        self._raises += 1
+        if self._interval_s:
+            self._interval_s = least_s
+        else:
+            self._offered_s = least_s
         return True
 
     def failed(self, *, now_ns: int) -> None:

@@ -10,6 +10,8 @@ from bridge.sip.events import (
     Ended,
     Established,
     Hangup,
+    Offer,
+    OfferDue,
     Offered,
     RefuseOffer,
     Reoffer,
@@ -80,9 +82,11 @@ def test_after_a_collision_it_is_tried_again_later() -> None:
     desk.wait(2000)
     assert desk.lines() == []
     desk.wait(2000)
-    again = desk.sent()[0]
-    assert isinstance(again, Request)
-    assert again.method == "INVITE"
+    assert desk.the(OfferDue) == OfferDue("us", "t", HELD)
+    # Meanwhile the peer may have changed the call: the description is another one.
+    desk.do(Offer("us", "t", BRIDGE_SDP))
+    again = desk.request()
+    assert (again.method, again.body) == ("INVITE", BRIDGE_SDP)
     desk.hear(reply(again, 200, body=OFFER))
     assert outcome(desk) == (200, OFFER)
 
@@ -94,7 +98,7 @@ def test_the_other_side_of_a_collision_waits_shorter() -> None:
     desk.hear(reply(desk.request(), 491))
     desk.look()
     desk.wait(2000)
-    assert "INVITE" in desk.lines()
+    assert desk.the(OfferDue).call == call
 
 
 def test_who_always_collides_gives_up() -> None:
@@ -104,9 +108,9 @@ def test_who_always_collides_gives_up() -> None:
     for _ in range(4):
         desk.look()
         desk.wait(4000)
-        again = desk.sent()[0]
-        assert isinstance(again, Request)
-        desk.hear(reply(again, 491))
+        assert desk.the(OfferDue).ticket == "t"
+        desk.do(Offer("us", "t", HELD))
+        desk.hear(reply(desk.request(), 491))
     assert outcome(desk) == (491, b"")
     desk.wait(60_000)
     assert desk.lines() == []
@@ -132,7 +136,9 @@ def test_ours_waits_until_theirs_is_decided() -> None:
     desk.do(RefuseOffer("us", ticket))
     desk.look()
     desk.wait(4000)
-    assert "INVITE" in desk.lines()
+    desk.the(OfferDue)
+    desk.do(Offer("us", "t", HELD))
+    assert desk.lines() == ["INVITE"]
 
 
 @pytest.mark.parametrize("status", [481, 408])
@@ -197,7 +203,8 @@ def test_an_update_changes_the_call_without_an_ack() -> None:
     assert offered.sdp == OFFER
     desk.hear(raw("UPDATE", branch="z9hG4bKv", to_tag=call, number=3, body=OFFER))
     refused = desk.response()
-    assert (refused.status, refused.headers.get("Retry-After")) == (500, "2")
+    assert refused.status == 500
+    assert 0 <= int(refused.headers.get("Retry-After") or "-1") <= 10
     desk.do(AcceptOffer(call, offered.ticket, BRIDGE_SDP))
     done = desk.response()
     assert (done.status, done.body, done.cseq.method) == (200, BRIDGE_SDP, "UPDATE")
@@ -253,6 +260,8 @@ def test_we_refresh_by_the_same_offer_where_it_does_not() -> None:
     desk = timed()
     answered(desk, "600;refresher=uac", allow="")
     desk.wait(300_000)
+    assert desk.the(OfferDue) == OfferDue("us", "", BRIDGE_SDP)
+    desk.do(Offer("us", "", BRIDGE_SDP))
     refresh = desk.request()
     assert (refresh.method, refresh.body) == ("INVITE", BRIDGE_SDP)
     desk.hear(

@@ -187,7 +187,8 @@ def test_a_reinvite_while_another_one_waits_comes_too_soon() -> None:
     desk.hear(reinvite(call, number=3))
 
     response = desk.response()
-    assert (response.status, response.headers.get("Retry-After")) == (500, "2")
+    assert response.status == 500
+    assert 0 <= int(response.headers.get("Retry-After") or "-1") <= 10
 
 
 def test_a_reinvite_before_our_first_answer_comes_too_soon() -> None:
