@@ -118,8 +118,10 @@ class CallerSession(Session):
             return None
         return self._renewed(self._invite, number=self._invite.cseq.number + 1)
 
-    def _early_dialog(self, request: Request) -> Dialog | None:
-        return self._early.dialog(request.from_.tag) if request.method == "UPDATE" else None
+    def _dialog_of(self, request: Request) -> Dialog | None:
+        if self.dialog is not None or request.method != "UPDATE":
+            return self.dialog
+        return self._early.dialog(request.from_.tag)
 
     @property
     def _refusal_before_answer(self) -> Refusal | None:

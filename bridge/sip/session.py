@@ -154,7 +154,7 @@ class Session(ABC):
 
     def receive(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
         """Serve a request within the dialog; an ACK has no key."""
-        dialog = self.dialog or self._early_dialog(request)
+        dialog = self._dialog_of(request)
         if dialog is None or not dialog.has(request):
             self._refuse(request, key, (481, []), source=source, now_ns=now_ns)
             return
@@ -325,14 +325,14 @@ class Session(ABC):
         if (allowed := message.headers.all("Allow")) or isinstance(message, Response):
             self._takes_update = "UPDATE" in ",".join(allowed).replace(" ", "").upper().split(",")
 
-    def _early_dialog(self, request: Request) -> Dialog | None:
-        """The dialog of a request that may come before the answer; only who calls has several."""
-        return None
+    def _dialog_of(self, request: Request) -> Dialog | None:
+        """The dialog that a request may be of; who calls has several before the answer."""
+        return self.dialog
 
     @property
+    @abstractmethod
     def _refusal_before_answer(self) -> Refusal | None:
         """Why the first offer and answer are in the way of another offer (RFC 3311 §5.2)."""
-        return None
 
     def _acknowledged_early(
         self, request: Request, key: str, *, source: tuple[str, int], now_ns: int
