@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +20,19 @@ _START_S = 60.0
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that is free at this moment; one for datagrams is free for streams, too, as SIP wants it."""
+    while True:
+        with (
+            socket.socket(socket.AF_INET, kind) as probe,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other,
+        ):
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            if kind is socket.SOCK_STREAM:
+                return port
+            with suppress(OSError):
+                other.bind(("127.0.0.1", port))
+                return port
 
 
 class RunningBridge:
