@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -137,6 +138,31 @@ async def test_a_slow_reader_is_told_how_much_it_missed_and_let_go() -> None:
         assert events[16] == {"type": "dropped", "count": 24}
         assert await closed(socket) == 1013
         assert served.stream.counters == {"clients": 1, "events": 16, "dropped": 24}
+
+
+async def test_a_client_that_reads_nothing_at_all_is_cut_off() -> None:
+    async with house(event_backlog=5000) as served:
+        served.stream.write_within_s = 0.2
+        reader, writer = await asyncio.open_connection(*served.server.listen, limit=1024)
+        lines = [
+            "GET /api/events HTTP/1.1",
+            "Host: localhost",
+            f"Authorization: Bearer {served.server.token}",
+            *(f"{name}: {value}" for name, value in upgrade().items()),
+        ]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        assert b"101" in await reader.readline()
+        for _ in range(4000):
+            served.exchange.bus.tell("a", "text", {"text": "x" * 10_000})
+
+        async with asyncio.timeout(5):
+            while len(served.stream):  # noqa: ASYNC110  the server gives up in its own time
+                await asyncio.sleep(0.02)
+
+        assert served.stream.counters["events"] < 4000
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def test_there_is_room_for_so_many_streams_and_no_more() -> None:

@@ -20,7 +20,7 @@ _START_S = 60.0
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """Return a port that is free at this moment; one for datagrams is free for streams, too, as SIP wants it."""
+    """Return a port that is free at this moment; one for datagrams is free for streams as well."""
     while True:
         with (
             socket.socket(socket.AF_INET, kind) as probe,

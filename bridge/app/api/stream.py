@@ -20,8 +20,6 @@ from bridge.ports import Clock
 __all__ = ["EventStream"]
 
 _HEARTBEAT_S = 20.0
-_WRITE_WITHIN_S = 10.0
-"""Who reads nothing for so long is let go: its socket is full."""
 _GOODBYE_S = 1.0
 _LARGEST_MESSAGE_BYTES = 1024
 
@@ -42,6 +40,8 @@ class EventStream:
     def __init__(self, bus: Bus, ledger: Ledger, *, clock: Clock, most_clients: int, backlog: int) -> None:
         self.counters: Counter[str] = Counter()
         """``clients``, ``events``, ``dropped``."""
+        self.write_within_s: float = 10.0
+        """Who reads nothing for so long, although its buffers are full, is let go."""
         self._bus = bus
         self._ledger = ledger
         self._offset_ns = time.time_ns() - clock.now_ns()
@@ -107,6 +107,10 @@ class EventStream:
             if (call in (summary["id"], summary["sip_call_id"]) if call else summary["state"] != "ended")
         ]
 
+    async def _send(self, socket: web.WebSocketResponse, text: str) -> None:
+        async with asyncio.timeout(self.write_within_s):
+            await socket.send_str(text)
+
     async def _listen(self, socket: web.WebSocketResponse) -> None:
         """Answer pings until the socket is closed."""
         async for message in socket:
@@ -121,14 +125,14 @@ class EventStream:
         self, request: web.Request, socket: web.WebSocketResponse, subscription: Subscription, hello: Hello
     ) -> None:
         try:
-            await _send(socket, hello.model_dump_json())
+            await self._send(socket, hello.model_dump_json())
             while (notice := await subscription.next()) is not None:
                 told = event_of(notice, offset_ns=self._offset_ns)
-                await _send(socket, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+                await self._send(socket, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
                 self.counters["events"] += 1
             if subscription.dropped:
                 self.counters["dropped"] += subscription.dropped
-                await _send(socket, Closing(count=subscription.dropped).model_dump_json())
+                await self._send(socket, Closing(count=subscription.dropped).model_dump_json())
                 await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")
             else:
                 await socket.close(code=WSCloseCode.GOING_AWAY)
@@ -147,8 +151,3 @@ def _is_ping(text: str) -> bool:
         return bool(json.loads(text) == {"type": "ping"})
     except ValueError:
         return False
-
-
-async def _send(socket: web.WebSocketResponse, text: str) -> None:
-    async with asyncio.timeout(_WRITE_WITHIN_S):
-        await socket.send_str(text)
