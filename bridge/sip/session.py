@@ -96,7 +96,10 @@ class Session(ABC):
     @property
     def deadline_ns(self) -> int | None:
         """When to call `handle_timeout`; None while nothing is pending."""
-        due = (self._answers.deadline_ns, self._ours.deadline_ns, self._timer.deadline_ns)
+        due = [self._answers.deadline_ns]
+        if self.state is State.CONFIRMED:
+            # Nothing is refreshed or asked again in a call that ends: its BYE has timers of its own.
+            due += [self._ours.deadline_ns, self._timer.deadline_ns]
         return min((ns for ns in due if ns is not None), default=None)
 
     def handle_timeout(self, *, now_ns: int) -> None:

@@ -26,7 +26,8 @@ SHARES = {
     "digest": 10,
     "stream": 10,
     "rtp": 5,
-    "control": 10,
+    "control": 5,
+    "stun": 5,
     "cosyvoice": 10,
 }
 """Percent of the runs. An agent costs twenty times as much as a parser, and is reached through one."""

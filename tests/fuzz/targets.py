@@ -11,6 +11,18 @@ from bridge.cosyvoice.message import Malformed, decode_action, decode_event, enc
 from bridge.errors import NegotiationError, RemoteProtocolError
 from bridge.rtp import header, rtcp
 from bridge.rtp.dtmf import parse_event
+from bridge.rtp.ice import IceLite, IceTerms
+from bridge.rtp.stun import (
+    BINDING_REQUEST,
+    BINDING_SUCCESS,
+    ICE_CONTROLLING,
+    PRIORITY,
+    USE_CANDIDATE,
+    USERNAME,
+    XOR_MAPPED_ADDRESS,
+    StunMessage,
+    xor_address,
+)
 from bridge.sip import events, wire
 from bridge.sip.agent import AgentSettings
 from bridge.sip.challenger import Challenger
@@ -35,6 +47,7 @@ _WAITS_MS = (1, 600, 40, 5_000, 3, 33_000, 200, 1)
 _SETTINGS = AgentSettings(
     allow=("192.0.2.0/24",), max_requests_per_s=1000, accounts=(Credentials("lena", "open sesame"),)
 )
+_ICE_SECRET = "a secret of ours, 22 and more"
 _OUTSIDER = ("198.51.100.7", 5060)
 _AUTHORITY = Challenger(realm="fuzz", accounts=(Credentials("lena", "x"),), secret=b"fuzz")
 
@@ -163,7 +176,20 @@ def control(data: bytes) -> None:
         written = rtcp.build(packets)
     except ValueError:
         return  # more than we would ever say
-    assert rtcp.parse(written) == packets
+    # Of kinds that nobody knows nothing is kept, and nothing written.
+    assert not packets or rtcp.parse(written) == packets
+
+
+def stun(data: bytes) -> None:
+    """A check is answered or not, by no more than it takes, and without our secret nobody is believed."""
+    answers = []
+    for is_known in (False, True):
+        end = IceLite(IceTerms("ours", _ICE_SECRET if is_known else "another secret of ours", "theirs"))
+        answers.append(end.answer(data, PHONE))
+        if answers[-1]:
+            StunMessage.parse(answers[-1])
+        assert is_known or end.nominated is None
+    assert all(len(answer) < len(data) + 200 for answer in answers)
 
 
 def cosyvoice(data: bytes) -> None:
@@ -191,6 +217,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "stream": stream,
     "rtp": rtp,
     "control": control,
+    "stun": stun,
     "cosyvoice": cosyvoice,
 }
 
@@ -286,6 +313,17 @@ def _control_seeds() -> list[bytes]:
     return [rtcp.build([report]), rtcp.build([rtcp.ReceiverReport(7, (block,))]), *_vectors("bad_*.rtcp")]
 
 
+def _stun_seeds() -> list[bytes]:
+    named = (USERNAME, b"ours:theirs"), (PRIORITY, bytes(4))
+    checks = [
+        StunMessage(BINDING_REQUEST, bytes(12), (*named, (ICE_CONTROLLING, bytes(8)))),
+        StunMessage(BINDING_REQUEST, bytes(range(12)), (*named, (USE_CANDIDATE, b""))),
+        StunMessage(BINDING_REQUEST, bytes(12), (*named, (0x7777, b"abc"))),
+        StunMessage(BINDING_SUCCESS, bytes(12), ((XOR_MAPPED_ADDRESS, xor_address(PHONE, bytes(12))),)),
+    ]
+    return [*(check.signed(_ICE_SECRET.encode()) for check in checks), *(bytes(check) for check in checks)]
+
+
 def _cosyvoice_seeds() -> list[bytes]:
     run = (
         b'{"header":{"action":"run-task","task_id":"a","streaming":"duplex"},"payload":{"task_group":"audio",'
@@ -311,5 +349,6 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "stream": _stream_seeds,
     "rtp": _rtp_seeds,
     "control": _control_seeds,
+    "stun": _stun_seeds,
     "cosyvoice": _cosyvoice_seeds,
 }

@@ -389,3 +389,14 @@ def test_every_state_has_a_row_and_leads_to_the_end() -> None:
         while grown := {after for found in seen for after in TRANSITIONS[found].values()} - seen:
             seen |= grown
         assert State.ENDED in seen
+
+
+def test_a_call_that_ends_unacknowledged_has_no_session_to_refresh() -> None:
+    """Found by fuzzing: a deadline that nobody served kept the loop busy for ever."""
+    desk = Desk()
+    call = called(desk, extra=("Session-Expires: 90", "Supported: timer"))
+    desk.do(Answer(call, BRIDGE_SDP))
+
+    desk.wait(200_000)
+
+    assert (desk.agent.calls, desk.agent.transactions, desk.agent.deadline_ns) == (0, 0, None)
