@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from bridge.errors import RemoteProtocolError
+from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.rtp.srtp import SUITES, SrtpKeys
 from bridge.sip.dtls import DtlsTerms
 
@@ -97,7 +97,10 @@ class Association:
         self.is_closed: bool = False
         """The peer has said goodbye."""
         self._ssl = SSL
+        self._is_known: bool | None = None
+        """Whether the peer's certificate is the one of its description; None before it has shown it."""
         self._conn = SSL.Connection(certificate.context, None)
+        self._conn.set_app_data(self)
         self._conn.set_ciphertext_mtu(MTU_BYTES)
         if terms.is_client:
             self._conn.set_connect_state()
@@ -165,15 +168,26 @@ class Association:
         except self._ssl.ZeroReturnError:
             self.is_closed = True
         except self._ssl.Error as error:
+            if self._is_known is False:
+                raise RemoteProtocolError(
+                    "the certificate is not the one of the description", rule="RFC 8122 §5"
+                ) from None
             if self.keys is None:
                 raise _failure(error) from None
             # Garbage after the handshake ends nothing (RFC 6347 §4.1.2.7).
 
+    def meet(self, certificate: bytes) -> bool:
+        """Say whether this is the peer; OpenSSL ends the handshake if not, before our last word."""
+        self._is_known = any(
+            hmac.compare_digest(hashlib.new(function.replace("-", ""), certificate).hexdigest(), digest)
+            for function, digest in self.terms.fingerprints
+        )
+        return self._is_known
+
     def _agree(self) -> None:
-        """Check who the peer is, and take the keys (RFC 5764 §4.2)."""
-        peer = self._conn.get_peer_certificate(as_cryptography=True)
-        if peer is None or not _is_known(_encoded(peer), self.terms.fingerprints):
-            raise RemoteProtocolError("the certificate is not the one of the description", rule="RFC 8122 §5")
+        """Take the keys (RFC 5764 §4.2)."""
+        if not self._is_known:
+            raise LocalProtocolError("a handshake ended, and nobody has looked at the certificate")
         suite = SUITES.get(_PROFILES.get(self._conn.get_selected_srtp_profile().decode(), ""))
         if suite is None:
             raise RemoteProtocolError("the handshake agreed on no SRTP", rule="RFC 5764 §4.1.1")
@@ -211,7 +225,7 @@ def _context(certificate: Any, key: Any) -> Any:  # noqa: ANN401  cryptography's
     context = SSL.Context(SSL.DTLS_METHOD)
     context.set_min_proto_version(_DTLS_1_2)
     # Whose certificate it is tells the fingerprint, so nobody has to have signed it.
-    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _meet)
     context.set_cipher_list(_CIPHERS)
     context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -221,18 +235,13 @@ def _context(certificate: Any, key: Any) -> Any:  # noqa: ANN401  cryptography's
     return context
 
 
-def _encoded(certificate: Any) -> bytes:  # noqa: ANN401  cryptography's
+def _meet(connection: Any, certificate: Any, _error: int, depth: int, _is_valid: int) -> bool:  # noqa: ANN401
+    """Look at a certificate in place of OpenSSL; those that may have signed it prove nothing."""
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    encoded: bytes = certificate.public_bytes(Encoding.DER)
-    return encoded
-
-
-def _is_known(encoded: bytes, fingerprints: tuple[tuple[str, str], ...]) -> bool:
-    return any(
-        hmac.compare_digest(hashlib.new(function.replace("-", ""), encoded).hexdigest(), digest)
-        for function, digest in fingerprints
-    )
+    association: Association = connection.get_app_data()
+    encoded = certificate.to_cryptography().public_bytes(Encoding.DER)
+    return depth > 0 or association.meet(encoded)
 
 
 def _failure(error: Exception) -> RemoteProtocolError:

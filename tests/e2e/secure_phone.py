@@ -80,6 +80,9 @@ class SecurePhone:
         assert sorted(self.heard) == list(range(min(self.heard), max(self.heard) + 1))
         return b"".join(self.heard[number] for number in sorted(self.heard))
 
+    def _took(self, data: bytes) -> None:
+        """Look at a packet before it is decrypted."""
+
     def _hear(self, *, until_s: float) -> None:
         while (left_s := until_s - time.monotonic()) > 0:
             self.phone.rtp.settimeout(left_s)
@@ -87,6 +90,7 @@ class SecurePhone:
                 data = self.phone.rtp.recv(2048)
             except (TimeoutError, BlockingIOError):
                 return
+            self._took(data)
             try:
                 if 192 <= data[1] < 224:
                     self.reports.append(self._receiver.unprotect_rtcp(data))
