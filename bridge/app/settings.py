@@ -217,7 +217,7 @@ class MediaSection(_Section):
     srtp_keys: KeyMethods = ("sdes", "dtls")
     """Where their keys may come from: ``sdes`` the SDP, ``dtls`` a handshake. We offer the first."""
     ice: IcePolicy = "auto"
-    """ICE-lite: ``auto`` where keys come by handshake or our address is public; ``always``; ``off``."""
+    """ICE-lite: ``auto`` where keys come by handshake or our address is public; ``always``, ``off``."""
 
 
 class TtsSection(_Section):

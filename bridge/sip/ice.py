@@ -11,7 +11,7 @@ from bridge.sip.sdp import Attributes, Media
 __all__ = ["IceParty", "IcePolicy", "attributes_of"]
 
 IcePolicy = Literal["off", "auto", "always"]
-"""off: never. auto: for whoever needs it, and where our address is public. always: with everybody who can."""
+"""off: never. auto: for callers who need it, and where our address is public. always: in our offers too."""
 
 _UFRAG = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _PWD = re.compile(r"[A-Za-z0-9+/]{22,256}")
@@ -36,25 +36,28 @@ class IceParty:
     def takes(self, media: Media, *, ip: str, is_dtls: bool) -> bool:
         """Whether a stream that the peer offers will be answered with ICE.
 
+        Reports must share its port: a candidate less than the peer has components ends its ICE.
+
         Args:
             media: The stream, with what its session says of it.
             ip: Our address there.
             is_dtls: Keys are made on the media's way: such peers hardly ever do without ICE.
         """
-        return _credentials(media) is not None and self._wants(ip, is_dtls=is_dtls)
+        return _credentials(media) is not None and self._wants(media, ip, is_dtls=is_dtls)
 
     def answer(self, media: Media, *, ip: str, is_dtls: bool) -> IceTerms | None:
         """Terms for a stream, None where it goes without; arguments as of `takes`."""
         peer = _credentials(media)
-        if peer is None or not self._wants(ip, is_dtls=is_dtls):
+        if peer is None or not self._wants(media, ip, is_dtls=is_dtls):
             return None
         if self._peer is not None and self._peer != peer:
             self._ours = self._fresh()  # They restart, so we do (RFC 8839 §4.4.1.1.1).
         return self._agree(media, peer)
 
-    def offer(self, *, ip: str, is_dtls: bool) -> IceTerms | None:
+    def offer(self) -> IceTerms | None:
         """Terms of an offer of ours; the peer's half is not known yet."""
-        return IceTerms(*self._ours) if self._wants(ip, is_dtls=is_dtls) else None
+        # Within a call that has it, it stays (RFC 8839 §4.4.1.2).
+        return IceTerms(*self._ours) if self._policy == "always" or self._peer is not None else None
 
     def accept(self, media: Media) -> IceTerms | None:
         """Terms of the answer to an offer that had some; None where the peer goes without."""
@@ -65,12 +68,10 @@ class IceParty:
         self._peer = peer
         return IceTerms(*self._ours, peer[0], is_peer_lite=media.attribute("ice-lite") is not None)
 
-    def _wants(self, ip: str, *, is_dtls: bool) -> bool:
-        match self._policy:
-            case "auto":
-                return is_dtls or ipaddress.ip_address(ip).is_global
-            case policy:
-                return policy == "always"
+    def _wants(self, media: Media, ip: str, *, is_dtls: bool) -> bool:
+        if self._policy == "off" or media.attribute("rtcp-mux") is None:
+            return False
+        return self._policy == "always" or is_dtls or ipaddress.ip_address(ip).is_global
 
     def _fresh(self) -> tuple[str, str]:
         return self._ids.token(4), self._ids.token(16)

@@ -148,10 +148,7 @@ class Negotiator:
             found.clock_rate: number for number, found in numbers.items() if is_events(found)
         }
         secured, local = self._security.offer(), self._local
-        is_dtls = secured.profile not in CLEAR_PROFILES and not any(
-            name == "crypto" for name, _ in secured.attributes
-        )
-        ice = None if self._ice is None else self._ice.offer(ip=local.ip, is_dtls=is_dtls)
+        ice = None if self._ice is None else self._ice.offer()
         audio = offered(
             local,
             numbers,

@@ -36,6 +36,8 @@ snd_path {folder}
 module_path {modules}
 module g711.so
 module srtp.so
+module dtls_srtp.so
+module ice.so
 module g722.so
 module opus.so
 module aufile.so
@@ -65,6 +67,7 @@ def network(peer: str) -> Iterator[str]:
         ip("-n", name, "link", "set", "lo", "up")
         yield name
     finally:
+        subprocess.run(["ip", "link", "del", link], check=False, capture_output=True)
         ip("netns", "del", name)
 
 
@@ -106,11 +109,18 @@ def baresip(
     codec: str = "PCMU/8000/1",
     tones_hz: tuple[int, ...] = (),
     account: str = "",
+    shares_port: bool = False,
 ) -> list[str]:
-    """A phone ready to be started; `account` holds further parameters of its address."""
+    """A phone ready to be started; `account` holds further parameters of its address.
+
+    `shares_port` lets it offer that reports share the port of its sound.
+    """
     _, rate_hz, channels = codec.split("/")
     write_room(folder / "room.wav", int(rate_hz), int(channels), tones_hz)
     (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
+    if shares_port:
+        with (folder / "config").open("a") as file:
+            file.write("rtcp_mux yes\n")
     (folder / "accounts").write_text(
         f"<sip:caller@{THEIRS}>;regint=0;audio_codecs={codec};answermode=auto{account}\n"
     )

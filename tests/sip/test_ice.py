@@ -14,7 +14,7 @@ def party(policy: IcePolicy) -> IceParty:
 
 def stream(ufrag: str = "frag", password: str = PASSWORD, *more: str) -> Media:
     attributes: list[tuple[str, str | None]] = [("ice-ufrag", ufrag), ("ice-pwd", password)]
-    attributes += [(name, None) for name in more]
+    attributes += [(name, None) for name in ("rtcp-mux", *more)]
     return Media("audio", 4000, "RTP/AVP", ("0",), None, tuple(attributes))
 
 
@@ -33,7 +33,25 @@ def test_the_policy_says_whom_we_do_it_with(policy: IcePolicy, ip: str, is_dtls:
 
     assert ours.takes(stream(), ip=ip, is_dtls=is_dtls) is is_done
     assert (ours.answer(stream(), ip=ip, is_dtls=is_dtls) is not None) is is_done
-    assert (ours.offer(ip=ip, is_dtls=is_dtls) is not None) is is_done
+    assert not ours.takes(without_mux(), ip=ip, is_dtls=is_dtls)
+
+
+def without_mux() -> Media:
+    media = stream()
+    return Media(media.kind, media.port, media.protocol, media.formats, None, media.attributes[:2])
+
+
+def test_our_offers_have_it_where_that_is_wanted_and_in_calls_that_have_it() -> None:
+    ours = party("auto")
+
+    assert party("off").offer() is None
+    assert ours.offer() is None
+    assert party("always").offer() is not None
+    agreed = ours.answer(stream(), ip=PUBLIC, is_dtls=False)
+    again = ours.offer()
+    assert agreed is not None
+    assert again is not None
+    assert (again.ufrag, again.password) == (agreed.ufrag, agreed.password)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +83,7 @@ def test_name_and_secret_last_until_the_peer_restarts() -> None:
 
 def test_an_offer_of_ours_is_completed_by_the_answer() -> None:
     ours = party("always")
-    offered = ours.offer(ip=PUBLIC, is_dtls=False)
+    offered = ours.offer()
 
     agreed = ours.accept(stream("frag", PASSWORD, "ice-lite"))
 
@@ -76,7 +94,7 @@ def test_an_offer_of_ours_is_completed_by_the_answer() -> None:
 
 
 def test_a_lite_end_has_one_candidate() -> None:
-    terms = party("always").offer(ip=PUBLIC, is_dtls=False)
+    terms = party("always").offer()
 
     assert terms is not None
     assert attributes_of(terms, PUBLIC, 16384) == (

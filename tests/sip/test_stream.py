@@ -150,7 +150,7 @@ def test_reports_on_a_port_of_their_own_would_need_keys_of_their_own() -> None:
 
 
 def test_an_answer_can_have_no_address_but_candidates() -> None:
-    ours, theirs = negotiator(), negotiator(seed=2, ip="192.0.2.2")
+    ours, theirs = negotiator(ice="always"), negotiator(seed=2, ip="192.0.2.2")
     sdp = theirs.answer(ours.offer()).replace(b"192.0.2.2", b"0.0.0.0")
 
     agreed = ours.accept(sdp)
