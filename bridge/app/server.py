@@ -263,6 +263,7 @@ async def open_bridge(
             archive=records,
         )
         await exchange.ledger.restore()
+        await exchange.certify()
         office = TrunkOffice(
             trunks(config), accounts(config) if registers else (), exchange.answer, clock=clock, dice=dice
         )

@@ -162,7 +162,7 @@ class Exchange:
             incoming.reject(503)
             return
         try:
-            await self._certify(is_browser=isinstance(incoming, BrowserCall))
+            await self.certify(is_browser=isinstance(incoming, BrowserCall))
             await self._answer_on(incoming, route, leg, latch_ip=latch_ip, replaced=replaced)
         except (NegotiationError, RemoteProtocolError) as error:
             _log.info("call refused: %s", error)
@@ -241,7 +241,7 @@ class Exchange:
             line = self._line(leg, local_ip, latch_ip=None)
             return line.negotiator.offer()
 
-        await self._certify()
+        await self.certify()
 
         def progressed(status: int) -> None:
             self.ledger.progressed(trace, status)
@@ -369,8 +369,11 @@ class Exchange:
             session.inactivity_s = incoming.inactivity_s
         return session
 
-    async def _certify(self, *, is_browser: bool = False) -> None:
-        """Have a certificate, where a call may come to need one: the libraries take a while to load."""
+    async def certify(self, *, is_browser: bool = False) -> None:
+        """Have a certificate, where a call may come to need one; its libraries take a while to load.
+
+        At the start it is worth calling, so that the first call need not wait; later it does nothing.
+        """
         settings = self._settings
         is_wanted = is_browser or (settings.srtp != "off" and "dtls" in settings.srtp_keys)
         if is_wanted and self._certificate is None:

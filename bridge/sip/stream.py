@@ -51,7 +51,7 @@ DIRECTIONS = {
     (False, False): "inactive",
 }
 """By whether we send, and whether we receive."""
-_RTCP = re.compile(r"([0-9]{1,5})(?: IN IP4 ([^ ]+))?")
+_RTCP = re.compile(r"([0-9]{1,5})(?: IN IP[46] ([^ ]+))?")
 """Value of ``a=rtcp`` (RFC 3605 §2.1)."""
 _RTCP_TYPES = range(64, 96)
 """Payload types that cannot be told from RTCP on a shared port (RFC 5761 §4)."""

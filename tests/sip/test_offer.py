@@ -175,7 +175,7 @@ def test_our_offer_and_an_answer_to_it_agree() -> None:
         (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020"], ("192.0.2.2", 53020)),
         (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP4 192.0.2.77"], ("192.0.2.77", 53020)),
         (["m=audio 4000 RTP/AVP 0", "a=rtcp:nonsense"], ("192.0.2.2", 4001)),
-        (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP6 2001:db8::1"], ("192.0.2.2", 4001)),
+        (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP6 2001:db8::1"], None),
         (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP4 phone.example.com"], None),
         (["m=audio 4000 RTP/AVP 0", "a=rtcp:53020 IN IP4 0.0.0.0"], None),
         (["m=audio 4000 RTP/AVP 0", "a=rtcp:0"], None),
