@@ -1,11 +1,14 @@
+import io
 import os
 import wave
 from pathlib import Path
+from typing import cast
 
+import av
 import numpy as np
 import pytest
 
-from bridge.call.prompts import bed_name, load, load_bed
+from bridge.call.prompts import bed_name, decode, load, load_bed
 from bridge.errors import ConfigError
 
 
@@ -87,3 +90,58 @@ def test_a_bed_goes_by_another_name_once_its_file_has_changed(tmp_path: Path) ->
     assert bed_name(tmp_path, "rain.wav", rate=16_000) != bed_name(tmp_path, "rain.wav", rate=8000)
     with pytest.raises(ConfigError, match="is not a file"):
         bed_name(tmp_path, "snow.wav", rate=8000)
+
+
+def encoded(container: str, codec: str, seconds: float, *, rate: int = 48_000) -> bytes:
+    """A tone of 1 kHz, or silence where it is long, as a file in memory."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        stream = cast("av.AudioStream", out.add_stream(codec, rate=rate, layout="mono"))
+        samples = np.sin(np.arange(round(min(seconds, 1.0) * rate)) * 2 * np.pi * 1000 / rate) * 10_000
+        pcm = samples.astype(np.int16) if seconds <= 1 else np.zeros(rate, np.int16)
+        resampler = av.AudioResampler(format=stream.codec_context.format, layout="mono", rate=rate)
+        for _ in range(max(1, round(seconds))):
+            frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate = rate
+            for piece in resampler.resample(frame):
+                out.mux(stream.encode(piece))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("wav", "pcm_s16le"), ("flac", "flac"), ("ogg", "libopus"), ("mp3", "libmp3lame")],
+)
+def test_a_file_that_was_sent_is_decoded_whatever_it_is(container: str, codec: str) -> None:
+    pcm = decode(encoded(container, codec, 0.5), rate=8000)
+
+    assert 3900 <= len(pcm) <= 4500
+    loudest = np.argmax(np.abs(np.fft.rfft(pcm[400:3600].astype(float)))) * 8000 / 3200
+    assert loudest == pytest.approx(1000, abs=5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"#EXTM3U\nhttp://127.0.0.1/secret",
+        b"ffconcat version 1.0\nfile /etc/passwd",
+        b"RIFF\x00\x00\x00\x00AVI LIST",
+        b"RIFF\x04\x00\x00\x00WAVE",
+        b"fLaC" + bytes(100),
+        b"ID3" + bytes(100),
+        b"OggS" + bytes(100),
+    ],
+)
+def test_what_is_no_sound_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"the file is neither|cannot be decoded"):
+        decode(data, rate=8000)
+
+
+def test_hours_in_a_small_file_are_not_unpacked() -> None:
+    data = encoded("flac", "flac", 700, rate=8000)
+    assert len(data) < 200_000
+
+    with pytest.raises(ValueError, match="longer than 600 s"):
+        decode(data, rate=8000)
