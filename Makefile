@@ -8,7 +8,7 @@ RUN_READY := .venv/.ready-run
 TEST_READY := .venv/.ready-test
 SDK_READY := .venv/.ready-sdk
 SDKS := 2.0.2 1.25.24 1.24.6
-PEERS := sip-tester baresip-core kamailio rtpengine-daemon linphone-cli sipvicious
+PEERS := sip-tester baresip-core kamailio rtpengine-daemon linphone-cli sipvicious chromium
 # The lock is complete: pip must not resolve on its own, for it takes newer releases of extras than are pinned.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-deps --require-hashes --only-binary :all:
 SETTINGS ?=

@@ -29,6 +29,7 @@ PEERS = {
     "rtpengine": "rtpengine-daemon",
     "linphonec": "linphone-cli",
     "svmap": "sipvicious",
+    "chromium": "chromium",
 }
 """Commands that interop tests need, and the Debian packages that bring them."""
 

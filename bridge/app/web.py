@@ -10,7 +10,7 @@ from bridge.app.metrics import CONTENT_TYPE, Metrics
 
 __all__ = ["Health", "routes"]
 
-_PAGE = Path(__file__).parent / "web" / "index.html"
+_WEB = Path(__file__).parent / "web"
 
 Health = Callable[[], str]
 """Returns ``"ok"``, or in a word why no new call is taken: ``"draining"``."""
@@ -22,7 +22,8 @@ def _always_ok() -> str:
 
 def routes(metrics: Metrics, *, health: Health = _always_ok) -> list[web.AbstractRouteDef]:
     """List what `bridge.aio.http.HttpServer.start` is to serve."""
-    page_body = _PAGE.read_bytes()
+    phone = (_WEB / "phone.js").read_bytes()
+    page_body = (_WEB / "index.html").read_bytes().replace(b"/*phone.js*/", phone)
 
     async def page(_request: web.Request) -> web.StreamResponse:
         return web.Response(
