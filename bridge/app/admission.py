@@ -1,7 +1,7 @@
 """Whom calls may be sent to while they are up: transfers and redirects ask here, like every call of ours."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from bridge.aio.sip import SipEndpoint
@@ -11,7 +11,7 @@ from bridge.app.trunking import TrunkOffice
 from bridge.call.outside import Way
 from bridge.errors import RemoteProtocolError
 from bridge.sip.grammar import Uri
-from bridge.sip.trunks import Dialled
+from bridge.sip.trunks import Dialled, Trunk
 
 __all__ = ["Admission"]
 
@@ -23,18 +23,18 @@ class Admission:
         sip: `dial_allow`, and whether peers may send us on.
         office: The trunks, and which numbers each may carry.
         endpoint: Where calls go out.
-        domains: Domains of trunks: a number there goes through the dial plan, whatever address they have.
+        trunks: A number at the domain or the server of one of them is for the dial plan, too.
     """
 
     def __init__(
-        self, sip: SipSection, office: TrunkOffice, endpoint: SipEndpoint, *, domains: frozenset[str]
+        self, sip: SipSection, office: TrunkOffice, endpoint: SipEndpoint, *, trunks: Iterable[Trunk]
     ) -> None:
         self.follows_referrals: bool = sip.refer == "follow"
         self.max_redirects: int = sip.max_redirects
         self._sip = sip
         self._office = office
         self._endpoint = endpoint
-        self._domains = domains
+        self._trunks = tuple(trunks)
 
     async def find(self, target: str, *, trunk: str = "") -> Dialled | tuple[str, int]:
         """Where a number or address leads that may be called: to a trunk, or to an address.
@@ -76,6 +76,6 @@ class Admission:
             uri = Uri.parse(target)
         except RemoteProtocolError:
             return None  # `admit` says what is wrong with it
-        if uri.host.lower() in self._domains and is_number(uri.user):
-            return admit_number(uri.user, self._office.book)
-        return None
+        host, port = uri.host.lower(), uri.destination[1] if uri.host else 0
+        is_theirs = any(host == each.domain.lower() or (host, port) == each.server for each in self._trunks)
+        return admit_number(uri.user, self._office.book) if is_theirs and is_number(uri.user) else None

@@ -354,8 +354,7 @@ def _browser_desk(config: Config, bridge: Bridge, is_key: Callable[[str], bool])
 
 
 def _outside(config: Config, office: TrunkOffice, endpoint: SipEndpoint) -> Admission:
-    domains = frozenset(trunk.domain.lower() for trunk in trunks(config))
-    return Admission(config.sip, office, endpoint, domains=domains)
+    return Admission(config.sip, office, endpoint, trunks=trunks(config))
 
 
 def _refuse_taken_ports(config: Config) -> None:

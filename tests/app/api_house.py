@@ -110,8 +110,7 @@ async def house(
     served = exchange(media, agent, prompts=prompts, voice=voice)
     office = TrunkOffice(trunks(config), (), served.answer, clock=SystemClock(), dice=SystemDice())
     async with endpoint(office.answer) as sip, phone() as telephone:
-        domains = frozenset(trunk.domain for trunk in trunks(config))
-        admission = Admission(config.sip, office, sip, domains=domains)
+        admission = Admission(config.sip, office, sip, trunks=trunks(config))
         served.outside = admission
         routes = tuple(route_table(config, None))
         switchboard = Switchboard(

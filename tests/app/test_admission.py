@@ -18,8 +18,7 @@ CARRIER = replace(TRUNK, headers=(("X-Customer", "4711"),))
 
 def admission(line: SipEndpoint, *trunks: Trunk, section: SipSection | None = None) -> Admission:
     office = TrunkOffice(trunks, (), Line().answer, clock=SystemClock(), dice=SystemDice())
-    domains = frozenset(trunk.domain for trunk in trunks)
-    return Admission(section or SipSection(), office, line, domains=domains)
+    return Admission(section or SipSection(), office, line, trunks=trunks)
 
 
 async def test_numbers_go_through_the_dial_plan() -> None:
@@ -38,7 +37,14 @@ async def test_numbers_go_through_the_dial_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["+43123456789", "sip:+43123456789@pbx.example", "sip:0900@PBX.example:5070", "100"]
+    "target",
+    [
+        "+43123456789",
+        "sip:+43123456789@pbx.example",
+        "sip:0900@PBX.example:5070",
+        "sip:0900@127.0.0.1",
+        "100",
+    ],
 )
 async def test_what_no_trunk_may_carry_is_refused_however_it_is_written(target: str) -> None:
     async with endpoint() as line:
@@ -51,11 +57,14 @@ async def test_what_no_trunk_may_carry_is_refused_however_it_is_written(target: 
                 pass
 
 
-async def test_a_number_at_the_domain_of_a_trunk_is_one_of_its_numbers() -> None:
+async def test_a_number_where_a_trunk_is_is_one_of_its_numbers() -> None:
     async with endpoint() as line:
         asked = admission(line, CARRIER)
 
-        assert await asked.address_of("sip:+4930123450@PBX.example;x=y") == "sip:+4930123450@pbx.example"
+        for place in ("PBX.example;x=y", "127.0.0.1", "127.0.0.1:5060"):
+            assert await asked.address_of(f"sip:+4930123450@{place}") == "sip:+4930123450@pbx.example"
+        assert await asked.address_of("sip:100@127.0.0.1:5070") == "sip:100@127.0.0.1:5070"
+        assert await asked.address_of("sip:ann@127.0.0.1:5060") == "sip:ann@127.0.0.1:5060"
 
 
 async def test_addresses_are_asked_of_the_networks_that_may_be_called() -> None:
