@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.interop.network import network
 from tests.interop.sdk_expected import FACADE, FORMATS, PARAMETERS, SCENARIOS_OF, SDKS
 from tests.interop.sdk_service import KEY, Service, speak_plainly
 from tests.interop.sdk_stage import LONG, MARKED, TEXTS, digest
 from tests.ttsserver.client import Heard
+
+__all__ = ["network"]  # a fixture that lives elsewhere
 
 _ROOT = Path(__file__).parents[2]
 _SDKS = Path(sys.prefix) / "sdk"

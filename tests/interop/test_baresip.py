@@ -1,11 +1,9 @@
 """baresip calls the bridge through a network of its own and records the sentence that was asked for."""
 
-import os
 import re
 import subprocess
 import sys
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,64 +14,29 @@ from numpy.typing import NDArray
 from tests.e2e import agents
 from tests.e2e.running import RunningBridge
 from tests.hearing import transcribe, word_errors
+from tests.interop.foreign import EXAMPLES, adapt
+from tests.interop.network import OURS, THEIRS
 
 pytestmark = [pytest.mark.interop("baresip"), pytest.mark.timeout(120)]
 
 SENTENCE = "Thank you for calling. Your appointment is confirmed for Tuesday morning."
 EXAMPLE = Path(__file__).parents[2] / "sip_examples" / "01_answer_and_speak.py"
-OURS, THEIRS = "10.213.77.1", "10.213.77.2"
-
-CONFIG = """\
-poll_method epoll
-sip_listen {theirs}:5060
-call_local_timeout 20
-audio_player aubridge,nowhere
-audio_source aufile,{folder}/room.wav
-audio_alert aubridge,nowhere
-rtp_ports 30000-30100
-rtp_stats yes
-snd_path {folder}
-module_path {modules}
-module g711.so
-module srtp.so
-module dtls_srtp.so
-module ice.so
-module g722.so
-module opus.so
-module aufile.so
-module aubridge.so
-module sndfile.so
-module_tmp account.so
-module_app menu.so
-"""
-
-
-@pytest.fixture
-def network(peer: str) -> Iterator[str]:
-    """A namespace joined to ours by a veth pair; yields its name."""
-    name = f"cosy{os.getpid()}"
-    link = f"cb{os.getpid() % 100_000}"
-
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-
-    ip("netns", "add", name)
-    try:
-        ip("link", "add", link, "type", "veth", "peer", "name", "veth0", "netns", name)
-        ip("addr", "add", f"{OURS}/30", "dev", link)
-        ip("link", "set", link, "up")
-        ip("-n", name, "addr", "add", f"{THEIRS}/30", "dev", "veth0")
-        ip("-n", name, "link", "set", "veth0", "up")
-        ip("-n", name, "link", "set", "lo", "up")
-        yield name
-    finally:
-        subprocess.run(["ip", "link", "del", link], check=False, capture_output=True)
-        ip("netns", "del", name)
 
 
 def modules() -> str:
     found = subprocess.run(["dpkg", "-L", "baresip-core"], check=True, capture_output=True, text=True).stdout
     return str(Path(next(line for line in found.splitlines() if line.endswith("/g711.so"))).parent)
+
+
+def configure(folder: Path) -> None:
+    """Write the example's configuration, for this network."""
+    changes = {
+        "0.0.0.0:5070": f"{THEIRS}:5060",
+        "/tmp/room.wav": f"{folder}/room.wav",  # noqa: S108  it is replaced
+        "snd_path /tmp": f"snd_path {folder}",
+        "/usr/lib/baresip/modules": modules(),
+    }
+    adapt(EXAMPLES / "baresip" / "config", folder, changes)
 
 
 def write_room(path: Path, rate_hz: int, channels: int, tones_hz: tuple[int, ...]) -> None:
@@ -117,13 +80,14 @@ def baresip(
     """
     _, rate_hz, channels = codec.split("/")
     write_room(folder / "room.wav", int(rate_hz), int(channels), tones_hz)
-    (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
+    configure(folder)
     if shares_port:
         with (folder / "config").open("a") as file:
             file.write("rtcp_mux yes\n")
-    (folder / "accounts").write_text(
-        f"<sip:caller@{THEIRS}>;regint=0;audio_codecs={codec};answermode=auto{account}\n"
-    )
+    changes = {"127.0.0.1>": f"{THEIRS}>", ";audio_codecs=PCMU/8000/1;": f";audio_codecs={codec};"}
+    if account:
+        changes["answermode=auto"] = f"answermode=auto{account}"
+    adapt(EXAMPLES / "baresip" / "accounts", folder, changes)
     (folder / "contacts").write_text("")
     return ["ip", "netns", "exec", network, peer, "-f", str(folder), "-t", str(at_most_s)]
 

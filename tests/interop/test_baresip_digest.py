@@ -1,19 +1,16 @@
 """baresip calls from a network that may not call, and is served because it knows a password."""
 
-import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import agents
 from tests.e2e.running import RunningBridge
-from tests.interop.test_baresip import CONFIG, last_call, modules, write_room
+from tests.interop.network import OURS, THEIRS
+from tests.interop.test_baresip import configure, last_call, write_room
 
 pytestmark = [pytest.mark.interop("baresip"), pytest.mark.timeout(120)]
-
-OURS, THEIRS = "10.213.77.5", "10.213.77.6"
 
 SETTINGS = {
     "sip.listen": f"{OURS}:5060",
@@ -25,31 +22,10 @@ SETTINGS = {
 }
 
 
-@pytest.fixture
-def network(peer: str) -> Iterator[str]:
-    """A namespace joined to ours by a veth pair; yields its name."""
-    name = link = f"cd{os.getpid() % 100_000}"
-    steps = (
-        f"netns add {name}",
-        f"link add {link} type veth peer name veth0 netns {name}",
-        f"addr add {OURS}/30 dev {link}",
-        f"link set {link} up",
-        f"-n {name} addr add {THEIRS}/30 dev veth0",
-        f"-n {name} link set veth0 up",
-        f"-n {name} link set lo up",
-    )
-    try:
-        for step in steps:
-            subprocess.run(["ip", *step.split()], check=True, capture_output=True)
-        yield name
-    finally:
-        subprocess.run(["ip", "netns", "del", name], check=True, capture_output=True)
-
-
 def call_with(peer: str, network: str, folder: Path, login: str, *, at_most_s: int) -> str:
     """Let baresip call with a password; returns what it printed."""
     write_room(folder / "room.wav", 8000, 1, ())
-    (folder / "config").write_text(CONFIG.format(theirs=THEIRS, folder=folder, modules=modules()))
+    configure(folder)
     (folder / "accounts").write_text(
         f"<sip:caller@{THEIRS}>;regint=0;{login};audio_codecs=PCMU/8000/1;answermode=auto\n"
     )

@@ -9,17 +9,8 @@ import pytest
 
 from tests.e2e import agents
 from tests.e2e.running import RunningBridge
-from tests.interop.test_baresip import (
-    OURS,
-    THEIRS,
-    baresip,
-    call_by_baresip,
-    last_call,
-    network,
-    recorded,
-)
-
-__all__ = ["network"]
+from tests.interop.network import OURS, THEIRS
+from tests.interop.test_baresip import baresip, call_by_baresip, last_call, recorded
 
 pytestmark = [pytest.mark.interop("baresip"), pytest.mark.timeout(120)]
 

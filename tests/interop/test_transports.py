@@ -14,12 +14,12 @@ from bridge.aio.certificates import self_made
 from tests.e2e.running import RunningBridge, free_port
 from tests.hearing import transcribe, word_errors
 from tests.interop import test_baresip as phones
-from tests.interop.test_baresip import EXAMPLE, OURS, SENTENCE, THEIRS, last_call, recorded
+from tests.interop.network import OURS, THEIRS
+from tests.interop.test_baresip import EXAMPLE, SENTENCE, last_call, recorded
 from tests.interop.test_sipp import SCENARIO, quiet_room
 from tests.wire import RtpTap
 
 pytestmark = pytest.mark.timeout(120)
-network = phones.network
 
 
 class Tap:
