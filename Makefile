@@ -69,7 +69,8 @@ fuzz: $(TEST_READY) ## Try a million inputs on everything that strangers speak t
 peers: ## Install the system's SIP peers that interop tests call (Debian, as root)
 	@if [ "$$(id -u)" != 0 ]; then echo "run as root: apt-get update && apt-get install -y $(PEERS)"; exit 1; fi
 	@for p in $(PEERS); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	if [ -n "$$missing" ]; then echo "Installing$$missing: up to 65 MB to download, once."; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 	@echo "peers ready: $(PEERS)"
 
 lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the path)

@@ -58,7 +58,9 @@ class Scanner:
 
     def sweep(self) -> dict[str, str]:
         """Everything it can do, all at once."""
-        scans = {f"map {method}": ("svmap", "-m", method, OURS) for method in ("OPTIONS", "REGISTER")}
+        scans: dict[str, tuple[str, ...]] = {
+            f"map {method}": ("svmap", "-m", method, OURS) for method in ("OPTIONS", "REGISTER")
+        }
         for method in ("REGISTER", "INVITE", "OPTIONS"):
             scans[f"war {method}"] = ("svwar", "-m", method, "-d", "users", OURS)
             scans[f"crack {method}"] = ("svcrack", "-m", method, "-u", "lena", "-d", "words", OURS)
