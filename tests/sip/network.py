@@ -40,6 +40,14 @@ class Network:
     def attach(self, ip: str, react: React, settings: AgentSettings = OPEN) -> None:
         self._agents[ip] = Agent(settings, ids=SeededIds(self._seed * 1000 + len(self._agents))), react
 
+    def detach(self, ip: str) -> None:
+        """Let an agent vanish without a word."""
+        del self._agents[ip]
+
+    def clear_up(self) -> None:
+        """Lose and double nothing from now on."""
+        self._weather = Weather(delay_ms=self._weather.delay_ms)
+
     def agent(self, ip: str) -> Agent:
         return self._agents[ip][0]
 
@@ -54,6 +62,8 @@ class Network:
             self.clock.advance((due_ns - self.clock.now_ns()) / MS)
             if self._flying and self._flying[0][0] <= due_ns:
                 _, _, ip, datagram = heapq.heappop(self._flying)
+                if ip not in self._agents:
+                    continue
                 self.agent(ip).receive(datagram, now_ns=due_ns)
             else:
                 self.agent(ip).handle_timeout(now_ns=due_ns)

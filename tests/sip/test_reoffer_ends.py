@@ -21,6 +21,7 @@ from bridge.sip.events import (
 from bridge.sip.layer import Send
 from bridge.sip.message import Request, Response
 from bridge.sip.session_timer import SessionTimer, SessionTimerSettings
+from tests.fakes import MS
 from tests.sip.desk import BRIDGE_SDP, Desk, connected, placed
 from tests.sip.messages import BRIDGE_IP, OFFER, PHONE, raw, reply
 
@@ -188,6 +189,21 @@ def test_who_finds_every_interval_too_short_is_believed_three_times() -> None:
 
     assert [timer.raised(answer) for answer in answers] == [True, True, True, False]
     assert timer.ask()[0] == ("Session-Expires", "700")
+
+
+def test_a_change_that_is_open_when_the_call_ends_keeps_no_clock_running() -> None:
+    desk = Desk()
+    connected(desk)
+    desk.hear(reply(change(desk), 100))
+    desk.do(Hangup("us"))
+    desk.look()
+
+    while (due_ns := desk.agent.deadline_ns) is not None:
+        before_ns = desk.clock.now_ns()
+        desk.wait((due_ns - before_ns) / MS)
+        assert desk.agent.deadline_ns is None or desk.agent.deadline_ns > due_ns
+
+    assert desk.agent.calls == 0
 
 
 # What follows happens before the call is answered.
