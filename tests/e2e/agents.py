@@ -13,6 +13,7 @@ __all__ = [
     "TICKER",
     "chapters",
     "firm",
+    "holder",
     "holding",
     "hurdle",
     "joiner",
@@ -71,6 +72,14 @@ async def ticker(call: Call) -> None:
 async def reader(call: Call) -> None:
     """Say a lot at once."""
     await call.say(READING, interruptible="none")
+
+
+async def holder(call: Call) -> None:
+    """Put the caller on hold, and take them back."""
+    await call.say("Wait.")
+    await call.hold()
+    await asyncio.sleep(0.3)
+    await call.resume()
 
 
 async def holding(call: Call) -> None:
