@@ -363,6 +363,8 @@ class Session:
         self._leg.close()
         await self._hang_up()
         self.trace.state, self.trace.reason = "ended", self._ending.result()
+        if isinstance(self._sip, SipCall):
+            self.trace.cause = self._sip.cause
         self._observer.call_ended(self.trace)
         self.tell("call.ended", {"reason": self.trace.reason, "status": None})
         _log.info("call %s: ended: %s", self.trace.id, self.trace.reason)

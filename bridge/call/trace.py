@@ -64,6 +64,8 @@ class CallTrace:
     state: str = "ringing"
     """``calling`` and ``ringing``, then ``up``, then ``ended``."""
     reason: str = ""
+    cause: str = ""
+    """Why the other side ended it, in its own words (RFC 3326): ``Q.850;cause=16``; empty if it said none."""
     status: int = 0
     """SIP status with which the other side declined a call of ours."""
     answered_ns: int | None = None
@@ -97,6 +99,7 @@ class CallTrace:
             "rate_hz": self.rate_hz,
             "state": self.state,
             "reason": self.reason,
+            "cause": self.cause,
             "status": self.status,
             "started_ns": self.started_ns,
             "answered_ns": self.answered_ns,

@@ -39,6 +39,8 @@ class CallSummary(_Answer):
     """``calling``, ``ringing``, ``up``, ``ended``."""
     reason: str
     """Why it ended."""
+    cause: str = ""
+    """Why the other side ended it, as its Reason header says (RFC 3326); empty if it did not say."""
     status: int
     """SIP status with which a call of ours was declined; 0 otherwise."""
     started_ns: Ns
