@@ -7,10 +7,11 @@ from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
 from bridge.sip.digest import DigestClient, carry_credentials
 from bridge.sip.events import Established, Place, Progressed
-from bridge.sip.identity import cause_of, custom_headers, reason_of
+from bridge.sip.identity import cause_of, custom_headers
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response
 from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED, Refusal
+from bridge.sip.reason import reason_of
 from bridge.sip.redirect import contacts_of
 from bridge.sip.reliable import Acknowledger
 from bridge.sip.session import Session, Surroundings, new_branch

@@ -21,7 +21,6 @@ __all__ = [
     "display_name",
     "fault_of_header",
     "presented",
-    "reason_of",
 ]
 
 _MOST = 32
@@ -82,9 +81,6 @@ class Presented:
 
 NOBODY = Presented()
 
-_CAUSES = {"no ack": 408, "session expired": 408, "no media": 408, "media failed": 500, "failed": 500}
-"""Ends of a call that are no success, by the reason we give."""
-
 
 def presented(invite: Request, *, is_trusted: bool) -> Presented:
     """Read who calls.
@@ -118,13 +114,6 @@ def custom_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
 def cause_of(headers: Headers) -> str:
     """Why a call is ended, or begun, as its sender puts it: ``SIP;cause=200;text="…"`` (RFC 3326)."""
     return _readable((headers.get("Reason") or "")[:_LONGEST])
-
-
-def reason_of(why: str) -> str:
-    """Write down why we end a call: ``SIP;cause=200;text="hung up"``."""
-    status = _CAUSES.get(why, 200)
-    text = "".join(char for char in why if char.isascii() and char.isprintable() and char not in '"\\')
-    return f'SIP;cause={status};text="{text[: _LONGEST // 2]}"'
 
 
 def display_name(text: str) -> str:

@@ -11,7 +11,7 @@ from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
 from bridge.sip.digest import DigestClient
 from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed, Reoffered
 from bridge.sip.flow import is_reliable
-from bridge.sip.identity import cause_of, reason_of
+from bridge.sip.identity import cause_of
 from bridge.sip.info import key_of, refusal_of_info
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response, respond
@@ -24,6 +24,7 @@ from bridge.sip.methods import (
     refusal_of_extensions,
     refusal_of_method,
 )
+from bridge.sip.reason import reason_of
 from bridge.sip.redirect import Contact
 from bridge.sip.refer_events import ReferralCommand, Texted
 from bridge.sip.reoffer import OurOffers, Wanted

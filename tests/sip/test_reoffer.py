@@ -296,7 +296,7 @@ def test_a_peer_that_forgets_to_refresh_is_hung_up_on() -> None:
     assert [each.reason for each in outputs if isinstance(each, Ended)] == ["session expired"]
     desk.outputs = outputs
     bye = desk.request()
-    assert bye.headers.get("Reason") == 'SIP;cause=408;text="session expired"'
+    assert bye.headers.get("Reason") == 'Q.850;cause=102;text="Recovery on timer expiry"'
     assert call
 
 
