@@ -1,6 +1,6 @@
 """What comes to a row's port and is no RTP: the control plane answers handshakes and checks (RFC 7983)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -46,12 +46,12 @@ class Aside:
             self._counts.pop((row, True), None)
             self._counts.pop((row, False), None)
 
-    def take(self, arrivals: Arrivals, destinations: Mapping[int, int], *, now_ns: int) -> list[Datagram]:
+    def take(self, arrivals: Arrivals, destination: Callable[[int], int], *, now_ns: int) -> list[Datagram]:
         """Remove them from `arrivals`, and return those that are to be handed on.
 
         Args:
             arrivals: What has come, still encrypted.
-            destinations: Where each row of `rows` sends, ``ip << 16 | port``.
+            destination: Says where a row sends, ``ip << 16 | port``.
             now_ns: Present time.
         """
         count = arrivals.count
@@ -65,18 +65,13 @@ class Aside:
         handed = []
         for at in found.tolist():
             row, source, length = int(rows[at]), int(arrivals.sources[at]), int(arrivals.lengths[at])
-            if not self._may_pass((row, source == destinations.get(row)), now_ns):
+            if not self._may_pass((row, source == destination(row)), now_ns):
                 self.dropped += 1
                 continue
             data = arrivals.packets[at, :length].tobytes()
             handed.append(Datagram(row, int(self._generations[row]), now_ns, source_key=source, data=data))
         arrivals.remove(found)
         return handed
-
-    @property
-    def rows(self) -> frozenset[int]:
-        """Those that asked."""
-        return frozenset(self._rows)
 
     def _may_pass(self, who: tuple[int, bool], now_ns: int) -> bool:
         since_ns, count = self._counts.get(who, (now_ns, 0))

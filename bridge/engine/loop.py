@@ -196,8 +196,7 @@ class MediaLoop:
 
     def _hand_on(self, now_ns: int) -> None:
         """Give the control plane what is no RTP."""
-        destinations = {row: self._plane.destination(row) for row in self._aside.rows}
-        for datagram in self._aside.take(self._arrivals, destinations, now_ns=now_ns):
+        for datagram in self._aside.take(self._arrivals, self._plane.destination, now_ns=now_ns):
             self._post(datagram)
 
     def _note(self) -> None:

@@ -135,7 +135,7 @@ class MediaCrypto:
         Raises:
             NegotiationError: If it is not what we offered.
         """
-        if media.protocol != (SECURE if self._offered else PLAIN):
+        if media.protocol not in (_SECURE if self._offered else _PLAIN):
             raise NegotiationError(
                 f"the answer has the profile {media.protocol[:20]}, which we did not offer"
             )

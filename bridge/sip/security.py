@@ -26,6 +26,14 @@ class _Method(Enum):
     DTLS = auto()
 
 
+_PROFILES = {
+    _Method.CLEAR: CLEAR_PROFILES,
+    _Method.SDES: _SECURE_PROFILES,
+    # The first browsers wrote their handshakes under RTP/SAVPF (RFC 8829 §5.1.2).
+    _Method.DTLS: (*_DTLS_PROFILES, *_SECURE_PROFILES),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Secured:
     """What a description says of a stream's security, and what both come to."""
@@ -65,6 +73,8 @@ class MediaSecurity:
         self._dtls = dtls
         self._is_dtls_first = first == "dtls"
         self._now: _Method | None = None
+        self._profile = ""
+        """What the call's stream has by now: a later offer of ours says the same."""
         self._offered = _Method.CLEAR
 
     def takes(self, media: Media) -> bool:
@@ -77,7 +87,7 @@ class MediaSecurity:
 
     def answer(self, media: Media) -> Secured:
         """Answer a stream that is taken, in its own profile (RFC 3264 §6)."""
-        self._now = self._method(media)
+        self._now, self._profile = self._method(media), media.protocol
         if self._now is _Method.DTLS and self._dtls is not None:
             terms, attributes = self._dtls.answer(media)
             return Secured(media.protocol, attributes, dtls=terms)
@@ -91,10 +101,10 @@ class MediaSecurity:
             by_handshake = self._dtls is not None and (self._is_dtls_first or self._crypto is None)
             self._offered = _Method.DTLS if by_handshake else _Method.SDES
         if self._offered is _Method.DTLS and self._dtls is not None:
-            return Secured(_DTLS_PROFILES[0], self._dtls.offer())
+            return Secured(self._profile or _DTLS_PROFILES[0], self._dtls.offer())
         lines = self._crypto.offer() if self._crypto is not None else ()
         profile = _SECURE_PROFILES[0] if lines else CLEAR_PROFILES[0]
-        return Secured(profile, tuple(("crypto", line.value) for line in lines))
+        return Secured(self._profile or profile, tuple(("crypto", line.value) for line in lines))
 
     def accept(self, media: Media) -> Secured:
         """Read the answer to our last offer.
@@ -102,15 +112,12 @@ class MediaSecurity:
         Raises:
             NegotiationError: If it is not what we offered.
         """
-        method = _Method.CLEAR if media.protocol in CLEAR_PROFILES else _Method.SDES
-        if media.protocol in _DTLS_PROFILES:
-            method = _Method.DTLS
-        if method is not self._offered:
+        if media.protocol not in _PROFILES[self._offered]:
             raise NegotiationError(
                 f"the answer has the profile {media.protocol[:20]}, which we did not offer"
             )
-        self._now = method
-        if method is _Method.DTLS and self._dtls is not None:
+        self._now, self._profile = self._offered, media.protocol
+        if self._offered is _Method.DTLS and self._dtls is not None:
             return Secured(media.protocol, dtls=self._dtls.accept(media))
         keys = self._crypto.accept(media) if self._crypto is not None else CLEAR
         return Secured(media.protocol, srtp=keys)
@@ -125,10 +132,9 @@ class MediaSecurity:
         if media.protocol in CLEAR_PROFILES:
             # Attributes without the secure profile are against RFC 4568 §4, and mean nothing.
             return _Method.CLEAR if self._policy != "required" else None
-        if self._policy == "off" or media.protocol not in (*_SECURE_PROFILES, *_DTLS_PROFILES):
+        if self._policy == "off" or media.protocol not in _PROFILES[_Method.DTLS]:
             return None
         has_keys = media.protocol in _SECURE_PROFILES and self._crypto is not None
         if has_keys and self._crypto is not None and self._crypto.takes(media):
             return _Method.SDES
-        # The first browsers wrote their handshakes under RTP/SAVPF (RFC 8829 §5.1.2).
         return _Method.DTLS if self._dtls is not None and self._dtls.takes(media) else None

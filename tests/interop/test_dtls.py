@@ -4,6 +4,7 @@ import asyncio
 import fractions
 from collections.abc import Iterator
 
+import aiohttp
 import av
 import numpy as np
 import pytest
@@ -115,3 +116,24 @@ async def test_a_peer_that_closes_its_media_ends_the_call(bridge: RunningBridge)
         told = await ended(bridge, phone.call_id)
 
     assert told["reason"] == "peer closed its media"
+
+
+async def test_a_page_calls_by_http_and_hears_the_same(bridge: RunningBridge) -> None:
+    peer = Peer()
+    headers = {"Authorization": f"Bearer {bridge.token}", "Content-Type": "application/sdp"}
+    url = f"http://127.0.0.1:{bridge.http_port}/api/webrtc?to=reader"
+    try:
+        async with aiohttp.ClientSession() as http:
+            async with http.post(url, data=await peer.offer(), headers=headers) as response:
+                assert response.status == 201, await response.text()
+                answer = await response.text()
+            await peer.accept(answer)
+            told = await ended(bridge, response.headers["Location"].rpartition("/")[2], timeout_s=40)
+    finally:
+        await peer.close()
+
+    assert "a=ice-lite" in answer
+    assert told["reason"] == "agent finished"
+    assert word_errors(agents.READING, transcribe(np.concatenate(peer.sound), RATE_HZ)) < 0.15
+    assert told["media"]["srtp_rx_end"] > 0
+    assert told["media"]["tx_srtp_failed"] == told["media"]["rx_srtp_auth"] == 0

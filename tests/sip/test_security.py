@@ -112,14 +112,29 @@ def test_an_offer_is_secured_by_the_first_method_where_that_is_required(
     assert {name for name, _ in secured.attributes} == names
 
 
-def test_within_a_call_an_offer_says_what_was_agreed() -> None:
+@pytest.mark.parametrize("profile", ["UDP/TLS/RTP/SAVPF", "RTP/SAVPF"])
+def test_within_a_call_an_offer_says_what_was_agreed(profile: str) -> None:
     ours = security("preferred")
-    told = ours.answer(DTLS_STREAM).attributes
+    told = ours.answer(stream(profile, FINGERPRINT, SETUP)).attributes
 
     again = ours.offer()
 
-    assert again.profile == "UDP/TLS/RTP/SAVP"
+    assert again.profile == profile
     assert again.attributes[0] == told[0]
+    agreed = ours.accept(stream(profile, FINGERPRINT, ("setup", "active")))
+    assert agreed.dtls is not None
+    assert not agreed.dtls.is_client
+
+
+@pytest.mark.parametrize("profile", ["RTP/AVPF", "RTP/SAVPF"])
+def test_a_stream_keeps_its_profile_in_our_offers(profile: str) -> None:
+    ours = security("preferred")
+    ours.answer(stream(profile, KEY))
+
+    again = ours.offer()
+
+    assert again.profile == profile
+    assert ours.accept(stream(profile, KEY)).profile == profile
 
 
 @pytest.mark.parametrize("methods", [("sdes", "dtls"), ("dtls", "sdes")])
