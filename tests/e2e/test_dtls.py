@@ -81,7 +81,7 @@ async def test_a_phone_with_another_certificate_than_it_said_is_hung_up(bridge: 
         await calling
 
     assert phone.keys is None
-    assert any("not the one of the description" in line for line in bridge.output)
+    await eventually(lambda: any("not the one of the description" in line for line in bridge.output))
 
 
 async def test_who_offers_neither_keys_nor_a_handshake_is_refused(bridge: RunningBridge) -> None:
