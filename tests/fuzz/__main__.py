@@ -20,8 +20,8 @@ from tests.fuzz.targets import TARGETS, seeds
 __all__ = ["SHARES", "Outcome", "fuzz"]
 
 SHARES = {
-    "sip_wire": 25,
-    "sip_agent": 15,
+    "sip_wire": 32,
+    "sip_agent": 8,
     "sdp": 15,
     "digest": 10,
     "stream": 10,
