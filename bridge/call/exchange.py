@@ -471,6 +471,15 @@ class Exchange:
         finally:
             self._seats.leave(session)
             self.ledger.over(session)
+            session.on_hold = None
+            _unseat(dialogue)
+
+
+def _unseat(dialog: Dialogue) -> None:
+    """Let go of each other: a call that is over is then gone, and no collector has to find it."""
+    dialog.on_reinvite = dialog.on_answer = dialog.on_key = None
+    if isinstance(dialog, SipCall):
+        dialog.on_text = dialog.transfers.on_referral = None
 
 
 def _give_way(replaced: Session | None) -> None:
