@@ -5,8 +5,10 @@ import os
 import re
 import shlex
 import socket
+import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,11 +142,24 @@ def test_every_serve_line_becomes_ready(bridge: RunningBridge, command: Command,
     # Last word wins: whatever port the README names may be busy here.
     own = [f"--set=sip.listen=127.0.0.1:{free_port()}", f"--set=recording.folder={tmp_path}"]
     values = {**borrowing(bridge), **_as_settings(command.environment)}
+    lan_port = free_port(socket.SOCK_STREAM)
+    own += [f"--set=http.listen=0.0.0.0:{lan_port}"] if "--lan" in shown else []
     with RunningBridge(values, command=[sys.executable, "-m", "bridge", *shown, *own]) as running:
-        assert running.get("/api/calls") == {"calls": []}
+        if "--lan" in shown:
+            assert _is_healthy(f"https://127.0.0.1:{lan_port}/healthz")
+        else:
+            assert running.get("/api/calls") == {"calls": []}
         code = running.stop()
 
     assert code == 0
+
+
+def _is_healthy(url: str) -> bool:
+    """Ask over https, whoever vouches for the certificate."""
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(url, timeout=5, context=anybody) as answer:  # noqa: S310  our own child
+        return bool(answer.status == 200)
 
 
 def _as_settings(environment: dict[str, str]) -> dict[str, str]:
