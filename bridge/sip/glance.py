@@ -20,11 +20,17 @@ def media_address(sdp: bytes) -> tuple[str, int] | None:
 
 
 def is_behind_nat(sdp: bytes, *, source_ip: str) -> bool:
-    """Whether the description names a private address while its packets come from a public one."""
+    """Whether the description names an address that says nothing where its packets come from.
+
+    A private one behind a public one, or the sender's own loopback, which is not ours.
+    """
     try:
         theirs = SessionDescription.parse(sdp)
         address = next((found for media in theirs.media if (found := theirs.address_of(media))), None)
         place = ipaddress.IPv4Address(address or "")
     except (ValueError, RemoteProtocolError):
         return False
-    return place.is_private and int(place) != 0 and not ipaddress.IPv4Address(source_ip).is_private
+    source = ipaddress.IPv4Address(source_ip)
+    if place.is_loopback:
+        return not source.is_loopback
+    return place.is_private and int(place) != 0 and not source.is_private

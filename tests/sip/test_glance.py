@@ -41,3 +41,9 @@ def test_where_the_sound_will_come_from_is_seen_at_a_glance(
 def test_what_cannot_be_read_names_nothing() -> None:
     assert media_address(b"no description") is None
     assert media_address(b"") is None
+
+
+def test_the_loopback_of_somebody_else_is_not_ours() -> None:
+    sdp = offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 127.0.0.1")
+    assert is_behind_nat(sdp, source_ip="192.168.0.7")
+    assert not is_behind_nat(sdp, source_ip="127.0.0.2")
