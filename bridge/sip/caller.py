@@ -165,7 +165,8 @@ class CallerSession(Session):
             for value in invite.headers.all(name):
                 headers.add(name, value)
         headers.add("CSeq", f"{invite.cseq.number} CANCEL")
-        headers.add("Reason", reason_of(self._why))
+        if reason := reason_of(self._why):
+            headers.add("Reason", reason)
         cancel = Request("CANCEL", invite.uri, headers)
         layer.request(cancel, destination=self._destination, owner=self.call, now_ns=now_ns)
         self._cancel_by_ns = now_ns + layer.timers.give_up_ns

@@ -2,7 +2,6 @@
 
 __all__ = ["reason_of"]
 
-_NORMAL = (16, "Normal call clearing")
 _FAILED = (41, "Temporary failure")
 _EXPIRED = (102, "Recovery on timer expiry")
 _CAUSES = {
@@ -28,6 +27,9 @@ Not ``SIP;cause=200``: in a CANCEL that means that somebody else has answered, a
 
 
 def reason_of(reason: str) -> str:
-    """The header's value; an agent's own words are nobody else's business and become a plain goodbye."""
-    cause, text = _CAUSES.get(reason, _NORMAL)
-    return f'Q.850;cause={cause};text="{text}"'
+    """The header's value; empty for a plain goodbye, as which an agent's own words go: they are private.
+
+    A goodbye with cause 16, normal call clearing, is right, too, but some phones show any Reason as an error.
+    """
+    found = _CAUSES.get(reason)
+    return "" if found is None else f'Q.850;cause={found[0]};text="{found[1]}"'

@@ -454,7 +454,8 @@ class Session(ABC):
         if self.state is State.ENDING and self.dialog is not None:
             self._answers.clear()
             bye = self.dialog.request("BYE", branch=new_branch(self._around.ids))
-            bye.headers.add("Reason", reason_of(self._why))
+            if reason := reason_of(self._why):
+                bye.headers.add("Reason", reason)
             self._around.layer.request(
                 bye, destination=self.dialog.destination, owner=self.call, now_ns=now_ns
             )
