@@ -8,7 +8,6 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,23 +16,15 @@ from typing import cast
 from pydantic import SecretStr
 
 from bridge.aio.cosyvoice_pool import CosyVoicePool
-from bridge.aio.http import HttpServer
 from bridge.aio.ports_taken import Wanted, refuse_taken
 from bridge.aio.sip import SipEndpoint
 from bridge.aio.tasks import Tasks
 from bridge.app.admission import Admission
-from bridge.app.api.desk import ControlApi
-from bridge.app.api.meter import ApiMeter
-from bridge.app.api.stream import EventStream
 from bridge.app.api.switchboard import Switchboard
 from bridge.app.assembly import (
     accounts,
-    api_settings,
     archive,
-    browser_ip,
-    browser_settings,
     call_settings,
-    http_settings,
     media_settings,
     route_table,
     sip_settings,
@@ -43,6 +34,7 @@ from bridge.app.assembly import (
 )
 from bridge.app.config import Config, embedded_url, load
 from bridge.app.dial import admit, admit_number, is_number
+from bridge.app.doors import open_doors
 from bridge.app.engine_metrics import EngineMeter, health_of
 from bridge.app.log import configure
 from bridge.app.meter import Meter, Observers
@@ -51,9 +43,7 @@ from bridge.app.otel import CallTracer
 from bridge.app.place import route_address
 from bridge.app.trunking import TrunkOffice
 from bridge.app.voice_process import VoiceProcess
-from bridge.app.web import routes as web_routes
-from bridge.app.webrtc import PATH as BROWSER_PATH
-from bridge.app.webrtc import BrowserDesk, holds
+from bridge.app.webrtc import BrowserDesk
 from bridge.call.agent import Agent
 from bridge.call.archive_sqlite import SqliteArchive
 from bridge.call.exchange import Exchange
@@ -63,7 +53,6 @@ from bridge.clock import SystemClock, unix_offset_ns
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine
 from bridge.errors import SetupError, SynthesisError
-from bridge.ports import Clock
 from bridge.sip.trunks import Trunks
 
 __all__ = ["Bridge", "call", "dial", "open_bridge", "run", "serve", "serve_agent"]
@@ -289,7 +278,15 @@ async def open_bridge(
         if synthesizer is embedded and voice is not None:
             bridge.voice_url = embedded_url(voice.listen)
         _measure(metrics, bridge, synthesizer, engine, records)
-        await _open_http(config, bridge, metrics, stack)
+        bridge.page_url, bridge.desk = await open_doors(
+            config,
+            exchange,
+            endpoint,
+            switchboard,
+            metrics=metrics,
+            stack=stack,
+            health=lambda: "draining" if bridge.is_draining else "ok",
+        )
         try:
             await synthesizer.ready()
         except SynthesisError as error:
@@ -306,51 +303,6 @@ def _observers(config: Config, metrics: Metrics, stack: AsyncExitStack) -> CallO
     tracer = CallTracer.start(section.endpoint, section.service, offset_ns=unix_offset_ns)
     stack.push_async_callback(tracer.close)
     return Observers(meter, tracer)
-
-
-def _api(config: Config, bridge: Bridge, metrics: Metrics, clock: Clock) -> tuple[ControlApi, EventStream]:
-    settings, exchange = api_settings(config), bridge.exchange
-    stream = EventStream(
-        exchange.bus,
-        exchange.ledger,
-        clock=clock,
-        most_clients=settings.event_clients,
-        backlog=settings.event_backlog,
-    )
-    api = ControlApi(settings, exchange.ledger, bridge.switchboard, stream, clock=clock)
-    ApiMeter(metrics, api.door, stream)
-    return api, stream
-
-
-async def _open_http(config: Config, bridge: Bridge, metrics: Metrics, stack: AsyncExitStack) -> None:
-    """Serve the page, the API and calls of browsers."""
-    web = web_routes(metrics, health=lambda: "draining" if bridge.is_draining else "ok")
-    api, stream = _api(config, bridge, metrics, SystemClock())
-    http_config = http_settings(config)
-    http_config = replace(http_config, token=http_config.token or SystemDice().token(16))
-    desk = _browser_desk(config, bridge, holds(http_config.token))
-    pages = desk.routes() if config.webrtc.enabled else []
-    http = await HttpServer.start(
-        http_config, [*web, *api.routes(), *pages], dice=SystemDice(), own_doors=(BROWSER_PATH,)
-    )
-    stack.push_async_callback(http.close)
-    stack.push_async_callback(desk.close)
-    bridge.desk = desk
-    stack.push_async_callback(stream.close)
-    bridge.page_url = http.url if config.http.tls_cert == "" else http.url_at(route_address())
-    if config.http.token is not None:  # whoever chose it knows it; a journal need not
-        bridge.page_url = bridge.page_url.replace(http.token, "(your http.token)")
-
-
-def _browser_desk(config: Config, bridge: Bridge, is_key: Callable[[str], bool]) -> BrowserDesk:
-    return BrowserDesk(
-        browser_settings(config),
-        serve=bridge.exchange.answer,
-        is_key=is_key,
-        local_ip=lambda peer_ip: browser_ip(config, bridge.endpoint.local_ip, peer_ip),
-        clock=SystemClock(),
-        dice=SystemDice(),
-    )
 
 
 def _outside(config: Config, office: TrunkOffice, endpoint: SipEndpoint) -> Admission:

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Caller", "Dialogue"]
+from bridge.sip.glance import is_behind_nat
+
+__all__ = ["Caller", "Dialogue", "is_hidden"]
 
 
 class Dialogue(Protocol):
@@ -45,3 +47,8 @@ class Caller(Protocol):
     async def early_answer(self) -> bytes: ...
     async def answer(self, sdp: bytes) -> Dialogue: ...
     def reject(self, status: int, reason: str | None = None) -> None: ...
+
+
+def is_hidden(caller: Caller) -> bool:
+    """Whether a NAT stands between us, so that the address of its media cannot be believed."""
+    return caller.nat or is_behind_nat(caller.sdp, source_ip=caller.source[0])

@@ -13,7 +13,7 @@ from bridge.aio.dtls import Certificate
 from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, IncomingCall, SipCall, SipEndpoint
 from bridge.call.archive import Archive
 from bridge.call.bus import Bus
-from bridge.call.caller import Caller, Dialogue
+from bridge.call.caller import Caller, Dialogue, is_hidden
 from bridge.call.ledger import Ledger
 from bridge.call.line import Line, has_own_way, ice_of, security_of
 from bridge.call.outside import CLOSED, Outside, Way
@@ -27,7 +27,7 @@ from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import CODECS, NAMES
-from bridge.sip.glance import is_behind_nat, media_address
+from bridge.sip.glance import media_address
 from bridge.sip.grammar import Uri
 from bridge.sip.identity import Presented, checked_headers
 from bridge.sip.offer import Negotiator
@@ -153,7 +153,7 @@ class Exchange:
         if route is None:
             incoming.reject(404)
             return
-        latch_ip = incoming.source[0] if _is_behind_nat(incoming) else None
+        latch_ip = incoming.source[0] if is_hidden(incoming) else None
         try:
             remote = None if has_own_way(incoming.sdp) else media_address(incoming.sdp)
             leg = self._media.reserve(remote=remote, latch_ip=latch_ip)
@@ -437,7 +437,7 @@ class Exchange:
 
         def retake(incoming: IncomingCall) -> bytes:
             sdp = line.negotiator.answer(incoming.sdp)
-            line.latch_ip = incoming.source[0] if _is_behind_nat(incoming) else None
+            line.latch_ip = incoming.source[0] if is_hidden(incoming) else None
             line.update(session)
             return sdp
 
@@ -497,7 +497,3 @@ def _cancels_this() -> Callable[[], object]:
     """What gives up a call that the present task is placing."""
     task = asyncio.current_task()
     return task.cancel if task is not None else lambda: None
-
-
-def _is_behind_nat(incoming: Caller) -> bool:
-    return incoming.nat or is_behind_nat(incoming.sdp, source_ip=incoming.source[0])

@@ -1,0 +1,80 @@
+"""What stands open over HTTP: the page, the control API, calls of browsers, metrics."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from bridge.aio.http import HttpServer
+from bridge.aio.sip import SipEndpoint
+from bridge.app.api.desk import ControlApi
+from bridge.app.api.meter import ApiMeter
+from bridge.app.api.stream import EventStream
+from bridge.app.api.switchboard import Switchboard
+from bridge.app.assembly import api_settings, browser_ip, browser_settings, http_settings
+from bridge.app.config import Config
+from bridge.app.metrics import Metrics
+from bridge.app.place import route_address
+from bridge.app.web import routes as web_routes
+from bridge.app.webrtc import PATH, BrowserDesk, holds
+from bridge.call.exchange import Exchange
+from bridge.clock import SystemClock
+from bridge.dice import SystemDice
+
+__all__ = ["open_doors"]
+
+
+async def open_doors(
+    config: Config,
+    exchange: Exchange,
+    endpoint: SipEndpoint,
+    switchboard: Switchboard,
+    *,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    health: Callable[[], str],
+) -> tuple[str, BrowserDesk]:
+    """Serve until `stack` is closed.
+
+    Returns:
+        The page's address for a person, with the token unless the settings hold it; and where browsers call.
+
+    Raises:
+        SetupError: If the address cannot be had, or the certificate cannot be read.
+    """
+    api, stream = _api(config, exchange, switchboard, metrics)
+    settings = http_settings(config)
+    settings = replace(settings, token=settings.token or SystemDice().token(16))
+    desk = BrowserDesk(
+        browser_settings(config),
+        serve=exchange.answer,
+        is_key=holds(settings.token),
+        local_ip=lambda peer_ip: browser_ip(config, endpoint.local_ip, peer_ip),
+        clock=SystemClock(),
+        dice=SystemDice(),
+    )
+    routes = [*web_routes(metrics, health=health), *api.routes()]
+    routes += desk.routes() if config.webrtc.enabled else []
+    http = await HttpServer.start(settings, routes, dice=SystemDice(), own_doors=(PATH,))
+    stack.push_async_callback(http.close)
+    stack.push_async_callback(desk.close)
+    stack.push_async_callback(stream.close)
+    url = http.url if config.http.tls_cert == "" else http.url_at(route_address())
+    if config.http.token is not None:  # whoever chose it knows it; a journal need not
+        url = url.replace(http.token, "(your http.token)")
+    return url, desk
+
+
+def _api(
+    config: Config, exchange: Exchange, switchboard: Switchboard, metrics: Metrics
+) -> tuple[ControlApi, EventStream]:
+    settings, clock = api_settings(config), SystemClock()
+    stream = EventStream(
+        exchange.bus,
+        exchange.ledger,
+        clock=clock,
+        most_clients=settings.event_clients,
+        backlog=settings.event_backlog,
+    )
+    api = ControlApi(settings, exchange.ledger, switchboard, stream, clock=clock)
+    ApiMeter(metrics, api.door, stream)
+    return api, stream
