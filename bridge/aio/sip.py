@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge.aio.pump import Pump
@@ -167,21 +167,8 @@ class SipEndpoint:
             on_unsent=lambda key: endpoint._feed(Unsent(key)),
             on_cut=lambda connection: endpoint._feed(Cut(connection)),
         )
-        agent_settings = AgentSettings(
-            port=wire.listen[1],
-            ports=wire.ports,
-            allow=settings.allow,
-            user_agent=settings.user_agent,
-            max_requests_per_s=settings.max_requests_per_s,
-            max_calls_per_source=settings.max_calls_per_source,
-            max_calls=settings.max_calls,
-            realm=settings.realm,
-            accounts=settings.accounts,
-            timer=settings.session_timer,
-            algorithms=tuple(Algorithm(name) for name in settings.digests),
-        )
         try:
-            agent = Agent(agent_settings, ids=dice, timers=settings.timers)
+            agent = Agent(_agent_settings(settings, wire.ports), ids=dice, timers=settings.timers)
         except BaseException:
             await wire.close()
             raise
@@ -361,6 +348,22 @@ class SipEndpoint:
                 await incoming.answered.hangup("failed")
             raise
         incoming.reject(480)
+
+
+def _agent_settings(settings: SipSettings, ports: Mapping[str, int]) -> AgentSettings:
+    return AgentSettings(
+        port=ports["UDP"],
+        ports=ports,
+        allow=settings.allow,
+        user_agent=settings.user_agent,
+        max_requests_per_s=settings.max_requests_per_s,
+        max_calls_per_source=settings.max_calls_per_source,
+        max_calls=settings.max_calls,
+        realm=settings.realm,
+        accounts=settings.accounts,
+        timer=settings.session_timer,
+        algorithms=tuple(Algorithm(name) for name in settings.digests),
+    )
 
 
 async def _answered(call: SipCall, uri: str, *, timeout_s: float) -> None:

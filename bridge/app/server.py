@@ -233,10 +233,9 @@ async def open_bridge(
         voice, engine = await _start_children(config, stack, metrics)
         embedded, synthesizer = await _start_clients(config, voice, stack)
         routes = route_table(config, agent)
-        self_user = None
-        if embedded is not None:
+        self_user = None if embedded is None else f"self-{dice.token(8)}"
+        if self_user is not None:
             # The call to ourselves is answered by our own agent with our own voice: it never bills anybody.
-            self_user = f"self-{dice.token(8)}"
             routes.insert(0, Route(to=self_user, synthesizer=embedded))
         records = archive(config, clock) if registers else None
         if records is not None:
@@ -253,14 +252,7 @@ async def open_bridge(
         )
         await exchange.ledger.restore()
         await exchange.certify()
-        office = TrunkOffice(
-            trunks(config), accounts(config) if registers else (), exchange.answer, clock=clock, dice=dice
-        )
-        endpoint = await SipEndpoint.start(
-            sip_settings(config), clock=clock, dice=dice, on_call=office.answer
-        )
-        stack.push_async_callback(endpoint.close)
-        stack.push_async_callback(office.close)
+        office, endpoint = await _open_line(config, exchange, stack, registers=registers)
         exchange.outside = admission = _outside(config, office, endpoint)
         stack.push_async_callback(exchange.close)
         switchboard = Switchboard(
@@ -294,6 +286,19 @@ async def open_bridge(
             _log.error("no voice: %s", error)
         office.open(endpoint)  # calls may come from now on
         yield bridge
+
+
+async def _open_line(
+    config: Config, exchange: Exchange, stack: AsyncExitStack, *, registers: bool
+) -> tuple[TrunkOffice, SipEndpoint]:
+    """Listen for calls; what trunks bring passes their office."""
+    clock, dice = SystemClock(), SystemDice()
+    registered = accounts(config) if registers else ()
+    office = TrunkOffice(trunks(config), registered, exchange.answer, clock=clock, dice=dice)
+    endpoint = await SipEndpoint.start(sip_settings(config), clock=clock, dice=dice, on_call=office.answer)
+    stack.push_async_callback(endpoint.close)
+    stack.push_async_callback(office.close)
+    return office, endpoint
 
 
 def _observers(config: Config, metrics: Metrics, stack: AsyncExitStack) -> CallObserver:

@@ -212,3 +212,4 @@ async def test_a_peer_that_does_not_read_is_left() -> None:
             if writer.transport.get_write_buffer_size() > 1 << 20:
                 break
         await eventually(lambda: callee.counters["connections"] == 0)
+        assert callee.counters["connections_refused"] == 0  # it was let in, and then left

@@ -339,7 +339,8 @@ def test_one_at_a_time_and_eight_in_a_call() -> None:
     assert desk.response().status == 403
 
 
-def test_a_peer_that_does_not_know_its_subscription_any_more_is_told_nothing_more() -> None:
+def told_after(status: int) -> Desk:
+    """The first NOTIFY is answered with this, and then there is more to tell."""
     desk = Desk()
     call = standing(desk)
     desk.hear(refer(call))
@@ -347,26 +348,17 @@ def test_a_peer_that_does_not_know_its_subscription_any_more_is_told_nothing_mor
     desk.do(AcceptReferral(call, ticket))
     _, first = desk.sent()
     assert isinstance(first, Request)
-
-    desk.hear(reply(first, 481))
+    desk.hear(reply(first, status))
     desk.do(TellReferral(call, ticket, 200))
+    return desk
 
-    assert desk.look() == []
+
+def test_a_peer_that_does_not_know_its_subscription_any_more_is_told_nothing_more() -> None:
+    assert told_after(481).look() == []
 
 
 def test_a_notify_that_was_overtaken_is_not_the_end() -> None:
-    desk = Desk()
-    call = standing(desk)
-    desk.hear(refer(call))
-    ticket = desk.the(Referred).ticket
-    desk.do(AcceptReferral(call, ticket))
-    _, first = desk.sent()
-    assert isinstance(first, Request)
-
-    desk.hear(reply(first, 500))
-    desk.do(TellReferral(call, ticket, 200))
-
-    assert desk.request().body == b"SIP/2.0 200 OK\r\n"
+    assert told_after(500).request().body == b"SIP/2.0 200 OK\r\n"
 
 
 def test_the_end_of_the_call_ends_what_is_open() -> None:

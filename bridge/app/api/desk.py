@@ -32,6 +32,7 @@ from bridge.ports import Clock
 __all__ = ["ApiSettings", "ControlApi"]
 
 _ONE = "/api/calls/{id}"
+_REFUSED = (404, 409)
 _DECODERS = 2
 """Files decoded at a time; others wait."""
 _FETCHES = 8
@@ -88,7 +89,7 @@ class ControlApi:
 
     def operations(self) -> list[Operation]:
         """All of the API, in the order of the document."""
-        return [*self._looking(), *self._steering(), *self._about()]
+        return [*self._looking(), *self._placing(), *self._speaking(), *self._handing_on(), *self._about()]
 
     def _looking(self) -> list[Operation]:
         return [
@@ -117,8 +118,7 @@ class ControlApi:
             ),
         ]
 
-    def _steering(self) -> list[Operation]:
-        refused = (404, 409)
+    def _placing(self) -> list[Operation]:
         return [
             Operation(
                 "POST",
@@ -137,6 +137,10 @@ class ControlApi:
                 ),
             ),
             Operation("DELETE", _ONE, "Hang up", self._hang_up, query=HangUp, status=204, problems=(404,)),
+        ]
+
+    def _speaking(self) -> list[Operation]:
+        return [
             Operation(
                 "POST",
                 f"{_ONE}/say",
@@ -145,7 +149,7 @@ class ControlApi:
                 body=Say,
                 answer=Ordered,
                 status=202,
-                problems=refused,
+                problems=_REFUSED,
                 text="In turns with the agent: it waits for what is being said, or stops it (`mode`).",
                 examples=({"text": "One moment, please."}, {"text": "Fire alarm.", "mode": "now"}),
             ),
@@ -157,7 +161,7 @@ class ControlApi:
                 body=Play,
                 answer=Ordered,
                 status=202,
-                problems=(*refused, 403),
+                problems=(*_REFUSED, 403),
                 text="A prompt by name, or a URL on a host that `api.play_hosts` lists. Answered when the"
                 " sound is there.",
                 examples=({"name": "welcome.wav"}, {"url": "https://sounds.example.org/news.mp3"}),
@@ -169,7 +173,7 @@ class ControlApi:
                 self._stop,
                 body=Stop,
                 answer=Stopped,
-                problems=refused,
+                problems=_REFUSED,
                 examples=({}, {"clears": False}),
             ),
             Operation(
@@ -180,9 +184,13 @@ class ControlApi:
                 body=Press,
                 answer=Ordered,
                 status=202,
-                problems=refused,
+                problems=_REFUSED,
                 examples=({"digits": "1234#"},),
             ),
+        ]
+
+    def _handing_on(self) -> list[Operation]:
+        return [
             Operation(
                 "POST",
                 f"{_ONE}/hold",
@@ -190,7 +198,7 @@ class ControlApi:
                 self._hold,
                 body=Nothing,
                 answer=Holding,
-                problems=refused,
+                problems=_REFUSED,
                 text="It hears us, and we do not hear it. Answered when it has agreed.",
                 examples=({},),
             ),
@@ -201,7 +209,7 @@ class ControlApi:
                 self._resume,
                 body=Nothing,
                 answer=Holding,
-                problems=refused,
+                problems=_REFUSED,
                 examples=({},),
             ),
             Operation(
@@ -211,7 +219,7 @@ class ControlApi:
                 self._transfer,
                 body=Transfer,
                 status=202,
-                problems=(*refused, 403),
+                problems=(*_REFUSED, 403),
                 text="By REFER: to somebody (`to`), or to the other side of a call that stands (`call`)."
                 " Events tell how it goes.",
                 examples=({"to": "sip:200@127.0.0.1:5070"}, {"call": "0123456789abcdef"}),
