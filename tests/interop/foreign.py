@@ -97,9 +97,19 @@ class Foreign:
             self.output.append(line.rstrip("\n"))
 
 
-def sipp(path: str, scenario: Path, folder: Path, *more: str, name: str = "sipp") -> "subprocess.Popen[str]":
-    """Start sipp on loopback; its errors and logs go into `folder`."""
-    command = [path, "-sf", str(scenario), "-i", "127.0.0.1", "-mi", "127.0.0.1"]
+def sipp(
+    path: str, scenario: Path | str, folder: Path, *more: str, name: str = "sipp"
+) -> "subprocess.Popen[str]":
+    """Start sipp on loopback, with a file or a scenario of its own; errors and logs go into `folder`."""
+    command = [
+        path,
+        "-sf" if isinstance(scenario, Path) else "-sn",
+        str(scenario),
+        "-i",
+        "127.0.0.1",
+        "-mi",
+        "127.0.0.1",
+    ]
     command += ["-mp", str(free_port() // 2 * 2), "-nostdin", "-timeout_error"]
     command += ["-trace_err", "-error_file", str(folder / f"{name}.errors")]
     command += ["-trace_logs", "-log_file", str(folder / f"{name}.log")]

@@ -1,13 +1,13 @@
 """sipp changes calls, acknowledges early, gives up and forgets to refresh, strictly."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e import agents
-from tests.e2e.running import RunningBridge, free_port
+from tests.e2e.running import RunningBridge
+from tests.interop.foreign import run_sipp
 
 pytestmark = [pytest.mark.interop("sipp"), pytest.mark.timeout(120)]
 
@@ -16,22 +16,18 @@ SCENARIOS = Path(__file__).parent / "sipp"
 
 def sipp(peer: str, name: str, bridge: RunningBridge, user: str, folder: Path) -> dict[str, Any]:
     """Run a scenario to its good end; returns the bridge's record of its call."""
-    command = [peer, f"127.0.0.1:{bridge.sip_port}", "-s", user, "-sf", str(SCENARIOS / name), "-m", "1"]
-    command += ["-i", "127.0.0.1", "-p", str(free_port())]
-    command += ["-mi", "127.0.0.1", "-mp", str(free_port() // 2 * 2)]
-    command += ["-nostdin", "-timeout", "80", "-timeout_error", "-trace_err"]
-    command += ["-error_file", str(folder / "errors")]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
+    run_sipp(
+        peer,
+        SCENARIOS / name,
+        folder,
+        f"127.0.0.1:{bridge.sip_port}",
+        "-s",
+        user,
+        "-m",
+        "1",
+        "-timeout",
+        "80",
     )
-    errors = (folder / "errors").read_text() if (folder / "errors").exists() else ""
-    assert done.returncode == 0, errors + done.stdout[-3000:]
     (call,) = bridge.get("/api/calls")["calls"]
     assert isinstance(call, dict)
     return call

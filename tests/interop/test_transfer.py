@@ -1,6 +1,5 @@
 """Calls are handed on, by us and by others: sipp plays whoever sends or is sent, strictly."""
 
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -9,42 +8,17 @@ import pytest
 
 from tests.e2e import agents
 from tests.e2e.running import RunningBridge, free_port
+from tests.interop.foreign import adapt, ended_well, run_sipp, sipp
 
 pytestmark = [pytest.mark.interop("sipp"), pytest.mark.timeout(120)]
 
 SCENARIOS = Path(__file__).parent / "sipp"
 
 
-def sipp(peer: str, name: str, bridge: RunningBridge, user: str, folder: Path, **words: str) -> None:
+def run(peer: str, name: str, bridge: RunningBridge, user: str, folder: Path, **words: str) -> None:
     """Run a scenario to its good end; `words` replace what stands in brackets."""
-    text = (SCENARIOS / name).read_text()
-    for word, value in words.items():
-        text = text.replace(f"[{word}]", value)
-    (folder / name).write_text(text)
-    command = [peer, f"127.0.0.1:{bridge.sip_port}", "-s", user, "-sf", str(folder / name), "-m", "1"]
-    command += [
-        "-i",
-        "127.0.0.1",
-        "-p",
-        str(free_port()),
-        "-mi",
-        "127.0.0.1",
-        "-mp",
-        str(free_port() // 2 * 2),
-    ]
-    command += ["-nostdin", "-timeout", "40", "-timeout_error", "-trace_err"]
-    command += ["-error_file", str(folder / "errors")]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    errors = (folder / "errors").read_text() if (folder / "errors").exists() else ""
-    assert done.returncode == 0, errors + done.stdout[-3000:]
+    scenario = adapt(SCENARIOS / name, folder, {f"[{word}]": value for word, value in words.items()})
+    run_sipp(peer, scenario, folder, f"127.0.0.1:{bridge.sip_port}", "-s", user, "-m", "1", "-timeout", "40")
 
 
 def calls(bridge: RunningBridge) -> list[dict[str, Any]]:
@@ -65,7 +39,7 @@ def until_one_has_ended(bridge: RunningBridge) -> list[tuple[str, str, str]]:
 
 def test_sipp_is_sent_to_somebody_else(peer: str, tmp_path: Path) -> None:
     with RunningBridge(agents.routes(sender="tone")) as bridge:
-        sipp(peer, "uac_transferred.xml", bridge, "sender", tmp_path)
+        run(peer, "uac_transferred.xml", bridge, "sender", tmp_path)
         (call,) = calls(bridge)
 
     assert (call["state"], call["reason"]) == ("ended", "transferred")
@@ -75,7 +49,7 @@ def test_sipp_sends_us_to_somebody_else(peer: str, tmp_path: Path) -> None:
     settings = agents.routes(ticker="tone") | {"sip.refer": "follow"}
     with RunningBridge(settings) as bridge:
         target = f"sip:ticker@127.0.0.1:{bridge.sip_port}"
-        sipp(peer, "uac_transfers.xml", bridge, "ticker", tmp_path, target=target)
+        run(peer, "uac_transfers.xml", bridge, "ticker", tmp_path, target=target)
         states = until_one_has_ended(bridge)
 
     assert states == [
@@ -85,32 +59,18 @@ def test_sipp_sends_us_to_somebody_else(peer: str, tmp_path: Path) -> None:
     ]
 
 
-def waiting(peer: str, scenario: list[str], port: int, folder: Path) -> "subprocess.Popen[str]":
-    command = [peer, *scenario, "-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin"]
-    command += ["-mi", "127.0.0.1", "-mp", str(free_port() // 2 * 2), "-timeout", "40", "-timeout_error"]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def test_a_call_of_ours_is_sent_on_by_one_sipp_and_answered_by_another(peer: str, tmp_path: Path) -> None:
     moved, there = free_port(), free_port()
-    scenario = (SCENARIOS / "uas_redirects.xml").read_text()
-    (tmp_path / "uas.xml").write_text(scenario.replace("[target]", f"sip:ann@127.0.0.1:{there}"))
+    target = {"[target]": f"sip:ann@127.0.0.1:{there}"}
+    scenario = adapt(SCENARIOS / "uas_redirects.xml", tmp_path, target)
     with RunningBridge(agents.routes(chapters="tone")) as bridge:
-        phones = [
-            waiting(peer, ["-sf", str(tmp_path / "uas.xml")], moved, tmp_path),
-            waiting(peer, ["-sn", "uas"], there, tmp_path),
-        ]
+        phones = {
+            name: sipp(peer, plays, tmp_path, "-p", str(port), "-m", "1", "-timeout", "40", name=name)
+            for name, plays, port in (("redirecting", scenario, moved), ("answering", "uas", there))
+        }
         bridge.post("/api/calls", {"to": f"sip:lena@127.0.0.1:{moved}", "route": "chapters"})
-        printed = [phone.communicate(timeout=60)[0] for phone in phones]
+        for name, phone in phones.items():
+            ended_well(phone, tmp_path, name=name)
         (call,) = calls(bridge)
 
-    for phone, text in zip(phones, printed, strict=True):
-        assert phone.returncode == 0, text[-3000:]
     assert (call["state"], call["reason"]) == ("ended", "agent finished")
