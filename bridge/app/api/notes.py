@@ -171,6 +171,21 @@ class VoiceStopped(_Told):
     type: Literal["voice.stopped"]
 
 
+class VoiceWords(_Told):
+    """What the caller says, as the recogniser understands it; told where `ears.enabled` is on."""
+
+    type: Literal["voice.words"]
+    id: int
+    """Counts the sentences of the call from 1: words with the same `id` replace those before."""
+    text: str
+    final: bool
+    """Whether the sentence is over and will not change any more."""
+    began_ns: int
+    """When its sound came, as `at_ns`."""
+    ended_ns: int
+    """Until when, as far as it is known; never before `began_ns`."""
+
+
 class SpeechStarted(_Told):
     """The first sound of an utterance has left."""
 
@@ -241,6 +256,7 @@ Event: TypeAlias = Annotated[
     | KeysFailed
     | VoiceStarted
     | VoiceStopped
+    | VoiceWords
     | SpeechStarted
     | SpeechEnded
     | SpeechDropped
