@@ -21,6 +21,8 @@ class BrowserCall:
         source: Where the request came from: address and port.
         local_ip: Our address as the page sees it.
         inactivity_s: How long it may send no sound.
+        voice: Who is to speak, instead of the route's voice; empty leaves it to the route.
+        model: With which model; likewise.
     """
 
     def __init__(
@@ -32,6 +34,8 @@ class BrowserCall:
         source: tuple[str, int],
         local_ip: str,
         inactivity_s: float = 8.0,
+        voice: str = "",
+        model: str = "",
     ) -> None:
         loop = asyncio.get_running_loop()
         self.call_id: str = id
@@ -40,6 +44,8 @@ class BrowserCall:
         self.source: tuple[str, int] = source
         self.local_ip: str = local_ip
         self.inactivity_s: float = inactivity_s
+        self.voice: str = voice
+        self.model: str = model
         self.sdp: bytes = sdp
         self.nat: bool = False
         """ICE finds the way, whatever lies on it."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bridge.aio.http import HttpServer
 from bridge.aio.sip import SipEndpoint
+from bridge.app.api.choices import choices_of
 from bridge.app.api.desk import ControlApi
 from bridge.app.api.meter import ApiMeter
 from bridge.app.api.stream import EventStream
@@ -75,6 +76,7 @@ def _api(
         most_clients=settings.event_clients,
         backlog=settings.event_backlog,
     )
-    api = ControlApi(settings, exchange.ledger, switchboard, stream, clock=clock)
+    choices = choices_of(switchboard.routes, to=config.webrtc.to)
+    api = ControlApi(settings, exchange.ledger, switchboard, stream, clock=clock, choices=choices)
     ApiMeter(metrics, api.door, stream)
     return api, stream

@@ -30,6 +30,7 @@ _SDP = "application/sdp"
 _TRICKLE = "application/trickle-ice-sdpfrag"
 _ANSWER_WITHIN_S = 10.0
 _TO = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _STATUS = {404: 404, 480: 503, 486: 503, 487: 410, 488: 422, 500: 500, 503: 503}
 """What a refusal of SIP is in HTTP."""
 _METHODS = "POST, PATCH, DELETE, OPTIONS"
@@ -176,6 +177,9 @@ class BrowserDesk:
         to = request.query.get("to", self._settings.to)
         token = presented(request)
         if not self._is_key(token):
+            if request.query.keys() & {"voice", "model"}:
+                self.counters["strangers"] += 1
+                return json_error(403, "a join token leaves voice and model to the number that it opens")
             try:
                 to = self._tokens.redeem(token, now_ns=self._clock.now_ns())
             except JoinRefused as error:
@@ -185,6 +189,10 @@ class BrowserDesk:
         if _TO.fullmatch(to) is None or not offer:
             self.counters["malformed"] += 1
             return json_error(400, "an offer is needed, and to names a number such as hello")
+        voice, model = (request.query.get(name, "") for name in ("voice", "model"))
+        if not all(_NAME.fullmatch(name) for name in (voice, model)):
+            self.counters["malformed"] += 1
+            return json_error(400, "voice and model are names of up to 64 letters, digits, dots, _ and -")
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         source = (client, int(peer[1]) if peer else 0)
         call = BrowserCall(
@@ -194,6 +202,8 @@ class BrowserDesk:
             source=source,
             local_ip=self._local_ip(client),
             inactivity_s=self._settings.inactivity_s,
+            voice=voice,
+            model=model,
         )
         self._enter(call, client)
         return await self._answer(call)

@@ -1,12 +1,15 @@
 """What the exchange needs of whoever calls, be it a telephone or a browser."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from bridge.aio.browser_call import BrowserCall
+from bridge.call.routes import Route, choose
 from bridge.sip.glance import is_behind_nat
 
-__all__ = ["Caller", "Dialogue", "is_hidden"]
+__all__ = ["Caller", "Dialogue", "is_hidden", "route_for"]
 
 
 class Dialogue(Protocol):
@@ -52,3 +55,15 @@ class Caller(Protocol):
 def is_hidden(caller: Caller) -> bool:
     """Whether a NAT stands between us, so that the address of its media cannot be believed."""
     return caller.nat or is_behind_nat(caller.sdp, source_ip=caller.source[0])
+
+
+def route_for(routes: Sequence[Route], caller: Caller) -> Route | None:
+    """Find who serves a caller, with the voice that a page may have asked for; None for a 404."""
+    route = choose(routes, caller.to_user)
+    if route is None or not isinstance(caller, BrowserCall):
+        return route
+    voice = replace(
+        route.voice, name=caller.voice or route.voice.name, model=caller.model or route.voice.model
+    )
+    # An equal route is left as it is: it may have loaded its agent already.
+    return route if voice == route.voice else replace(route, voice=voice)

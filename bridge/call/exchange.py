@@ -13,12 +13,12 @@ from bridge.aio.dtls import Certificate
 from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, IncomingCall, SipCall, SipEndpoint
 from bridge.call.archive import Archive
 from bridge.call.bus import Bus
-from bridge.call.caller import Caller, Dialogue, is_hidden
+from bridge.call.caller import Caller, Dialogue, is_hidden, route_for
 from bridge.call.ledger import Ledger
 from bridge.call.line import Line, has_own_way, ice_of, security_of
 from bridge.call.outside import CLOSED, Outside, Way
 from bridge.call.placing import reach
-from bridge.call.routes import Route, choose
+from bridge.call.routes import Route
 from bridge.call.session import CallObserver, CallSettings, Session
 from bridge.call.takeover import Seat, Seats
 from bridge.call.trace import CallTrace
@@ -149,7 +149,7 @@ class Exchange:
             if await self._seats.take_over(incoming, seat):
                 return
             replaced = seat.session
-        route = choose(self._routes, incoming.to_user) if replaced is None else replaced.route
+        route = route_for(self._routes, incoming) if replaced is None else replaced.route
         if route is None:
             incoming.reject(404)
             return

@@ -12,6 +12,7 @@ from bridge.aio.fetch import FetchTerms
 from bridge.aio.http import HttpServer, HttpSettings
 from bridge.aio.sip import SipEndpoint
 from bridge.app.admission import Admission
+from bridge.app.api.choices import choices_of
 from bridge.app.api.desk import ApiSettings, ControlApi
 from bridge.app.api.stream import EventStream
 from bridge.app.api.switchboard import Switchboard
@@ -124,7 +125,15 @@ async def house(
             most_clients=given.event_clients,
             backlog=given.event_backlog,
         )
-        api = ControlApi(given, served.ledger, switchboard, stream, clock=clock, fetch_file=fetch_file)
+        api = ControlApi(
+            given,
+            served.ledger,
+            switchboard,
+            stream,
+            clock=clock,
+            choices=choices_of(routes, to=config.webrtc.to),
+            fetch_file=fetch_file,
+        )
         server = await HttpServer.start(HttpSettings(listen=("127.0.0.1", 0)), api.routes(), dice=SeededIds())
         headers = {"Authorization": f"Bearer {server.token}"}
         base = f"http://127.0.0.1:{server.listen[1]}"

@@ -1,6 +1,7 @@
 """Offers of browsers over real HTTP; who serves the calls is played by the test."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -101,6 +102,28 @@ async def test_an_offer_is_answered_and_hung_up_by_its_address(house: House) -> 
     await asyncio.sleep(0)
     status, _, _ = await house.ask("DELETE", headers["Location"])
     assert status == 404
+
+
+async def test_a_page_may_choose_who_speaks(house: House) -> None:
+    await house.offer(query="?to=sales&voice=longanhuan&model=cosyvoice-v3-flash")
+    (call,) = house.calls
+    assert (call.to_user, call.voice, call.model) == ("sales", "longanhuan", "cosyvoice-v3-flash")
+
+
+async def test_who_speaks_must_be_a_name(house: House) -> None:
+    for query in ("?voice=a%0Ab", "?model=" + "x" * 65):
+        status, body, _ = await house.offer(query=query)
+        assert (status, "voice and model" in body) == (400, True)
+    assert house.calls == []
+
+
+async def test_a_visitor_leaves_the_voice_to_the_number(house: House) -> None:
+    _, body, _ = await house.ask("POST", PATH + "/tokens", headers=BEARER)
+    token = json.loads(body)["token"]
+    status, body, _ = await house.offer(query="?voice=longanhuan", Authorization=f"Bearer {token}")
+    assert status == 403
+    assert "join token" in body
+    assert (await house.offer(Authorization=f"Bearer {token}"))[0] == 201  # it was not used up
 
 
 async def test_candidates_are_taken_and_a_restart_is_refused(house: House) -> None:

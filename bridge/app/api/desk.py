@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bridge.aio.fetch import FetchRefused, FetchTerms, fetch
 from bridge.app.api.answers import CallDetail, CallList, CallSummary, Holding, Ordered, Stopped
+from bridge.app.api.choices import Choices
 from bridge.app.api.document import document
 from bridge.app.api.door import Door
 from bridge.app.api.operation import Operation, Outcome
@@ -60,6 +61,7 @@ class ControlApi:
         places: Who places new ones.
         stream: Who tells events.
         clock: For limits.
+        choices: What a page may offer to choose from.
         fetch_file: Fetches what is to be played.
     """
 
@@ -71,12 +73,14 @@ class ControlApi:
         stream: EventStream,
         *,
         clock: Clock,
+        choices: Choices,
         fetch_file: Callable[[str, FetchTerms], Awaitable[bytes]] = fetch,
     ) -> None:
         self.door: Door = Door(clock=clock, orders_per_s=settings.orders_per_s)
         self._ledger = ledger
         self._places = places
         self._stream = stream
+        self._choices = choices
         self._fetch = fetch_file
         self._terms = FetchTerms(hosts=settings.play_hosts)
         self._prompts = settings.prompts
@@ -104,6 +108,13 @@ class ControlApi:
                 self._path,
                 content_type="text/plain",
                 problems=(404,),
+            ),
+            Operation(
+                "GET",
+                "/api/choices",
+                "Tell who may answer, and with which voice",
+                self._choose,
+                answer=Choices,
             ),
             Operation(
                 "GET",
@@ -241,6 +252,9 @@ class ControlApi:
     async def _path(self, request: web.Request, _order: None) -> Outcome:
         found = await self._kept(request)
         return Outcome(response=web.Response(text=describe(found["media"])))
+
+    async def _choose(self, _request: web.Request, _order: None) -> Outcome:
+        return Outcome(self._choices)
 
     async def _events(self, request: web.Request, _order: None) -> Outcome:
         return Outcome(response=await self._stream.serve(request))

@@ -69,7 +69,8 @@ class Switchboard:
         self._endpoint = endpoint
         self._office = office
         self._admission = admission
-        self._routes = routes
+        self.routes: tuple[Route, ...] = routes
+        """As they answer calls."""
         self._tasks = Tasks("placed calls")
         self._placing: dict[str, asyncio.Task[None]] = {}
         self.is_draining: bool = False
@@ -174,7 +175,7 @@ class Switchboard:
         tts = self._config.tts
         route = Route(agent=driven, voice=Voice(model=tts.model, name=tts.voice, language="en"))
         if order.route is not None:
-            found = choose(self._routes, order.route)
+            found = choose(self.routes, order.route)
             if found is None:
                 raise Problem(
                     422,
