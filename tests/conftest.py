@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # tests call nobody
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the program has it, before numpy is loaded
 
 _state = tempfile.TemporaryDirectory(prefix="cosybridge-tests-")
 atexit.register(_state.cleanup)
