@@ -21,14 +21,24 @@ class Address(tuple[str, int]):
     """Number of an open connection; 0 is none in particular."""
     name: str
     """Whom a certificate must name there; empty is the host."""
+    has_port: bool
+    """Whether the port was named; if not, it is the usual one, and SRV records may know better (RFC 3263)."""
 
     def __new__(
-        cls, host: str, port: int, transport: str = "UDP", connection: int = 0, name: str = ""
+        cls,
+        host: str,
+        port: int,
+        transport: str = "UDP",
+        connection: int = 0,
+        name: str = "",
+        *,
+        has_port: bool = True,
     ) -> Self:
         made = super().__new__(cls, (host, port))
         made.transport = transport
         made.connection = connection
         made.name = name or host
+        made.has_port = has_port
         return made
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from bridge.sip.flow import TRANSPORTS, Address, connection_of, is_reliable, tra
 
 __all__ = [
     "DEFAULT_PORT",
+    "DEFAULT_PORTS",
     "CSeq",
     "NameAddr",
     "Parameters",
@@ -23,7 +24,8 @@ __all__ = [
 ]
 
 DEFAULT_PORT = 5060
-_DEFAULT_PORTS = {"TLS": 5061, "WS": 80, "WSS": 443}
+DEFAULT_PORTS = {"UDP": DEFAULT_PORT, "TCP": DEFAULT_PORT, "TLS": 5061, "WS": 80, "WSS": 443}
+"""By transport (RFC 3261 §19.1.2, RFC 7118 §5)."""
 
 Parameters = tuple[tuple[str, str | None], ...]
 """Names as written, values as written (quotes kept), in order."""
@@ -158,8 +160,8 @@ class Uri:
     def destination(self) -> Address:
         """Host and port that a request to this URI is sent to, without DNS (§18.1.1)."""
         transport = self.transport
-        default = _DEFAULT_PORTS.get(transport, DEFAULT_PORT)
-        return Address(self.host, self.port or default, transport)
+        port = self.port or DEFAULT_PORTS[transport]
+        return Address(self.host, port, transport, has_port=self.port is not None)
 
 
 @lru_cache(maxsize=512)
@@ -271,7 +273,7 @@ class Via:
         if is_reliable(source):
             # On the connection itself; if that is gone, on a new one to where the peer listens (§18.2.2).
             transport = transport_of(source)
-            port = self.port or _DEFAULT_PORTS.get(transport, DEFAULT_PORT)
+            port = self.port or DEFAULT_PORTS[transport]
             return Address(source[0], port, transport, connection_of(source))
         if self.parameter("rport") is not None:
             return source
