@@ -21,6 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from bridge.aio.ports_taken import port_taken
+from bridge.hosts import is_v6, spot
 from bridge.ports import IdSource
 
 __all__ = [
@@ -116,12 +117,13 @@ class HttpServer:
     @property
     def url(self) -> str:
         """The page's address for a person, token included: for the ready line, never for a log."""
-        return self.url_at("127.0.0.1")
+        return self.url_at("::1" if is_v6(self.listen[0]) else "127.0.0.1")
 
     def url_at(self, host: str) -> str:
         """The same as seen from elsewhere: `host` is said where we listen on every address."""
         listen, port = self.listen
-        return f"{self._scheme}://{host if listen == '0.0.0.0' else listen}:{port}/?token={self.token}"
+        place = spot(host if listen in ("0.0.0.0", "::") else listen, port)
+        return f"{self._scheme}://{place}/?token={self.token}"
 
     async def close(self) -> None:
         """Stop listening, let running requests finish for a moment, close; safe twice."""
@@ -216,8 +218,11 @@ def json_error(
 
 
 def _bound(listen: tuple[str, int], setting: str) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if is_v6(listen[0]) else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(listen)
         # Some kernels let two sockets bind with SO_REUSEADDR and refuse only here.

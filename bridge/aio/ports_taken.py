@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from bridge.errors import SetupError
+from bridge.hosts import is_v6, spot
 
 __all__ = ["Holder", "Kind", "Wanted", "port_taken", "refuse_taken", "who_holds"]
 
@@ -58,16 +59,20 @@ def refuse_taken(wanted: Sequence[Wanted]) -> None:
     if len(faults) == 1 or len(holders) > 1 or any(e.errno != errno.EADDRINUSE for _, e in faults):
         want, error = faults[0]
         raise port_taken(want.listen, want.kind, setting=want.setting, cause=error)
-    places = ", ".join(f"{want.setting} {want.listen[0]}:{want.listen[1]}" for want, _ in faults)
+    places = ", ".join(f"{want.setting} {spot(*want.listen)}" for want, _ in faults)
     others = " ".join(
-        f"--set {want.setting}={want.listen[0]}:{_another(want.listen[1])}" for want, _ in faults
+        f"--set {want.setting}={spot(want.listen[0], _another(want.listen[1]))}" for want, _ in faults
     )
     raise SetupError(f"{places} are taken by {holders.pop()}; stop that, or choose others: {others}")
 
 
 def _try(want: Wanted) -> OSError | None:
     kind = socket.SOCK_DGRAM if want.kind == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, kind) as probe:
+    family = socket.AF_INET6 if is_v6(want.listen[0]) else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if family == socket.AF_INET6:
+            # As our sockets are: IPv4 has its own (RFC 3493 §5.3).
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if want.kind == "tcp":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -100,12 +105,12 @@ def port_taken(listen: tuple[str, int], kind: Kind, *, setting: str, cause: OSEr
         cause: What bind raised.
     """
     host, port = listen
-    place = f"{setting} {host}:{port} ({kind})"
+    place = f"{setting} {spot(host, port)} ({kind})"
     if cause.errno == errno.EADDRINUSE:
         holder = who_holds(port, kind)
         by = f"taken by {holder}" if holder is not None else "taken"
         return SetupError(
-            f"{place} is {by}; stop that, or choose another: --set {setting}={host}:{_another(port)}"
+            f"{place} is {by}; stop that, or choose another: --set {setting}={spot(host, _another(port))}"
         )
     if cause.errno == errno.EADDRNOTAVAIL:
         return SetupError(f"{place} is no address of this machine")

@@ -118,7 +118,7 @@ class Registrar:
 
     async def _locate(self, host: str, port: int) -> None:
         try:
-            ip, port = await resolve(host, port)
+            ip, port = await resolve(host, port, families=self._endpoint.families)
         except SetupError:
             self._pump.feed(Located(None))
             return

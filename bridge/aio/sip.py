@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from bridge.aio.pump import Pump
 from bridge.aio.sip_call import CallRefused, IncomingCall, SipCall
 from bridge.aio.sip_lines import LineLimits
-from bridge.aio.sip_route import is_ipv4, resolve
+from bridge.aio.sip_route import NOWHERE, Families, family_of, resolve
 from bridge.aio.sip_wires import SipWires, WireSettings
 from bridge.aio.tasks import Tasks
 from bridge.errors import CallEnded, RemoteProtocolError, SetupError
+from bridge.hosts import address_of
 from bridge.ports import Clock, IdSource
 from bridge.sip.agent import Agent, AgentSettings
 from bridge.sip.dialog import LocalPlace
@@ -31,7 +32,7 @@ from bridge.sip.events import (
     Trust,
     Unsent,
 )
-from bridge.sip.flow import Address
+from bridge.sip.flow import Address, port_of
 from bridge.sip.grammar import Uri
 from bridge.sip.layer import Send
 from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimerSettings
@@ -65,15 +66,17 @@ class SipSettings:
     """Where to listen, whom to serve, and how much."""
 
     listen: tuple[str, int] = ("0.0.0.0", 5060)
-    """IPv4 address and port of UDP and, with `tcp`, of TCP; port 0 takes a free one."""
+    """Address and port of UDP and, with `tcp`, of TCP; port 0 takes a free one."""
+    listen_also: tuple[str, int] | None = None
+    """The same of the other family of addresses, for IPv4 and IPv6 side by side."""
     tcp: bool = True
-    tls_listen: tuple[str, int] | None = None
-    """Where TLS is spoken; needs `tls`."""
+    tls_listen: tuple[tuple[str, int], ...] = ()
+    """Where TLS is spoken, at most one of each family; needs `tls`."""
     tls: ssl.SSLContext | None = None
     """Our certificate and key."""
     tls_client: ssl.SSLContext | None = None
     """What the certificates of peers that we call are checked with; None trusts the system's authorities."""
-    ws_listen: tuple[str, int] | None = None
+    ws_listen: tuple[tuple[str, int], ...] = ()
     """Where WebSockets are taken (RFC 7118), secured if `tls` is there."""
     ws_origins: tuple[str, ...] = ()
     """Origins whose pages may open one."""
@@ -82,7 +85,9 @@ class SipSettings:
     allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
     """Networks whose requests are served; others are dropped and counted."""
     advertised_ip: str | None = None
-    """Address in Via and Contact; None takes that of the route to each peer."""
+    """IPv4 address in Via and Contact; None takes that of the route to each peer."""
+    advertised_ip6: str | None = None
+    """The same for IPv6."""
     answer_after_ms: int = 0
     """How long `IncomingCall.answer` lets it ring first."""
     user_agent: str = "cosybridge"
@@ -153,7 +158,9 @@ class SipEndpoint:
         wire = await SipWires.bind(
             WireSettings(
                 listen=settings.listen,
+                listen_also=settings.listen_also,
                 advertised_ip=settings.advertised_ip,
+                advertised_ip6=settings.advertised_ip6,
                 tcp=settings.tcp,
                 tls_listen=settings.tls_listen,
                 tls=settings.tls,
@@ -179,8 +186,13 @@ class SipEndpoint:
 
     @property
     def listen(self) -> tuple[str, int]:
-        """Address the socket is bound to."""
+        """Address the first socket is bound to."""
         return self._wire.listen
+
+    @property
+    def families(self) -> Families:
+        """Families of addresses that peers can have."""
+        return self._wire.families
 
     @property
     def counters(self) -> dict[str, int]:
@@ -201,10 +213,12 @@ class SipEndpoint:
         """Our address as a peer sees it.
 
         Args:
-            peer: An IPv4 address, or a SIP URI whose host is one; a name counts as far away.
+            peer: An address, or a SIP URI whose host is one; a name counts as far away.
         """
-        host = Uri.parse(peer).host if ":" in peer else peer
-        return self._wire.local_ip(host if is_ipv4(host) else "192.0.2.1")
+        address = address_of(peer)
+        if address is None and ":" in peer:
+            address = address_of(Uri.parse(peer).host)
+        return self._wire.local_ip(address or NOWHERE[family_of(self.listen[0])])
 
     async def call(
         self,
@@ -229,7 +243,7 @@ class SipEndpoint:
             credentials: What answers a 401 or 407.
             headers: Further header fields of the INVITE.
             timeout_s: How long it may ring.
-            destination: IPv4 address to send to; None looks up the host of `uri`. An address that was
+            destination: Address to send to; None looks up the host of `uri`. An address that was
                 checked belongs here: a second look-up could be answered differently.
             on_progress: See `SipCall.on_progress`.
 
@@ -242,9 +256,11 @@ class SipEndpoint:
         except RemoteProtocolError:
             raise SetupError(f"{uri} is not a SIP URI; write it like sip:user@192.0.2.7:5060") from None
         if destination is None:
-            destination = await resolve(*wanted)
+            destination = await resolve(*wanted, families=self.families)
         if not isinstance(destination, Address):
             destination = Address(*destination, wanted.transport, name=wanted[0])
+        if family_of(destination[0]) not in self.families:
+            raise SetupError(f"{uri} is at {destination[0]}: sip.listen has no address of that family")
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
         call.on_progress = on_progress
@@ -268,8 +284,9 @@ class SipEndpoint:
 
     def place(self, peer_ip: str, transport: str = "UDP") -> LocalPlace:
         """Where this peer reaches us."""
-        port = self._wire.ports.get(transport, self.listen[1])
-        return LocalPlace(self._wire.local_ip(peer_ip), port, self._settings.user_agent, transport)
+        local_ip = self._wire.local_ip(peer_ip)
+        port = port_of(self._wire.ports, transport, local_ip, otherwise=self.listen[1])
+        return LocalPlace(local_ip, port, self._settings.user_agent, transport)
 
     def trust(self, name: str, ip: str, credentials: Credentials | None = None) -> None:
         """Serve requests from this address as well; see `bridge.sip.events.Trust`."""

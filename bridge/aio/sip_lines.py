@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.hosts import source_of
 from bridge.sip.flow import Address
 
 __all__ = ["Line", "LineLimits", "Lines"]
@@ -68,7 +69,9 @@ class Lines:
 
     def has_room(self, ip: str) -> bool:
         """Whether one more connection of this source may be taken."""
-        has = len(self._lines) < self.limits.most and self._sources[ip] < self.limits.most_per_source
+        has = (
+            len(self._lines) < self.limits.most and self._sources[source_of(ip)] < self.limits.most_per_source
+        )
         self.refused += not has
         return has
 
@@ -77,7 +80,7 @@ class Lines:
         host, port = line.peer
         self._lines[line.peer.connection] = line
         self._by_place[host, port, line.peer.transport] = line.peer.connection
-        self._sources[host] += 1
+        self._sources[source_of(host)] += 1
 
     def leave(self, line: Line) -> None:
         """A connection is gone; harmless twice."""
@@ -86,9 +89,10 @@ class Lines:
             return
         if self._by_place.get((host, port, line.peer.transport)) == line.peer.connection:
             del self._by_place[host, port, line.peer.transport]
-        self._sources[host] -= 1
-        if not self._sources[host]:
-            del self._sources[host]
+        source = source_of(host)
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
         self._on_cut(line.peer.connection)
 
     def find(self, connection: int) -> Line | None:

@@ -1,42 +1,55 @@
 """Which of our addresses a peer sees, and where a host name leads."""
 
 import asyncio
-import ipaddress
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
 
 from bridge.errors import SetupError
+from bridge.hosts import address_of, is_loopback, is_v6
 from bridge.ports import Clock
 
-__all__ = ["LocalAddresses", "Remembered", "is_ipv4", "resolve"]
+__all__ = ["NOWHERE", "Families", "LocalAddresses", "Remembered", "family_of", "resolve"]
+
+Families = frozenset[socket.AddressFamily]
+"""IPv4, IPv6 or both."""
 
 _BELIEVED_NS = 30_000_000_000
 """How long an answer is believed: interfaces come and go, names move."""
 
 
-def is_ipv4(host: str) -> bool:
-    """Whether `host` is an address that needs no look-up."""
-    try:
-        ipaddress.IPv4Address(host)
-    except ValueError:
-        return False
-    return True
+NOWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""An address in the world at large, for the route to it: never anybody's (RFC 5737, RFC 3849)."""
+_V4: Families = frozenset({socket.AF_INET})
 
 
-async def resolve(host: str, port: int) -> tuple[str, int]:
-    """Find the IPv4 address of a host, without blocking the loop.
+def family_of(address: str) -> socket.AddressFamily:
+    """Which family of sockets reaches an address."""
+    return socket.AF_INET6 if is_v6(address) else socket.AF_INET
+
+
+async def resolve(host: str, port: int, *, families: Families = _V4) -> tuple[str, int]:
+    """Find the address of a host, without blocking the loop; what the system prefers comes first (RFC 6724).
+
+    Args:
+        host: Name, or an address, which needs no look-up.
+        port: Returned with it.
+        families: Those that we have sockets of.
 
     Raises:
-        SetupError: If it has none.
+        SetupError: If it has none of these families.
     """
-    if is_ipv4(host):
-        return host, port
+    family = socket.AF_UNSPEC if len(families) > 1 else next(iter(families))
+    kind = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 "}.get(family, "")
+    if (address := address_of(host)) is not None:
+        if family_of(address) not in families:
+            raise SetupError(f"{host} has no {kind}address, and sip.listen none of its family")
+        return address, port
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
-        raise SetupError(f"{host} has no IPv4 address: {error}") from None
+        raise SetupError(f"{host} has no {kind}address: {error}") from None
     return str(found[0][4][0]), port
 
 
@@ -70,7 +83,7 @@ class LocalAddresses:
     """Our address as seen from each peer.
 
     Args:
-        bound_ip: Address the socket is bound to; ``0.0.0.0`` asks the routing table.
+        bound_ip: Address the socket is bound to; ``0.0.0.0`` and ``::`` ask the routing table.
         advertised_ip: Said to everybody outside this machine, e.g. the public side of a NAT.
         clock: For the age of what the routing table said.
         ask: Returns our address toward a peer, or None without a route; for tests.
@@ -92,22 +105,22 @@ class LocalAddresses:
     def toward(self, peer_ip: str) -> str:
         """Address to name in Via, Contact and SDP for this peer."""
         # A peer on this machine could not come back through the NAT that is advertised.
-        if self._advertised_ip is not None and not peer_ip.startswith("127."):
+        if self._advertised_ip is not None and not is_loopback(peer_ip):
             return self._advertised_ip
-        if self._bound_ip != "0.0.0.0":
+        if self._bound_ip not in ("0.0.0.0", "::"):
             return self._bound_ip
         if (known := self._routes.get(peer_ip)) is not None:
             return known
         if (found := self._ask(peer_ip)) is None:
             # No route now may be one in a moment: nothing to remember.
-            return "127.0.0.1"
+            return "::1" if is_v6(peer_ip) else "127.0.0.1"
         self._routes.put(peer_ip, found)
         return found
 
 
 def _routed(peer_ip: str) -> str | None:
     """Ask the routing table; connecting a UDP socket sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with socket.socket(family_of(peer_ip), socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((peer_ip, 9))
         except OSError:

@@ -1,16 +1,17 @@
-"""The UDP socket of a SIP endpoint: sends, receives, and knows our address from each peer."""
+"""The UDP sockets of a SIP endpoint: send, receive, and know our address from each peer."""
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self, cast
+from typing import cast
 
 from bridge.aio.ports_taken import port_taken
-from bridge.aio.sip_route import LocalAddresses, Remembered, is_ipv4, resolve
+from bridge.aio.sip_route import NOWHERE, Families, LocalAddresses, Remembered, family_of, resolve
 from bridge.aio.tasks import Tasks
 from bridge.errors import SetupError
+from bridge.hosts import address_of
 from bridge.ports import Clock
 from bridge.sip.layer import Send
 
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class SipWire(asyncio.DatagramProtocol):
-    """One bound socket; made by `bind`.
+    """One bound socket, or one of each family of addresses; `add` binds them.
 
     Args:
         receive: Called on the loop with each datagram. Must not block.
@@ -48,59 +49,78 @@ class SipWire(asyncio.DatagramProtocol):
         """By host name, while it is looked up."""
         self._receive = receive
         self._lookups = Tasks("sip look-up")
-        self._transport: asyncio.DatagramTransport
-        self._addresses: LocalAddresses
+        self._clock = clock
+        # The first one bound comes first.
+        self._transports: dict[socket.AddressFamily, asyncio.DatagramTransport] = {}
+        self._addresses: dict[socket.AddressFamily, LocalAddresses] = {}
 
-    @classmethod
-    async def bind(
-        cls, listen: tuple[str, int], *, advertised_ip: str | None, receive: Receive, clock: Clock
-    ) -> Self:
-        """Bind the socket.
+    async def add(self, listen: tuple[str, int], *, advertised_ip: str | None) -> int:
+        """Bind the socket of one family of addresses; returns its port.
 
         Raises:
             SetupError: If the port cannot be had.
         """
-        loop = asyncio.get_running_loop()
-        host, port = listen
+        family = family_of(listen[0])
+        line = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            transport, wire = await loop.create_datagram_endpoint(
-                lambda: cls(receive, clock), local_addr=(host, port)
-            )
+            line.setblocking(False)
+            if family == socket.AF_INET6:
+                # IPv4 has a socket of its own, and comes by no other way.
+                line.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            line.bind(listen)
         except OSError as error:
-            raise port_taken((host, port), "udp", setting="sip.listen", cause=error) from None
-        wire._transport = transport
+            line.close()
+            raise port_taken(listen, "udp", setting="sip.listen", cause=error) from None
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=line)
         # Datagrams of a flood must not push out those of a call while the loop is busy for a moment.
-        line = transport.get_extra_info("socket")
         for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
             with suppress(PermissionError):
                 line.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
                 break
-        wire._addresses = LocalAddresses(bound_ip=host, advertised_ip=advertised_ip, clock=clock)
         # asyncio would allocate 256 KiB for every datagram; other loops have no such knob.
         with suppress(AttributeError):
             transport.max_size = MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
-        return wire
+        self._transports[family] = transport
+        self._addresses[family] = LocalAddresses(
+            bound_ip=listen[0], advertised_ip=advertised_ip, clock=self._clock
+        )
+        return _place_of(transport)[1]
+
+    def drop(self, host: str) -> None:
+        """Give up the socket of this address's family."""
+        family = family_of(host)
+        self._transports.pop(family).close()
+        del self._addresses[family]
 
     @property
     def listen(self) -> tuple[str, int]:
-        """Address the socket is bound to."""
-        return cast("tuple[str, int]", self._transport.get_extra_info("sockname")[:2])
+        """Address the first socket is bound to."""
+        return _place_of(next(iter(self._transports.values())))
+
+    @property
+    def families(self) -> Families:
+        """Families of addresses that there is a socket of."""
+        return frozenset(self._transports)
 
     @property
     def is_closed(self) -> bool:
-        return self._transport.is_closing()
+        return all(transport.is_closing() for transport in self._transports.values())
 
     def local_ip(self, peer_ip: str) -> str:
-        """Our address as a peer sees it."""
-        return self._addresses.toward(peer_ip)
+        """Our address as a peer sees it; one of the other family if there is no socket of its own."""
+        family = family_of(peer_ip)
+        if (addresses := self._addresses.get(family)) is None:
+            family, addresses = next(iter(self._addresses.items()))
+            peer_ip = NOWHERE[family]
+        return addresses.toward(peer_ip)
 
     def send(self, send: Send) -> None:
         """Send one datagram; a host name is looked up first, in the background."""
         host, port = send.destination
-        ip = host if is_ipv4(host) else self._names.get(host)
+        ip = address_of(host) or self._names.get(host)
         waiting = self._waiting.get(host)
         if ip is not None:
-            self._transport.sendto(send.data, (ip, port))
+            self._write(send.data, (ip, port))
         elif waiting is not None and len(waiting) < _MAX_WAITING:
             waiting.append(send)
         elif waiting is None and len(self._waiting) < _MAX_LOOKUPS:
@@ -112,19 +132,27 @@ class SipWire(asyncio.DatagramProtocol):
     async def close(self) -> None:
         """Abandon look-ups and free the port."""
         await self._lookups.close()
-        self._transport.close()
+        for transport in self._transports.values():
+            transport.close()
 
     async def _look_up(self, host: str) -> None:
         """Find a host, then send what waits for it, in order."""
         try:
-            ip, _ = await resolve(host, self._waiting[host][0].destination[1])
+            ip, _ = await resolve(host, self._waiting[host][0].destination[1], families=self.families)
         except SetupError as error:
             for _ in self._waiting.pop(host):
                 self.error_received(error)
             return
         self._names.put(host, ip)
         for send in self._waiting.pop(host):
-            self._transport.sendto(send.data, (ip, send.destination[1]))
+            self._write(send.data, (ip, send.destination[1]))
+
+    def _write(self, data: bytes, place: tuple[str, int]) -> None:
+        transport = self._transports.get(family_of(place[0]))
+        if transport is None:
+            self.error_received(SetupError(f"sip.listen has no address of the family of {place[0]}"))
+        else:
+            transport.sendto(data, place)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._receive(data, addr[:2])
@@ -132,3 +160,7 @@ class SipWire(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         self.send_errors += 1
         _log.debug("datagram not sent: %s", exc)
+
+
+def _place_of(transport: asyncio.DatagramTransport) -> tuple[str, int]:
+    return cast("tuple[str, int]", transport.get_extra_info("sockname")[:2])

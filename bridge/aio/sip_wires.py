@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.aio.sip_lines import LineLimits, Lines
-from bridge.aio.sip_route import is_ipv4, resolve
+from bridge.aio.sip_route import Families, resolve
 from bridge.aio.sip_streams import StreamServer, dial_stream
 from bridge.aio.sip_websocket import WebSocketServer
 from bridge.aio.sip_wire import SipWire
 from bridge.aio.tasks import Tasks
 from bridge.errors import SetupError
+from bridge.hosts import is_v6
 from bridge.ports import Clock
 from bridge.sip.flow import Address, connection_of, transport_of
 from bridge.sip.layer import Send
@@ -33,14 +34,17 @@ class WireSettings:
 
     listen: tuple[str, int] = ("0.0.0.0", 5060)
     """Address and port, of UDP and, with `tcp`, of TCP; port 0 takes a free one."""
+    listen_also: tuple[str, int] | None = None
+    """The same of the other family of addresses."""
     advertised_ip: str | None = None
+    advertised_ip6: str | None = None
     tcp: bool = True
-    tls_listen: tuple[str, int] | None = None
+    tls_listen: tuple[tuple[str, int], ...] = ()
     tls: ssl.SSLContext | None = None
     """Our certificate and key, for `tls_listen` and `wss`; asks for the caller's if it is to."""
     tls_client: ssl.SSLContext | None = None
     """What peers that we call are checked with, and our certificate for them; None is the system's."""
-    ws_listen: tuple[str, int] | None = None
+    ws_listen: tuple[tuple[str, int], ...] = ()
     """WebSocket (RFC 7118); secured if `tls` is there."""
     ws_origins: tuple[str, ...] = ()
     """Origins whose pages may open one."""
@@ -53,6 +57,7 @@ class SipWires:
     Args:
         settings: What there is.
         receive: Called on the loop with each message and where it came from. Must not block.
+        clock: For the age of addresses.
         on_unsent: Told `Send.key` of a request that could not be sent.
         on_cut: Told the number of a connection that is gone.
     """
@@ -62,11 +67,12 @@ class SipWires:
         settings: WireSettings,
         receive: Callable[[bytes, tuple[str, int]], None],
         *,
+        clock: Clock,
         on_unsent: Callable[[str], None],
         on_cut: Callable[[int], None],
     ) -> None:
         self.ports: dict[str, int] = {}
-        """Where we listen, by transport."""
+        """Where we listen, by transport; see `bridge.sip.flow.port_of`."""
         self._settings = settings
         self._receive = receive
         self._on_unsent = on_unsent
@@ -74,7 +80,7 @@ class SipWires:
         self._dials = Tasks("sip connections")
         self._waiting: dict[tuple[str, int, str], list[Send]] = {}
         self._unsent = 0
-        self._udp: SipWire
+        self._udp = SipWire(receive, clock)
         self._servers: list[StreamServer | WebSocketServer] = []
 
     @classmethod
@@ -92,48 +98,54 @@ class SipWires:
         Raises:
             SetupError: If one of the ports cannot be had.
         """
-        made = cls(settings, receive, on_unsent=on_unsent, on_cut=on_cut)
-        await made._bind_both(clock)
+        made = cls(settings, receive, clock=clock, on_unsent=on_unsent, on_cut=on_cut)
         try:
+            await made._bind_both(settings.listen)
+            if settings.listen_also is not None:
+                await made._bind_both(settings.listen_also)
             await made._bind_others()
         except BaseException:
             await made.close()
             raise
         return made
 
-    async def _bind_both(self, clock: Clock) -> None:
+    async def _bind_both(self, listen: tuple[str, int]) -> None:
         """UDP and TCP have one number; where any will do, one is looked for that is free for both."""
         settings = self._settings
+        ours = settings.advertised_ip6 if is_v6(listen[0]) else settings.advertised_ip
         for attempt in range(_ATTEMPTS):
-            self._udp = await SipWire.bind(
-                settings.listen, advertised_ip=settings.advertised_ip, receive=self._receive, clock=clock
-            )
-            self.ports["UDP"] = self._udp.listen[1]
-            if not settings.tcp:
-                return
+            port = await self._udp.add(listen, advertised_ip=ours)
             try:
-                await self._serve_stream(self._udp.listen)
+                if settings.tcp:
+                    await self._serve_stream((listen[0], port))
             except SetupError:
-                await self._udp.close()
-                if settings.listen[1] or attempt == _ATTEMPTS - 1:
+                self._udp.drop(listen[0])
+                if listen[1] or attempt == _ATTEMPTS - 1:
                     raise
             else:
+                self._note("UDP", (listen[0], port))
                 return
+
+    def _note(self, transport: str, listen: tuple[str, int]) -> None:
+        self.ports.setdefault(transport, listen[1])
+        if is_v6(listen[0]):
+            self.ports[f"{transport}6"] = listen[1]
 
     async def _bind_others(self) -> None:
         settings = self._settings
-        if settings.tls_listen is not None and settings.tls is not None:
-            await self._serve_stream(settings.tls_listen, tls=settings.tls)
-        if settings.ws_listen is not None:
+        if settings.tls is not None:
+            for listen in settings.tls_listen:
+                await self._serve_stream(listen, tls=settings.tls)
+        for listen in settings.ws_listen:
             server = await WebSocketServer.start(
-                settings.ws_listen,
+                listen,
                 lines=self._lines,
                 receive=self._receive,
                 tls=settings.tls,
                 origins=settings.ws_origins,
             )
             self._servers.append(server)
-            self.ports["WS" if settings.tls is None else "WSS"] = server.listen[1]
+            self._note("WS" if settings.tls is None else "WSS", server.listen)
 
     async def _serve_stream(self, listen: tuple[str, int], *, tls: ssl.SSLContext | None = None) -> None:
         setting = "sip.listen" if tls is None else "sip.tls_listen"
@@ -141,12 +153,17 @@ class SipWires:
             listen, lines=self._lines, receive=self._receive, tls=tls, setting=setting
         )
         self._servers.append(server)
-        self.ports["TCP" if tls is None else "TLS"] = server.listen[1]
+        self._note("TCP" if tls is None else "TLS", server.listen)
 
     @property
     def listen(self) -> tuple[str, int]:
-        """Address that UDP is bound to."""
+        """Address that UDP is bound to; the first of them."""
         return self._udp.listen
+
+    @property
+    def families(self) -> Families:
+        """Families of addresses that peers can have."""
+        return self._udp.families
 
     @property
     def is_closed(self) -> bool:
@@ -197,7 +214,7 @@ class SipWires:
         name = destination.name if isinstance(destination, Address) else host
         try:
             line = await dial_stream(
-                (host, port) if is_ipv4(host) else await resolve(host, port),
+                await resolve(host, port, families=self.families),
                 transport=transport,
                 tls=self._settings.tls_client
                 or (ssl.create_default_context() if transport == "TLS" else None),

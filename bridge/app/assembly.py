@@ -28,6 +28,7 @@ from bridge.clock import unix_offset_ns
 from bridge.cosyvoice.client_patience import Deadlines
 from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud
 from bridge.engine.supervisor import MediaSettings
+from bridge.hosts import is_loopback, is_v6
 from bridge.plane.spec import SENSITIVITIES, PlaneSettings
 from bridge.ports import Clock, Voice
 from bridge.sip.digest import Credentials
@@ -135,15 +136,17 @@ def browser_settings(config: Config) -> BrowserSettings:
 
 def browser_ip(config: Config, local_ip: Callable[[str], str], peer_ip: str) -> str:
     """Our address for the sound of a browser's call: browsers do not talk to the loopback by themselves."""
-    if config.media.bind_ip != "0.0.0.0":
-        return config.media.bind_ip
-    return route_address() if peer_ip.startswith("127.") else local_ip(peer_ip)
+    bound = config.media.bind_ip6 if is_v6(peer_ip) else config.media.bind_ip
+    if bound not in ("0.0.0.0", "::"):
+        return bound
+    return route_address(in_ipv6=is_v6(peer_ip)) if is_loopback(peer_ip) else local_ip(peer_ip)
 
 
 def sip_settings(config: Config) -> SipSettings:
     section = config.sip
     return SipSettings(
-        listen=section.listen,
+        listen=section.listen[0],
+        listen_also=next(iter(section.listen[1:]), None),
         tcp=section.tcp,
         tls_listen=section.tls_listen,
         tls=_sip_tls(section),
@@ -152,6 +155,7 @@ def sip_settings(config: Config) -> SipSettings:
         ws_origins=section.ws_origins,
         allow=section.allow + tuple(network for trunk in config.trunks for network in trunk.allow),
         advertised_ip=section.advertised_ip,
+        advertised_ip6=section.advertised_ip6,
         answer_after_ms=section.answer_after_ms,
         user_agent=section.user_agent,
         session_timer=SessionTimerSettings(section.session_expires_s, section.session_min_s),

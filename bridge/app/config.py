@@ -267,11 +267,10 @@ def _refuse_clashes(config: Config, layers: _Layers) -> None:
         origin = layers.origin(("http", "listen"), ("tts_server", "listen"))
         raise _refusal(f"{origin}: http.listen and tts_server.listen both name port {http[1]}")
     first, last = config.media.ports
-    if first <= config.sip.listen[1] <= last:
-        origin = layers.origin(("sip", "listen"), ("media", "ports"))
-        raise _refusal(
-            f"{origin}: port {config.sip.listen[1]} of sip.listen is one of media.ports {first}-{last}"
-        )
+    for _, port in config.sip.listen:
+        if first <= port <= last:
+            origin = layers.origin(("sip", "listen"), ("media", "ports"))
+            raise _refusal(f"{origin}: port {port} of sip.listen is one of media.ports {first}-{last}")
     for index, trunk in enumerate(config.trunks):
         if trunk.name in [earlier.name for earlier in config.trunks[:index]]:
             path = ("trunks", index, "name")

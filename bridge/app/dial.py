@@ -1,11 +1,11 @@
 """Whom an outbound call may reach: `sip.dial_allow` and the trunks' dials, asked before anything is sent."""
 
-import ipaddress
 import re
 import socket
 
 from bridge.app.settings import SipSection
 from bridge.errors import ConfigError, SetupError
+from bridge.hosts import address_of, is_v6
 from bridge.sip.grammar import Uri
 from bridge.sip.trunks import Dialled, Trunks
 
@@ -13,7 +13,10 @@ __all__ = ["DialRefused", "admit", "admit_number", "is_number"]
 
 _NUMBER = re.compile(r"[+(]?[0-9*#][0-9*#()./ \t-]*", re.ASCII)
 
-_URI = re.compile(r"sips?:(?:[^@\s]+@)?(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?", re.ASCII)
+_URI = re.compile(
+    r"sips?:(?:[^@\s]+@)?(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?(?:[;?]\S*)?",
+    re.ASCII,
+)
 
 
 class DialRefused(ConfigError):  # noqa: N818  an answer to whoever wants to call
@@ -47,7 +50,7 @@ def admit(uri: str, sip: SipSection) -> tuple[str, int]:
     port = int(match["port"] or Uri.parse(uri).destination[1])
     if not 0 < port < 65536:
         raise ConfigError(f'"{uri}": the port must be from 1 to 65535')
-    ip = _resolved(match["host"])
+    ip = _resolved(match["host"], sip)
     if not sip.may_dial(ip):
         allowed = ", ".join(sip.dial_allow)
         wider = ",".join([*sip.dial_allow, ip])
@@ -88,12 +91,14 @@ def admit_number(text: str, book: Trunks, *, trunk: str = "") -> Dialled:
     )
 
 
-def _resolved(host: str) -> str:
+def _resolved(host: str, sip: SipSection) -> str:
+    """The address of a host, of a family that `sip.listen` has."""
+    if (address := address_of(host)) is not None:
+        return address
+    families = {socket.AF_INET6 if is_v6(ours) else socket.AF_INET for ours, _ in sip.listen}
+    family = socket.AF_UNSPEC if len(families) > 1 else families.pop()
     try:
-        return str(ipaddress.IPv4Address(host))
-    except ValueError:
-        pass
-    try:
-        return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0])
+        return str(socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)[0][4][0])
     except (OSError, UnicodeError):
-        raise SetupError(f"the host {host} has no IPv4 address") from None
+        kind = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 "}.get(family, "")
+        raise SetupError(f"the host {host} has no {kind}address") from None

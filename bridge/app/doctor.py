@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from bridge.aio.ports_taken import Kind, who_holds
 from bridge.app.settings import Config
 from bridge.errors import BridgeError
+from bridge.hosts import is_v6, spot
 
 __all__ = ["Check", "Grade", "examine", "files_check", "port_check", "python_check", "realtime_check"]
 
@@ -86,7 +87,8 @@ def _wheels_check() -> Check:
 
 
 def _ports_checks(config: Config) -> Iterator[Check]:
-    yield port_check("sip.listen", config.sip.listen, "udp")
+    for listen in config.sip.listen:
+        yield port_check("sip.listen", listen, "udp")
     yield port_check("http.listen", config.http.listen, "tcp")
     if config.tts_server.enabled and config.tts_kind == "embedded":
         yield port_check("tts_server.listen", config.tts_server.listen, "tcp")
@@ -105,7 +107,7 @@ def _ports_checks(config: Config) -> Iterator[Check]:
 
 def port_check(setting: str, listen: tuple[str, int], kind: Kind) -> Check:
     """Whether an address can be bound now; names the process that holds it."""
-    text = f"{setting} {listen[0]}:{listen[1]} ({kind})"
+    text = f"{setting} {spot(*listen)} ({kind})"
     error = _bind_error(listen, kind)
     if error is None:
         return Check(Grade.OK, f"{text} is free")
@@ -118,8 +120,11 @@ def port_check(setting: str, listen: tuple[str, int], kind: Kind) -> Check:
 
 def _bind_error(listen: tuple[str, int], kind: Kind) -> OSError | None:
     type_ = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, type_) as probe:
+    family = socket.AF_INET6 if is_v6(listen[0]) else socket.AF_INET
+    with socket.socket(family, type_) as probe:
         try:
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if kind == "tcp":
                 # As the servers do: connections of the last run that linger are no obstacle.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -20,6 +20,7 @@ from bridge.app.webrtc import PATH, BrowserDesk, holds
 from bridge.call.exchange import Exchange
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
+from bridge.hosts import is_v6
 
 __all__ = ["open_doors"]
 
@@ -59,7 +60,9 @@ async def open_doors(
     stack.push_async_callback(http.close)
     stack.push_async_callback(desk.close)
     stack.push_async_callback(stream.close)
-    url = http.url if config.http.tls_cert == "" else http.url_at(route_address())
+    url = (
+        http.url if config.http.tls_cert == "" else http.url_at(route_address(in_ipv6=is_v6(http.listen[0])))
+    )
     if config.http.token is not None:  # whoever chose it knows it; a journal need not
         url = url.replace(http.token, "(your http.token)")
     return url, desk

@@ -4,16 +4,19 @@ import os
 import socket
 from pathlib import Path
 
+from bridge.aio.sip_route import NOWHERE
+
 __all__ = ["route_address", "state_folder"]
 
 
-def route_address() -> str:
-    """Address of this machine towards the world, 127.0.0.1 without one; no packet is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def route_address(*, in_ipv6: bool = False) -> str:
+    """Address of this machine towards the world, that of the loopback without one; no packet is sent."""
+    family = socket.AF_INET6 if in_ipv6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737): never anybody's
+            probe.connect((NOWHERE[family], 9))
         except OSError:
-            return "127.0.0.1"
+            return "::1" if in_ipv6 else "127.0.0.1"
         return str(probe.getsockname()[0])
 
 

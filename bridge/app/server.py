@@ -53,6 +53,7 @@ from bridge.clock import SystemClock, unix_offset_ns
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine
 from bridge.errors import SetupError, SynthesisError
+from bridge.hosts import is_v6, spot
 from bridge.sip.trunks import Trunks
 
 __all__ = ["Bridge", "call", "dial", "open_bridge", "run", "serve", "serve_agent"]
@@ -316,8 +317,8 @@ def _outside(config: Config, office: TrunkOffice, endpoint: SipEndpoint) -> Admi
 
 def _refuse_taken_ports(config: Config) -> None:
     wanted = [
-        Wanted("sip.listen", config.sip.listen, "udp"),
-        *([Wanted("sip.listen", config.sip.listen, "tcp")] if config.sip.tcp else []),
+        *(Wanted("sip.listen", listen, "udp") for listen in config.sip.listen),
+        *(Wanted("sip.listen", listen, "tcp") for listen in config.sip.listen if config.sip.tcp),
         Wanted("http.listen", config.http.listen, "tcp"),
     ]
     if config.tts_server.enabled:
@@ -405,7 +406,8 @@ async def _announce(bridge: Bridge) -> None:
     """Print where everything is, prove it by a call to ourselves, then say ready."""
     config = bridge.config
     host, port = bridge.endpoint.listen
-    shown = route_address() if host == "0.0.0.0" else host
+    is_any = host in ("0.0.0.0", "::")
+    shown = spot(route_address(in_ipv6=is_v6(host)) if is_any else host, port)
     _say(f"cosybridge {version('cosybridge')}")
     _say(f"  page   {bridge.page_url}")
     _say(f"  voice  {config.tts_kind}: {bridge.voice_url}")
@@ -418,7 +420,7 @@ async def _announce(bridge: Bridge) -> None:
     for line in bridge.office.lines():
         _say(f"  {line}")
     spoken = f"UDP; {', '.join(config.media.codecs)}"
-    _say(f"  phone  call sip:hello@{shown}:{port} from any SIP phone ({spoken}), and interrupt")
+    _say(f"  phone  call sip:hello@{shown} from any SIP phone ({spoken}), and interrupt")
     _say("ready")
 
 
@@ -426,7 +428,7 @@ async def _self_call(bridge: Bridge, user: str) -> None:
     from bridge.load.self_call import self_call
 
     host, port = bridge.endpoint.listen
-    target = ("127.0.0.1" if host == "0.0.0.0" else host, port)
+    target = ({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
     try:
         proof = await self_call(target, user=user)
     except SetupError as error:

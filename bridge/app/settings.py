@@ -13,6 +13,7 @@ from bridge.app.section import Section as _Section
 from bridge.app.trunk_settings import AccountSection, TrunkSection
 from bridge.app.values import (
     Address,
+    Address6,
     AgentName,
     Codecs,
     Digests,
@@ -23,8 +24,10 @@ from bridge.app.values import (
     HttpUrl,
     KeyMethods,
     Listen,
+    Listens,
     MaybeAddress,
-    MaybeListen,
+    MaybeAddress6,
+    MaybeListens,
     MaybeSecret,
     Networks,
     OriginList,
@@ -35,6 +38,7 @@ from bridge.app.values import (
 )
 from bridge.app.webrtc_settings import WebRtcSection
 from bridge.cosyvoice.endpoints import endpoint, fill_workspace
+from bridge.hosts import spot
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
 from bridge.sip.ice import IcePolicy
@@ -64,7 +68,7 @@ CLOUD_URL = endpoint()
 SELF_MADE = "self"
 """Value of `http.tls_cert` that asks for a certificate of our own making."""
 _PATH = "/api-ws/v1/inference"
-_PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+_PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
 
 Region = Literal["cn-beijing", "ap-southeast-1", "cn-hongkong", "us-east-1", "eu-central-1", "ap-northeast-1"]
 StageMs = Annotated[int, Field(ge=1, le=60_000)]
@@ -73,7 +77,8 @@ StageMs = Annotated[int, Field(ge=1, le=60_000)]
 def embedded_url(listen: tuple[str, int]) -> str:
     """Where the embedded service answers when it listens on `listen`."""
     host, port = listen
-    return f"ws://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}{_PATH}"
+    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"ws://{spot(own, port)}{_PATH}"
 
 
 def _check_pair(certificate: str, key: str) -> None:
@@ -84,16 +89,16 @@ def _check_pair(certificate: str, key: str) -> None:
 class SipSection(_Section):
     """Who may call, and where the phone line is."""
 
-    listen: Listen = ("0.0.0.0", 5060)
-    """Address of the phone line, of UDP and TCP."""
+    listen: Listens = (("0.0.0.0", 5060),)
+    """Address of the phone line, of UDP and TCP; one of IPv4, one of IPv6, or both."""
     allow: Networks = _PRIVATE
     """Networks that may call; everybody else is dropped and counted."""
     dial_allow: Networks = ("127.0.0.0/8",)
     """Networks that outbound calls may go to."""
     tcp: bool = True
     """Take and make TCP connections as well, on the same port."""
-    tls_listen: MaybeListen = None
-    """TCP address for TLS; empty: none."""
+    tls_listen: MaybeListens = ()
+    """TCP addresses for TLS, likewise; empty: none."""
     tls_cert: str = ""
     """Our certificate file (PEM), ``self`` makes one; for `tls_listen`, and for `ws_listen` to be secured."""
     tls_key: str = ""
@@ -102,12 +107,14 @@ class SipSection(_Section):
     """File of authorities (PEM) whose certificate a caller over TLS must show; empty asks for none."""
     tls_ca: str = ""
     """File of authorities (PEM) that may vouch for peers we call over TLS; empty: those of the system."""
-    ws_listen: MaybeListen = None
-    """TCP address for SIP over WebSocket (RFC 7118); empty: none."""
+    ws_listen: MaybeListens = ()
+    """TCP addresses for SIP over WebSocket (RFC 7118); empty: none."""
     ws_origins: OriginList = ()
     """Origins whose web pages may open such a WebSocket."""
     advertised_ip: MaybeAddress = None
-    """Address that peers see in Via and Contact; None is that of the route to each peer."""
+    """IPv4 address that peers see in Via and Contact; None is that of the route to each peer."""
+    advertised_ip6: MaybeAddress6 = None
+    """The same for peers on IPv6."""
     answer_after_ms: int = Field(default=0, ge=0, le=180_000)
     """How long it rings before it is answered."""
     ring_timeout_s: int = Field(default=60, ge=1, le=600)
@@ -136,14 +143,14 @@ class SipSection(_Section):
     @model_validator(mode="after")
     def _has_its_certificate(self) -> Self:
         _check_pair(self.tls_cert, self.tls_key)
-        if self.tls_listen is not None and not self.tls_cert:
+        if self.tls_listen and not self.tls_cert:
             raise ValueError('tls_listen needs tls_cert: a file, or "self"')
         return self
 
     def may_dial(self, ip: str) -> bool:
-        """Whether `dial_allow` admits a call to this IPv4 address."""
-        address = ipaddress.IPv4Address(ip)
-        return any(address in ipaddress.IPv4Network(network) for network in self.dial_allow)
+        """Whether `dial_allow` admits a call to this address."""
+        address = ipaddress.ip_address(ip)
+        return any(address in ipaddress.ip_network(network) for network in self.dial_allow)
 
 
 class HttpSection(_Section):
@@ -185,9 +192,13 @@ class MediaSection(_Section):
     ports: PortRange = (16384, 20479)
     """UDP ports for RTP, first and last; each call takes an even one and the one after it."""
     bind_ip: Address = "0.0.0.0"
-    """Address that the RTP sockets are bound to."""
+    """IPv4 address that the RTP sockets are bound to."""
+    bind_ip6: Address6 = "::"
+    """The same of calls over IPv6."""
     advertised_ip: MaybeAddress = None
-    """Address in our SDP; None is sip.advertised_ip or that of the route to each peer."""
+    """IPv4 address in our SDP; None is sip.advertised_ip or that of the route to each peer."""
+    advertised_ip6: MaybeAddress6 = None
+    """The same of calls over IPv6; None is sip.advertised_ip6 or that of the route."""
     capacity: int = Field(default=1024, ge=1, le=8192)
     """Calls that fit at a time; each costs about 130 kB of memory."""
     ports_shared: bool = False

@@ -7,6 +7,7 @@ from pydantic import BaseModel, SecretStr
 
 from bridge.app.config import Loaded
 from bridge.app.schema import Path, dotted
+from bridge.hosts import spot
 
 __all__ = ["lines"]
 
@@ -40,7 +41,9 @@ def _written(value: object) -> str:
         case SecretStr():
             written = "(hidden)"
         case (str(host), int(port)):
-            written = f'"{host}:{port}"'
+            written = f'"{spot(host, port)}"'
+        case ((str(), int()) as only,):
+            written = _written(only)
         case (int(first), int(last)):
             written = f'"{first}-{last}"'
         case tuple():

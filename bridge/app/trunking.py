@@ -8,12 +8,13 @@ from typing import Protocol
 
 from bridge.aio.registrar import Registrar
 from bridge.aio.sip import CallRefused, Identity, IncomingCall, SipEndpoint
-from bridge.aio.sip_route import is_ipv4, resolve
+from bridge.aio.sip_route import Families, resolve
 from bridge.aio.tasks import Tasks
 from bridge.call.outside import Way
 from bridge.call.routes import Route
 from bridge.call.trace import CallTrace
 from bridge.errors import RemoteProtocolError, SetupError
+from bridge.hosts import address_of, spot
 from bridge.ports import Clock, IdSource
 from bridge.sip.flow import Address
 from bridge.sip.grammar import NameAddr
@@ -175,7 +176,7 @@ class TrunkOffice:
         """Hold one of the trunk's lines for a call; what it raises is said at `dial`."""
         trunk = dialled.trunk
         with self._line(dialled):
-            destination, routes = await self._way(trunk)
+            destination, routes = await self._way(trunk, endpoint.families)
             endpoint.trust(trunk.name, destination[0], trunk.credentials)
             identity = Identity(
                 caller or trunk.from_user,
@@ -200,7 +201,9 @@ class TrunkOffice:
         finally:
             self.book.leave(trunk.name)
 
-    async def _way(self, trunk: Trunk) -> tuple[tuple[str, int], tuple[tuple[str, str], ...]]:
+    async def _way(
+        self, trunk: Trunk, families: Families
+    ) -> tuple[tuple[str, int], tuple[tuple[str, str], ...]]:
         """Where an INVITE goes first, and the route it must carry (RFC 3608)."""
         registrar = self.registrars.get(trunk.name)
         if registrar is not None and isinstance(registrar.last, Registered):
@@ -210,25 +213,27 @@ class TrunkOffice:
                 first = NameAddr.parse(routes[0]).uri.destination
             except RemoteProtocolError as error:
                 raise SetupError(f"trunk {trunk.name} named a broken Service-Route: {error}") from None
-            way = Address(*await resolve(*first), trunk.transport, name=first[0])
+            found = await resolve(*first, families=families)
+            way = Address(*found, trunk.transport, name=first[0])
             return way, tuple(("Route", route) for route in routes)
-        return Address(*await resolve(*trunk.server), trunk.transport, name=trunk.server[0]), ()
+        found = await resolve(*trunk.server, families=families)
+        return Address(*found, trunk.transport, name=trunk.server[0]), ()
 
     async def _follow(self, trunk: Trunk, endpoint: SipEndpoint) -> None:
         while True:
             try:
-                ip, _ = await resolve(*trunk.server)
+                ip, _ = await resolve(*trunk.server, families=endpoint.families)
             except SetupError as error:
                 _log.warning("trunk %s: %s", trunk.name, error)
             else:
                 endpoint.trust(trunk.name, ip, trunk.credentials)
                 self.book.located(trunk.name, ip)
-                if is_ipv4(trunk.server[0]):
+                if address_of(trunk.server[0]) is not None:
                     return
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     def _state_of(self, trunk: Trunk) -> str:
-        server = f"{trunk.server[0]}:{trunk.server[1]}"
+        server = spot(*trunk.server)
         registrar = self.registrars.get(trunk.name)
         match registrar and registrar.last:
             case Registered(expires_s=expires_s):

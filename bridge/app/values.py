@@ -3,12 +3,13 @@
 import ipaddress
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from bridge.hosts import is_v6
 from bridge.sip.codecs import CODECS
 from bridge.sip.identity import fault_of_header
 from bridge.sip.numbers import DialList
@@ -16,6 +17,7 @@ from bridge.sip.security import KeyMethod
 
 __all__ = [
     "Address",
+    "Address6",
     "AgentName",
     "Codecs",
     "DialPatterns",
@@ -29,9 +31,11 @@ __all__ = [
     "HttpUrl",
     "KeyMethods",
     "Listen",
+    "Listens",
     "Login",
     "MaybeAddress",
-    "MaybeListen",
+    "MaybeAddress6",
+    "MaybeListens",
     "MaybeSecret",
     "Networks",
     "OriginList",
@@ -47,22 +51,43 @@ __all__ = [
 _AGENT = re.compile(r"default|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
-_SERVER = re.compile(rf"({_HOST})(?::([0-9]{{1,5}}))?")
+_SERVER = re.compile(rf"({_HOST}|\[[0-9A-Fa-f:.]+\])(?::([0-9]{{1,5}}))?")
 _ORIGIN = re.compile(rf"https?://{_HOST}(:[0-9]{{1,5}})?")
 _SIP_PORT = 5060
 _NAMED_URLS = ("", "embedded", "cloud")
 
 
-def _listen(value: object) -> object:
-    """Read ``host:port``; the host is an IPv4 address or ``localhost``."""
-    if isinstance(value, tuple):
-        return value
+def _maybe_tuple(value: object) -> object:
+    return value if isinstance(value, tuple) else _listen(value)
+
+
+def _listen(value: object) -> tuple[str, int]:
+    """Read ``host:port``; the host is an IPv4 address, an IPv6 address in brackets or ``localhost``."""
     host, colon, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     if not colon or not port.isascii() or not port.isdigit():
         raise ValueError('must be "address:port", for instance "0.0.0.0:5060"')
     if int(port) > 65535:
         raise ValueError("the port must be from 0 (any free one) to 65535")
+    if host.startswith("[") and host.endswith("]"):
+        return _ipv6(host[1:-1]), int(port)
+    if ":" in host:
+        raise ValueError(f'"{host}" must be in brackets, "[{host}]:{port}", if it is an IPv6 address')
     return _ipv4("127.0.0.1" if host == "localhost" else host), int(port)
+
+
+def _listens(value: object) -> tuple[object, ...]:
+    """Read one ``host:port``, or one for IPv4 and one for IPv6; the empty text means none."""
+    if isinstance(value, tuple):
+        return (value,) if value and isinstance(value[0], str) else value
+    items: Sequence[object] = [value]
+    if isinstance(value, list) or (isinstance(value, str) and value.lstrip().startswith(('["', "['"))):
+        items = _items(value)  # "[::1]:5060" begins like an array, too
+    elif isinstance(value, str):
+        items = [item.strip() for item in value.split(",")] if value else []
+    found = [_listen(item) for item in items]
+    if len({is_v6(host) for host, _ in found}) < len(found):
+        raise ValueError("must have at most one IPv4 and one IPv6 address")
+    return tuple(found)
 
 
 def _ipv4(text: str) -> str:
@@ -72,6 +97,16 @@ def _ipv4(text: str) -> str:
         raise ValueError(f'"{text}" must be an IPv4 address') from None
 
 
+def _ipv6(text: str) -> str:
+    try:
+        found = ipaddress.IPv6Address(text)
+    except ValueError:
+        found = None
+    if found is None or found.ipv4_mapped is not None or found.scope_id is not None:
+        raise ValueError(f'"{text}" must be an IPv6 address, not of one link and not an IPv4 one in its form')
+    return str(found)
+
+
 def _server(value: object) -> object:
     """Read ``host`` or ``host:port``, for which no port means SIP's; the empty text means none."""
     if isinstance(value, tuple) or value == "":
@@ -79,8 +114,8 @@ def _server(value: object) -> object:
     match = _SERVER.fullmatch(value) if isinstance(value, str) else None
     port = int(match[2] or _SIP_PORT) if match is not None else 0
     if match is None or not 0 < port < 65536:
-        raise ValueError('must be a host or "host:port", for instance "sip.example.org"')
-    return match[1], port
+        raise ValueError('must be a host or "host:port", for instance "sip.example.org" or "[2001:db8::5]"')
+    return (_ipv6(match[1][1:-1]) if match[1].startswith("[") else match[1]), port
 
 
 def _header_lines(value: object) -> object:
@@ -99,13 +134,21 @@ def _header_lines(value: object) -> object:
 
 def _maybe_address(value: object) -> object:
     """Read an IPv4 address that can be reached; the empty text means none."""
+    return _reachable(value, "IPv4", _ipv4)
+
+
+def _maybe_address6(value: object) -> object:
+    return _reachable(value, "IPv6", _ipv6)
+
+
+def _reachable(value: object, kind: str, read: Callable[[str], str]) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError('must be an IPv4 address in quotes, or "" for none')
-    address = _ipv4(value)
-    if address == "0.0.0.0":
-        raise ValueError("must be an address that peers can reach, which 0.0.0.0 is not")
+        raise ValueError(f'must be an {kind} address in quotes, or "" for none')
+    address = read(value)
+    if address in ("0.0.0.0", "::"):
+        raise ValueError(f"must be an address that peers can reach, which {address} is not")
     return address
 
 
@@ -137,13 +180,15 @@ def _networks(value: object) -> tuple[str, ...]:
 
 def _network(text: str) -> str:
     try:
-        return str(ipaddress.IPv4Network(text))
+        return str(ipaddress.ip_network(text))
     except ValueError:
         pass
     try:
-        wider = ipaddress.IPv4Network(text, strict=False)
+        wider = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(f'"{text}" must be an IPv4 network such as 10.0.0.0/8 or one address') from None
+        raise ValueError(
+            f'"{text}" must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address'
+        ) from None
     # Whoever writes 10.0.0.5/8 may mean one host or all of 10/8: opening to the world by a guess is worse.
     raise ValueError(f'"{text}" names a host inside a network; write {wider} or {text.partition("/")[0]}')
 
@@ -258,11 +303,12 @@ def _full_match(pattern: re.Pattern[str], sentence: str) -> Callable[[str], str]
 
 
 Address = Annotated[str, AfterValidator(_ipv4)]
-Listen = Annotated[tuple[str, int], BeforeValidator(_listen)]
-MaybeListen = Annotated[
-    tuple[str, int] | None, BeforeValidator(lambda value: None if value in ("", None) else _listen(value))
-]
+Address6 = Annotated[str, AfterValidator(_ipv6)]
+Listen = Annotated[tuple[str, int], BeforeValidator(_maybe_tuple)]
+Listens = Annotated[tuple[tuple[str, int], ...], BeforeValidator(_listens), Field(min_length=1)]
+MaybeListens = Annotated[tuple[tuple[str, int], ...], BeforeValidator(_listens)]
 MaybeAddress = Annotated[str | None, BeforeValidator(_maybe_address)]
+MaybeAddress6 = Annotated[str | None, BeforeValidator(_maybe_address6)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_networks)]
 OriginList = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 HostList = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(map(str.lower, _items(value))))]

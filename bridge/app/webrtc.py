@@ -19,6 +19,7 @@ from bridge.aio.http import json_answer, json_error, presented
 from bridge.aio.tasks import Tasks
 from bridge.app.join_tokens import JoinRefused, JoinTokens
 from bridge.errors import NegotiationError
+from bridge.hosts import source_of
 from bridge.ports import Clock, IdSource
 from bridge.sip.guard import RateLimit
 
@@ -147,7 +148,7 @@ class BrowserDesk:
         return json_answer({"token": token, "to": to, "expires_in_s": lasts_s}, status=201)
 
     async def _offered(self, request: web.Request) -> web.StreamResponse:
-        client = request.remote or ""
+        client = source_of(request.remote or "")
         if not self._rate.admits(client, now_ns=self._clock.now_ns()):
             self.counters["throttled"] += 1
             return self._to_page(request, json_error(429, "too many offers", {"Retry-After": "1"}))
@@ -194,13 +195,14 @@ class BrowserDesk:
             self.counters["malformed"] += 1
             return json_error(400, "voice and model are names of up to 64 letters, digits, dots, _ and -")
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-        source = (client, int(peer[1]) if peer else 0)
+        host = request.remote or ""
+        source = (host, int(peer[1]) if peer else 0)
         call = BrowserCall(
             self._dice.token(16),
             to_user=to,
             sdp=offer,
             source=source,
-            local_ip=self._local_ip(client),
+            local_ip=self._local_ip(host),
             inactivity_s=self._settings.inactivity_s,
             voice=voice,
             model=model,

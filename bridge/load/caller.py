@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from bridge.aio.sip import IncomingCall, SipCall, SipEndpoint, SipSettings
 from bridge.errors import CallEnded, NegotiationError, SetupError
+from bridge.hosts import is_v6
 from bridge.load.clip import Clip
 from bridge.load.listen import Heard
 from bridge.load.phone import Playing, RtpPhone
@@ -70,7 +71,7 @@ class Caller:
         noise: bool = True,
     ) -> Self:
         """Make a caller with a signalling endpoint of its own on a free port."""
-        settings = SipSettings(listen=(local_ip, 0), allow=(f"{local_ip}/32",), user_agent="cosybridge-lab")
+        settings = SipSettings(listen=(local_ip, 0), allow=(local_ip,), user_agent="cosybridge-lab")
         endpoint = await SipEndpoint.start(settings, clock=clock, dice=dice, on_call=_refuse)
         caller = cls(
             endpoint, clock=clock, dice=dice, local_ip=local_ip, payload_types=payload_types, noise=noise
@@ -189,11 +190,12 @@ async def _refuse(call: IncomingCall) -> None:
 def _offer(ip: str, port: int, payload_types: tuple[int, ...]) -> bytes:
     """An offer as a plain phone makes it (RFC 8866, RFC 3264)."""
     formats = " ".join(str(number) for number in (*payload_types, _KEYS_PAYLOAD_TYPE))
+    at = f"IN {'IP6' if is_v6(ip) else 'IP4'} {ip}"
     lines = [
         "v=0",
-        f"o=- 1 1 IN IP4 {ip}",
+        f"o=- 1 1 {at}",
         "s=-",
-        f"c=IN IP4 {ip}",
+        f"c={at}",
         "t=0 0",
         f"m=audio {port} RTP/AVP {formats}",
         *(f"a=rtpmap:{number} {_CODEC_NAMES[number]}/8000" for number in payload_types),

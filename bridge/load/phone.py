@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.hosts import is_v6
 from bridge.load.clip import Clip
 from bridge.load.tape import SentPacket, Tape, read_packet
 from bridge.plane.g711 import encode_alaw, encode_ulaw
@@ -312,7 +313,8 @@ def _key_packet(key: _Key, timestamp: int) -> tuple[int, int, bytes]:
 def _open_socket(local_ip: str) -> socket.socket:
     """Bind an even port, as RTP likes it (RFC 3550 §11), with kernel receive times where there are any."""
     for _ in range(64):
-        candidate = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if is_v6(local_ip) else socket.AF_INET
+        candidate = socket.socket(family, socket.SOCK_DGRAM)
         candidate.bind((local_ip, 0))
         if candidate.getsockname()[1] % 2 == 0:
             break

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.errors import CallEnded, NegotiationError, SetupError
+from bridge.hosts import spot
 from bridge.load.caller import Caller
 from bridge.load.clip import render_clip_apart
 from bridge.load.scenario import in_mid_sentence, interrupt
@@ -49,7 +50,7 @@ async def self_call(target: tuple[str, int], *, user: str = "self-call") -> Self
     clip = await render_clip_apart()
     async with await Caller.start(clock=clock, dice=dice, local_ip=target[0]) as caller:
         try:
-            await caller.dial(f"sip:{user}@{target[0]}:{target[1]}", from_user=user, timeout_s=_DIAL_S)
+            await caller.dial(f"sip:{user}@{spot(*target)}", from_user=user, timeout_s=_DIAL_S)
             heard_ns = await caller.first_audible_ns(timeout_s=_FIRST_SOUND_S)
         except NegotiationError as error:
             raise SetupError(f"the call was refused: {error}") from error

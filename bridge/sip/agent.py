@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from bridge.errors import RemoteProtocolError
+from bridge.hosts import same_host
 from bridge.ports import IdSource
 from bridge.sip import events, wire
 from bridge.sip.callee import CalleeSession
@@ -15,7 +16,7 @@ from bridge.sip.challenger import DEFAULT_ALGORITHMS, Challenger, Verdict
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Algorithm, Credentials, DigestClient
 from bridge.sip.events import Arrived, Command, Datagram, Output, Replied
-from bridge.sip.flow import transport_of
+from bridge.sip.flow import port_of, transport_of
 from bridge.sip.glance import is_behind_nat
 from bridge.sip.grammar import Uri
 from bridge.sip.guard import Guard
@@ -41,7 +42,7 @@ class AgentSettings:
     port: int = 5060
     """Where we listen; named in Contact and Via."""
     ports: Mapping[str, int] = field(default_factory=dict)
-    """The same for other transports than UDP, by their names; what is not there takes `port`."""
+    """The same by transport, for `bridge.sip.flow.port_of`; what is not there takes `port`."""
     allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
     """Networks whose requests are served; others are dropped and counted."""
     user_agent: str = "cosybridge"
@@ -285,7 +286,7 @@ class Agent:
         is_full = request.method == "INVITE" and (
             self._is_crowded
             or len(self._roster) >= self._settings.max_calls
-            or self._roster.calls_with(item.source[0]) >= self._settings.max_calls_per_source
+            or self._roster.calls_of(item.source[0]) >= self._settings.max_calls_per_source
         )
         if is_full:
             self.counters["calls_over_limit"] += 1
@@ -326,7 +327,7 @@ class Agent:
             source=item.source,
             local_ip=item.local_ip,
             sdp=request.body,
-            is_behind_nat=request.via.host != item.source[0]
+            is_behind_nat=not same_host(request.via.host, item.source[0])
             or is_behind_nat(request.body, source_ip=item.source[0]),
             wants_early_offer=not request.body and must_be_reliable(request.headers),
             # Whoever proved an account may call; it may not speak for others.
@@ -381,7 +382,7 @@ class Agent:
 
     def _around(self, local_ip: str, peer: tuple[str, int]) -> Surroundings:
         transport = transport_of(peer)
-        port = self._settings.ports.get(transport, self._settings.port)
+        port = port_of(self._settings.ports, transport, local_ip, otherwise=self._settings.port)
         place = LocalPlace(local_ip, port, self._settings.user_agent, transport)
         return Surroundings(self._layer, self._ids, place, self._settings.timer)
 

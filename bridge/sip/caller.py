@@ -3,6 +3,7 @@
 from collections import OrderedDict
 
 from bridge.errors import LocalProtocolError, RemoteProtocolError
+from bridge.hosts import bracketed
 from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
 from bridge.sip.digest import DigestClient, carry_credentials
@@ -209,7 +210,7 @@ class UnwantedAnswers:
 def _invite(command: Place, around: Surroundings, fields: list[tuple[str, str]]) -> Request:
     place = around.place
     headers = Headers([("Via", place.via(new_branch(around.ids))), ("Max-Forwards", "70")])
-    domain = command.from_domain or f"{place.host}:{place.port}"
+    domain = bracketed(command.from_domain) or f"{place.host}:{place.port}"
     headers.add("From", f"<sip:{command.from_user}@{domain}>;tag={command.call}")
     headers.add("To", f"<{command.uri}>")
     headers.add("Call-ID", command.call_id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bridge.errors import RemoteProtocolError
+from bridge.hosts import address_of, bracketed, is_v6, same_host
 from bridge.sip.flow import Address, connection_of, is_reliable, transport_of
 from bridge.sip.grammar import NameAddr, Uri
 from bridge.sip.message import Headers, Request, Response
@@ -13,8 +14,11 @@ __all__ = ["Dialog", "LocalPlace", "Whereabouts"]
 
 _BEHIND_NAT = tuple(
     map(
-        ipaddress.IPv4Network,
-        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        ipaddress.ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8"),
+            *("169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+        ),
     )
 )
 """Networks that are as many as there are NATs; an address in one of them says nothing outside it."""
@@ -39,7 +43,7 @@ class LocalPlace:
     @property
     def host(self) -> str:
         """The address as it stands in a URI or a Via."""
-        return f"[{self.ip}]" if ":" in self.ip else self.ip
+        return bracketed(self.ip)
 
     def via(self, branch: str) -> str:
         """Top Via of a request of ours; rport asks for the way back through a NAT (RFC 3581)."""
@@ -212,16 +216,17 @@ def _target(message: Request | Response) -> Uri:
 
 
 def _whereabouts(request: Request, target: Uri, *, source: tuple[str, int]) -> Whereabouts:
-    is_behind_nat = source[0] != request.via.host == target.host
+    said = request.via.host
+    is_behind_nat = not same_host(said, source[0]) and same_host(said, target.host)
     return Whereabouts(target, source if is_behind_nat else None)
 
 
 def _is_hidden(host: str, source_ip: str) -> bool:
     """Whether `host` is an address of a network that `source_ip` is not in, nor anybody else."""
-    try:
-        address, source = ipaddress.IPv4Address(host), ipaddress.IPv4Address(source_ip)
-    except ValueError:
+    said, seen = address_of(host), address_of(source_ip)
+    if said is None or seen is None or is_v6(said) is not is_v6(seen):
         return False
+    address, source = ipaddress.ip_address(said), ipaddress.ip_address(seen)
     return any(address in network and source not in network for network in _BEHIND_NAT)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from bridge.errors import RemoteProtocolError
+from bridge.hosts import bracketed
 from bridge.ports import IdSource
 from bridge.sip.grammar import split_list
 from bridge.sip.message import Headers, Request, Response
@@ -251,7 +252,7 @@ class DigestClient:
         )
         via = request.via
         port = "" if via.port is None else f":{via.port}"
-        fields = [("Via", f"SIP/2.0/{via.transport} {via.host}{port}{parameters};branch={branch}")]
+        fields = [("Via", f"SIP/2.0/{via.transport} {bracketed(via.host)}{port}{parameters};branch={branch}")]
         fields += request.headers.without("Via", "CSeq", *CREDENTIAL_FIELDS)
         fields.append(("CSeq", f"{number} {request.method}"))
         fields += self.fields(request.method, request.uri, request.body)

@@ -1,8 +1,11 @@
 """Where a message came from or goes to: an address, and by what it travels (RFC 3261 §18)."""
 
+from collections.abc import Mapping
 from typing import Self
 
-__all__ = ["RELIABLE", "TRANSPORTS", "Address", "connection_of", "is_reliable", "transport_of"]
+from bridge.hosts import is_v6
+
+__all__ = ["RELIABLE", "TRANSPORTS", "Address", "connection_of", "is_reliable", "port_of", "transport_of"]
 
 TRANSPORTS = ("UDP", "TCP", "TLS", "WS", "WSS")
 """As the Via writes them; WS and WSS are RFC 7118."""
@@ -58,3 +61,16 @@ def connection_of(address: tuple[str, int]) -> int:
 def is_reliable(address: tuple[str, int]) -> bool:
     """Whether what is sent there arrives, or is known not to."""
     return transport_of(address) in RELIABLE
+
+
+def port_of(ports: Mapping[str, int], transport: str, local_ip: str, *, otherwise: int) -> int:
+    """Where we listen for a peer.
+
+    Args:
+        ports: By transport; with a 6 behind it, ``UDP6``, that of IPv6.
+        transport: By what that peer and we talk.
+        local_ip: Our address as it sees it.
+        otherwise: The port, if none is known.
+    """
+    usual = ports.get(transport, otherwise)
+    return ports.get(f"{transport}6", usual) if is_v6(local_ip) else usual

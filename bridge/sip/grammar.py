@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from bridge.errors import RemoteProtocolError
+from bridge.hosts import address_of, bracketed, same_host
 from bridge.sip.flow import TRANSPORTS, Address, connection_of, is_reliable, transport_of
 
 __all__ = [
@@ -142,6 +143,7 @@ class Uri:
         if match is None or (at and not userinfo):
             raise RemoteProtocolError(f"a SIP URI without a host: {text!r}", rule="RFC 3261 §19.1.1")
         host, port = _host_port(match)
+        host = address_of(host) or host  # One address has many spellings; `text` keeps this one.
         user = _unescape(userinfo.partition(":")[0])
         return cls(text, scheme, user, host, port, _parameters(address[match.end() :]))
 
@@ -232,7 +234,7 @@ class Via:
         return cls(start[2].upper(), host, port, _parameters(text[place.end() :]), start[1])
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         port = "" if self.port is None else f":{self.port}"
         tail = "".join(f";{name}" if value is None else f";{name}={value}" for name, value in self.parameters)
         return f"SIP/{self.version}/{self.transport} {host}{port}{tail}"
@@ -261,7 +263,7 @@ class Via:
                 stamped.append((name, str(source[1])))
             elif name.lower() != "received":
                 stamped.append((name, value))
-        if wants_port or self.host != source[0]:
+        if wants_port or not same_host(self.host, source[0]):
             stamped.append(("received", source[0]))
         return replace(self, parameters=tuple(stamped))
 
@@ -313,6 +315,8 @@ def _host_port(match: re.Match[str]) -> tuple[str, int | None]:
     port = int(match[2]) if match[2] is not None else None
     if port is not None and not 0 < port < 1 << 16:
         raise RemoteProtocolError(f"not a port: {port}", rule="RFC 3261 §25.1")
+    if match[1][0] == "[" and address_of(match[1]) is None:
+        raise RemoteProtocolError(f"not an IPv6 address: {match[1]!r}", rule="RFC 3261 §25.1")
     return match[1].strip("[]"), port
 
 

@@ -4,6 +4,7 @@ import ipaddress
 from collections import OrderedDict
 
 from bridge.errors import ConfigError
+from bridge.hosts import source_of
 
 __all__ = ["CROWD", "MAX_SOURCES", "Crowd", "Guard", "Networks", "RateLimit"]
 
@@ -124,6 +125,7 @@ class Guard:
 
     def admits(self, ip: str, *, has_call: bool, now_ns: int) -> bool:
         """Count one datagram of this source; False if it is too fast, or one of too many without a call."""
-        if not self._rate.admits(ip, now_ns=now_ns):
+        source = source_of(ip)
+        if not self._rate.admits(source, now_ns=now_ns):
             return False
-        return has_call or ip in self._trusted.values() or self._crowd.admits(ip, now_ns=now_ns)
+        return has_call or ip in self._trusted.values() or self._crowd.admits(source, now_ns=now_ns)

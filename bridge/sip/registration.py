@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from bridge.errors import RemoteProtocolError
+from bridge.hosts import address_of, bracketed
 from bridge.ports import IdSource
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Credentials, DigestClient
@@ -68,7 +69,7 @@ class Located:
     """Input: answer to `Locate`."""
 
     destination: tuple[str, int] | None
-    """IPv4 address and port; None if the name has none now."""
+    """Address and port; None if the name has none now."""
     place: LocalPlace | None = None
     """Where that peer reaches us; needed with a destination."""
 
@@ -267,7 +268,8 @@ class Registration:
         ip, port = response.via.parameter("received"), response.via.parameter("rport")
         if not self._account.learns_address or not ip or _NUMBER.fullmatch(port or "") is None:
             return False
-        seen = ip, int(port or 0)
+        # Some write an IPv6 address with brackets here, some without (RFC 5118 §4.5).
+        seen = address_of(ip) or ip, int(port or 0)
         if seen == self._shown or not 0 < seen[1] < 1 << 16 or self._way.has_learnt:
             return False
         self._former = self._contact
@@ -296,12 +298,13 @@ class Registration:
     @property
     def _contact(self) -> str:
         ip, port = self._shown
-        return f"<sip:{self._account.user}@{ip}:{port}>"
+        return f"<sip:{self._account.user}@{bracketed(ip)}:{port}>"
 
     def _ask(self, *, expires_s: int) -> None:
         place = self._place or LocalPlace("0.0.0.0", 0)
         call_id, tag = self._identity
-        address = f"<sip:{self._account.user}@{self._account.domain}>"
+        domain = bracketed(self._account.domain)
+        address = f"<sip:{self._account.user}@{domain}>"
         self._number += 1
         headers = Headers([("Via", place.via(new_branch(self._ids))), ("Max-Forwards", "70")])
         headers.add("From", f"{address};tag={tag}")
@@ -315,7 +318,7 @@ class Registration:
         headers.add("Supported", "path")
         headers.add("Allow", ALLOW)
         headers.add("User-Agent", place.user_agent)
-        uri = f"sip:{self._account.domain}"
+        uri = f"sip:{domain}"
         for name, value in self._digest.fields("REGISTER", uri):
             headers.add(name, value)
         self._outputs.append(Ask(self._account.name, Request("REGISTER", uri, headers), self._destination))

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from bridge.errors import RemoteProtocolError
+from bridge.hosts import source_of
 from bridge.sip.agenda import Agenda
 from bridge.sip.events import Gone, Output
 from bridge.sip.message import Request
@@ -21,6 +22,7 @@ class Roster:
         self._sessions: dict[str, Session] = {}
         self._peer_of: dict[str, str] = {}
         self._peers: Counter[str] = Counter()
+        self._sources: Counter[str] = Counter()
         self._agenda = Agenda()
 
     def __len__(self) -> int:
@@ -37,11 +39,16 @@ class Roster:
         """How many calls this peer has with us."""
         return self._peers[peer_ip]
 
+    def calls_of(self, peer_ip: str) -> int:
+        """How many calls it and those have that count as one with it (`bridge.hosts.source_of`)."""
+        return self._sources[source_of(peer_ip)]
+
     def enter(self, session: Session, *, peer_ip: str) -> None:
         """Take up a new call; `collect` lets it go."""
         self._sessions[session.call] = session
         self._peer_of[session.call] = peer_ip
         self._peers[peer_ip] += 1
+        self._sources[source_of(peer_ip)] += 1
 
     def replaced(self, invite: Request) -> tuple[str, int]:
         """Find the call whose place an INVITE wants to take (RFC 3891 §3).
@@ -100,3 +107,7 @@ class Roster:
         if not self._peers[peer_ip]:
             # A counter remembers zeros; peers come and go for years.
             del self._peers[peer_ip]
+        source = source_of(peer_ip)
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from bridge.hosts import bracketed
 from bridge.sip.digest import Credentials
 from bridge.sip.guard import Networks, RateLimit
 from bridge.sip.numbers import DialList, NumberForm, NumberPlan
@@ -110,7 +111,7 @@ class Trunks:
             if (number := way.plan.normalised(text)) is None:
                 continue
             if line.dials.admits(number):
-                uri = f"sip:{way.plan.written(number, way.form).replace('#', '%23')}@{way.domain}"
+                uri = f"sip:{way.plan.written(number, way.form).replace('#', '%23')}@{bracketed(way.domain)}"
                 return Dialled(way, number, uri)
             cause = "not_allowed"
         self.counters[cause] += 1

@@ -1,6 +1,8 @@
+import socket
+
 import pytest
 
-from bridge.aio.sip_route import LocalAddresses, Remembered, is_ipv4, resolve
+from bridge.aio.sip_route import LocalAddresses, Remembered, family_of, resolve
 from bridge.clock import SystemClock
 from bridge.errors import SetupError
 from tests.fakes import ManualClock
@@ -25,7 +27,8 @@ def test_an_advertised_address_is_for_everybody_but_this_machine() -> None:
 
 
 def test_a_peer_that_no_route_leads_to_gets_an_answer_all_the_same() -> None:
-    assert is_ipv4(addresses().toward("255.255.255.255"))
+    assert family_of(addresses().toward("255.255.255.255")) == socket.AF_INET
+    assert family_of(addresses("::").toward("2001:db8::9")) == socket.AF_INET6
 
 
 def test_the_routing_table_is_asked_again_when_it_failed_and_when_its_answer_is_old() -> None:

@@ -26,10 +26,10 @@ def tls_settings(folder: Path) -> SipSettings:
     made = self_made(folder, ["127.0.0.1", "localhost"])
     return SipSettings(
         listen=LOOPBACK,
-        tls_listen=LOOPBACK,
+        tls_listen=(LOOPBACK,),
         tls=server_context(made, setting="sip.tls_cert"),
         tls_client=ssl.create_default_context(cafile=str(made.certificate)),
-        ws_listen=LOOPBACK,
+        ws_listen=(LOOPBACK,),
         close_within_s=0.5,
     )
 
@@ -114,7 +114,7 @@ async def test_a_web_page_calls_and_is_hung_up_on_its_own_connection(tmp_path: P
         await call.ended
 
     settings = SipSettings(
-        listen=LOOPBACK, ws_listen=LOOPBACK, timers=FAST, ws_origins=("https://shop.example",)
+        listen=LOOPBACK, ws_listen=(LOOPBACK,), timers=FAST, ws_origins=("https://shop.example",)
     )
     async with endpoint(answer, settings) as callee, aiohttp.ClientSession() as client:
         url = f"http://127.0.0.1:{callee.ports['WS']}/"
@@ -150,7 +150,7 @@ async def test_other_pages_and_other_protocols_get_no_socket(
     protocols: tuple[str, ...], origin: str, status: int
 ) -> None:
     async with (
-        endpoint(settings=SipSettings(listen=LOOPBACK, ws_listen=LOOPBACK)) as callee,
+        endpoint(settings=SipSettings(listen=LOOPBACK, ws_listen=(LOOPBACK,))) as callee,
         aiohttp.ClientSession() as client,
     ):
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:

@@ -59,14 +59,16 @@ async def test_a_datagram_that_the_kernel_refuses_is_counted() -> None:
 
 async def test_a_datagram_costs_no_more_memory_than_it_can_have() -> None:
     async with endpoint() as served:
-        assert served._wire._udp._transport.max_size == MAX_DATAGRAM_BYTES  # type: ignore[attr-defined]
+        sizes = [transport.max_size for transport in served._wire._udp._transports.values()]  # type: ignore[attr-defined]
+        assert sizes == [MAX_DATAGRAM_BYTES]
 
 
 @asynccontextmanager
 async def wire() -> AsyncIterator[SipWire]:
     def ignore(data: bytes, source: tuple[str, int]) -> None: ...
 
-    made = await SipWire.bind(LOOPBACK, advertised_ip=None, receive=ignore, clock=SystemClock())
+    made = SipWire(ignore, SystemClock())
+    await made.add(LOOPBACK, advertised_ip=None)
     try:
         yield made
     finally:

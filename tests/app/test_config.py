@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.app.config import CLOUD_URL, Config, load, load_traced
+from bridge.app.show import lines
 from bridge.app.trunk_settings import TrunkSection
 from bridge.errors import ConfigError
 
@@ -39,7 +40,7 @@ def test_nothing_at_all_is_a_complete_configuration(monkeypatch: pytest.MonkeyPa
 
     config = load(environ={})
 
-    assert config.sip.listen == ("0.0.0.0", 5060)
+    assert config.sip.listen == (("0.0.0.0", 5060),)
     assert config.tts_kind == "embedded"
     assert config.tts.url == "ws://127.0.0.1:8090/api-ws/v1/inference"
     assert [(route.to, route.agent, route.model, route.voice) for route in config.routes] == [
@@ -232,13 +233,29 @@ def test_no_secret_is_shown_by_the_settings() -> None:
             "[sip]\nlisten = 5060",
             'my.toml:2: sip.listen = 5060: must be "address:port", for instance "0.0.0.0:5060"',
         ),
-        ('[sip]\nlisten = "::1:5060"', 'my.toml:2: sip.listen = "::1:5060": "::1" must be an IPv4 address'),
+        (
+            '[sip]\nlisten = "::1:5060"',
+            '"::1:5060": "::1" must be in brackets, "[::1]:5060", if it is an IPv6 address',
+        ),
+        (
+            '[sip]\nlisten = ["[::1]:5060", "[::]:5061"]',
+            "must have at most one IPv4 and one IPv6 address",
+        ),
+        ('[sip]\nlisten = "[::g]:5060"', '"::g" must be an IPv6 address'),
+        ('[sip]\nlisten = "[::ffff:1.2.3.4]:5060"', "not an IPv4 one in its form"),
+        ('[sip]\nlisten = ""', "must be a list"),
+        ('[sip]\nadvertised_ip6 = "::"', "must be an address that peers can reach, which :: is not"),
+        ("[sip]\nadvertised_ip6 = 6", 'must be an IPv6 address in quotes, or "" for none'),
+        ('[media]\nbind_ip6 = "0.0.0.0"', '"0.0.0.0" must be an IPv6 address'),
         ('[sip]\nlisten = "1.2.3.4:70000"', "the port must be from 0 (any free one) to 65535"),
         (
             '[sip]\nallow = ["10.0.0.5/8"]',
             '"10.0.0.5/8" names a host inside a network; write 10.0.0.0/8 or 10.0.0.5',
         ),
-        ('[sip]\nallow = ["all"]', '"all" must be an IPv4 network such as 10.0.0.0/8 or one address'),
+        (
+            '[sip]\nallow = ["all"]',
+            '"all" must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address',
+        ),
         ("[sip]\nallow = [1]", "sip.allow = [1]: must be a list of texts"),
         ('[sip]\nadvertised_ip = "0.0.0.0"', "must be an address that peers can reach, which 0.0.0.0 is not"),
         ("[sip]\nadvertised_ip = 1", 'must be an IPv4 address in quotes, or "" for none'),
@@ -462,3 +479,38 @@ def test_the_password_of_a_trunk_may_come_from_the_environment(tmp_path: Path) -
 def test_a_table_begun_by_the_command_line_is_refused_by_that_name() -> None:
     with pytest.raises(ConfigError, match=r"^--set: trunks\.0 = .*needs a server"):
         load(environ={}, sets=["trunks.0.name=a"])
+
+
+@pytest.mark.parametrize(
+    ("given", "held", "shown"),
+    [
+        ("[::1]:5060", (("::1", 5060),), '"[::1]:5060"'),
+        ("0.0.0.0:5060, [::]:5062", (("0.0.0.0", 5060), ("::", 5062)), '["0.0.0.0:5060", "[::]:5062"]'),
+        ('["[2001:DB8::0:1]:5061"]', (("2001:db8::1", 5061),), '"[2001:db8::1]:5061"'),
+    ],
+)
+def test_the_line_may_be_on_ipv4_on_ipv6_or_on_both(
+    given: str, held: tuple[tuple[str, int], ...], shown: str
+) -> None:
+    loaded = load_traced(environ={}, sets=[f"sip.listen={given}"])
+
+    assert loaded.config.sip.listen == held
+    assert any(line.startswith(f"sip.listen = {shown} ") for line in lines(loaded))
+
+
+def test_networks_and_servers_may_be_of_ipv6(tmp_path: Path) -> None:
+    text = """
+    [sip]
+    dial_allow = ["2001:db8::/32", "::1"]
+    [[trunks]]
+    name = "six"
+    server = "[2001:DB8::5]:5070"
+    allow = ["2001:db8:1::/48"]
+    """
+
+    config = load(written(tmp_path, text), environ={})
+
+    assert config.sip.may_dial("2001:db8::9")
+    assert config.sip.may_dial("::1")
+    assert not config.sip.may_dial("127.0.0.1")
+    assert config.trunks[0].server == ("2001:db8::5", 5070)

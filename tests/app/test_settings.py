@@ -92,7 +92,7 @@ def test_tls_needs_a_certificate_and_origins_are_origins() -> None:
     def section(**keys: object) -> SipSection:
         return SipSection.model_validate(keys)
 
-    assert section(tls_listen="0.0.0.0:5061", tls_cert="self").tls_listen == ("0.0.0.0", 5061)
+    assert section(tls_listen="0.0.0.0:5061", tls_cert="self").tls_listen == (("0.0.0.0", 5061),)
     assert section(ws_origins=["https://Shop.example:8443"]).ws_origins == ("https://shop.example:8443",)
     with pytest.raises(ValueError, match="tls_listen needs tls_cert"):
         section(tls_listen="0.0.0.0:5061")

@@ -174,3 +174,38 @@ def test_an_old_caller_without_a_contact_is_where_its_from_says() -> None:
     assert callee(branch="1", contact=None).target.text == "sip:lena@192.0.2.2"
     with pytest.raises(RemoteProtocolError):
         callee(contact=None)
+
+
+@pytest.mark.parametrize(
+    ("contact", "source", "is_hidden"),
+    [
+        ("[fd00::7]", "2001:db8::7", True),
+        ("[FD00:0::7]", "fd00::7", False),
+        ("[::1]", "2001:db8::7", True),
+        ("[2001:db8::9]", "2001:db8::7", False),
+        ("10.0.0.7", "2001:db8::7", False),
+    ],
+)
+def test_an_ipv6_contact_that_only_its_own_network_knows_is_not_sent_to(
+    contact: str, source: str, is_hidden: bool
+) -> None:
+    invite = request("INVITE")
+    answer = reply(invite, 200, contact=f"<sip:bot@{contact}:5070>")
+
+    dialog = Dialog.of_caller(invite, answer, place=PLACE, source=(source, 9))
+
+    assert dialog.destination == ((source, 9) if is_hidden else dialog.target.destination)
+
+
+def test_a_caller_whose_via_and_contact_spell_its_ipv6_address_otherwise_is_behind_no_nat() -> None:
+    parts = {"via": "SIP/2.0/UDP [2001:DB8::7]", "contact": "<sip:p@[2001:db8:0::7]:5070>"}
+
+    at_home = Dialog.of_callee(
+        request("INVITE", **parts), local_tag="bot", place=PLACE, source=("2001:db8::7", 5070)
+    )
+    moved = Dialog.of_callee(
+        request("INVITE", **parts), local_tag="bot", place=PLACE, source=("2001:db8:1::9", 1024)
+    )
+
+    assert at_home.destination == ("2001:db8::7", 5070)
+    assert moved.destination == ("2001:db8:1::9", 1024)

@@ -372,3 +372,11 @@ def test_what_the_client_answers_the_challenger_accepts_once(
     tampered = Request(sent.method, sent.uri, sent.headers, body + b"x")
     changed = desk.judge(tampered, "192.0.2.2", now_ns=8)[0]
     assert changed is (Verdict.WRONG if qop == "auth-int" else Verdict.STALE)
+
+
+def test_a_via_of_ipv6_keeps_its_brackets() -> None:
+    digest = client()
+    asked = request("INVITE", via="SIP/2.0/UDP [2001:db8::1]:5070")
+    digest.challenged(challenged(asked, BASIC_CHALLENGE), asked)
+
+    assert str(again(digest, asked).via).startswith("SIP/2.0/UDP [2001:db8::1]:5070;")

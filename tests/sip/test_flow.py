@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.sip.dialog import Dialog, LocalPlace
-from bridge.sip.flow import Address, connection_of, is_reliable, transport_of
+from bridge.sip.flow import Address, connection_of, is_reliable, port_of, transport_of
 from bridge.sip.grammar import NameAddr, Uri, Via
 from tests.sip.messages import parsed_request, raw
 
@@ -72,3 +72,12 @@ def test_requests_of_a_dialog_stay_on_its_connection(route: str) -> None:
     host = NameAddr.parse(route).uri.host if route else "abc.invalid"
     assert dialog.destination[0] == host
     assert (transport_of(dialog.destination), connection_of(dialog.destination)) == ("WS", 3)
+
+
+def test_each_family_of_addresses_may_have_a_port_of_its_own() -> None:
+    ports = {"UDP": 5060, "UDP6": 5062, "TCP": 5070}
+
+    assert port_of(ports, "UDP", "10.0.0.1", otherwise=9) == 5060
+    assert port_of(ports, "UDP", "::1", otherwise=9) == 5062
+    assert port_of(ports, "TCP", "::1", otherwise=9) == 5070
+    assert port_of(ports, "TLS", "::1", otherwise=9) == 9

@@ -47,3 +47,15 @@ def test_the_loopback_of_somebody_else_is_not_ours() -> None:
     sdp = offered("m=audio 4000 RTP/AVP 0", session="c=IN IP4 127.0.0.1")
     assert is_behind_nat(sdp, source_ip="192.168.0.7")
     assert not is_behind_nat(sdp, source_ip="127.0.0.2")
+
+
+def test_an_ipv6_address_shows_a_nat_as_an_ipv4_address_does() -> None:
+    def told(address: str, source_ip: str) -> bool:
+        return is_behind_nat(offered("m=audio 4 RTP/AVP 0", session=f"c=IN {address}"), source_ip=source_ip)
+
+    assert told("IP6 fd00::7", "2606:4700::1")
+    assert told("IP6 ::1", "fd00::7")
+    assert not told("IP6 ::1", "::1")
+    assert not told("IP6 2606:4700::2", "2606:4700::1")
+    assert not told("IP6 ::", "2606:4700::1")
+    assert not told("IP4 10.0.0.1", "2606:4700::1")

@@ -146,3 +146,17 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             parse(text)
         except RemoteProtocolError:
             continue
+
+
+def test_another_spelling_of_an_ipv6_address_is_the_same_place() -> None:
+    via = Via.parse("SIP/2.0/UDP [2001:DB8:0::1]:5070;branch=z9hG4bKx")
+
+    assert str(via.seen_from(("2001:db8::1", 5070))) == "SIP/2.0/UDP [2001:DB8:0::1]:5070;branch=z9hG4bKx"
+    assert str(via.seen_from(("2001:db8::2", 5070))).endswith(";received=2001:db8::2")
+    assert Uri.parse("sip:x@[2001:DB8:0::1]:5070").destination == ("2001:db8::1", 5070)
+
+
+@pytest.mark.parametrize("host", ["[]", "[::1::]", "[1.2.3]", "[:]"])
+def test_what_stands_in_brackets_must_be_an_address(host: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        Uri.parse(f"sip:x@{host}")

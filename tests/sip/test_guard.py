@@ -101,3 +101,15 @@ def test_who_has_a_call_or_a_contract_is_no_part_of_the_crowd() -> None:
     assert not guard.admits("10.0.1.1", has_call=False, now_ns=0)
     assert guard.admits("10.0.1.2", has_call=True, now_ns=0)
     assert guard.admits("192.0.2.1", has_call=False, now_ns=0)
+
+
+def test_who_has_a_network_of_64_bits_has_one_rate() -> None:
+    guard = Guard(("2001:db8::/32",), max_requests_per_s=1)
+    admitted = [
+        guard.admits(f"2001:db8:0:{site}::{host}", has_call=True, now_ns=0)
+        for site in (1, 2)
+        for host in range(1, 10)
+    ]
+
+    assert sum(admitted) == 4
+    assert guard.allows("2001:db8:0:1::5")

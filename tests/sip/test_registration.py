@@ -3,7 +3,7 @@ import pytest
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Credentials
 from bridge.sip.events import Ask, Replied
-from bridge.sip.message import Request, Response, respond
+from bridge.sip.message import Headers, Request, Response, respond
 from bridge.sip.registration import (
     Account,
     Failed,
@@ -451,3 +451,29 @@ def test_the_table_names_only_steps_and_every_state_can_end() -> None:
     for _ in State:
         can_end |= {state for state, row in TRANSITIONS.items() if can_end & set(row.values())}
     assert can_end == set(State)
+
+
+@pytest.mark.parametrize("received", ["2001:db8::7", "[2001:DB8:0::7]"])
+def test_an_ipv6_address_is_registered_in_brackets_however_the_registrar_writes_it(received: str) -> None:
+    stand = Stand(learns_address=True)
+    asked = stand.begin()
+    answer = respond(asked, 200, source=("192.0.2.50", 5080), to_tag="pbx")
+    via = f"SIP/2.0/UDP 192.0.2.9:5060;rport=40000;received={received};branch={asked.via.branch}"
+    headers = [("Via", via), *answer.headers.without("Via")]
+    stand.do(Replied("carrier", asked, Response(200, "OK", Headers(headers))))
+
+    assert stand.asked().headers.all("Contact")[0] == "<sip:lena@[2001:db8::7]:40000>"
+
+
+def test_a_registrar_may_be_an_ipv6_address() -> None:
+    account = Account("carrier", "lena", "2001:db8::5", ("2001:db8::5", 5080), LENA)
+    machine = Registration(account, ids=SeededIds())
+    machine.receive(Start(), now_ns=0)
+    machine.receive(Located(("2001:db8::5", 5080), LocalPlace("2001:db8::9", 5060)), now_ns=0)
+
+    (_, ask) = machine.drain()
+
+    assert isinstance(ask, Ask)
+    assert ask.request.uri == "sip:[2001:db8::5]"
+    assert ask.request.headers.get("To") == "<sip:lena@[2001:db8::5]>"
+    assert ask.request.headers.get("Contact") == "<sip:lena@[2001:db8::9]:5060>"
