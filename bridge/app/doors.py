@@ -15,6 +15,7 @@ from bridge.app.assembly import api_settings, browser_ip, browser_settings, http
 from bridge.app.config import Config
 from bridge.app.metrics import Metrics
 from bridge.app.place import route_address
+from bridge.app.web import CODE, PAGE
 from bridge.app.web import routes as web_routes
 from bridge.app.webrtc import PATH, BrowserDesk, holds
 from bridge.call.exchange import Exchange
@@ -46,17 +47,18 @@ async def open_doors(
     api, stream = _api(config, exchange, switchboard, metrics)
     settings = http_settings(config)
     settings = replace(settings, token=settings.token or SystemDice().token(16))
+    is_key = holds(settings.token)
     desk = BrowserDesk(
         browser_settings(config),
         serve=exchange.answer,
-        is_key=holds(settings.token),
+        is_key=is_key,
         local_ip=lambda peer_ip: browser_ip(config, endpoint.local_ip, peer_ip),
         clock=SystemClock(),
         dice=SystemDice(),
     )
-    routes = [*web_routes(metrics, health=health), *api.routes()]
+    routes = [*web_routes(metrics, is_key=is_key, health=health), *api.routes()]
     routes += desk.routes() if config.webrtc.enabled else []
-    http = await HttpServer.start(settings, routes, dice=SystemDice(), own_doors=(PATH,))
+    http = await HttpServer.start(settings, routes, dice=SystemDice(), own_doors=(PATH, PAGE, CODE))
     stack.push_async_callback(http.close)
     stack.push_async_callback(desk.close)
     stack.push_async_callback(stream.close)

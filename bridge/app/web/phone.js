@@ -1,179 +1,187 @@
-// The call from this page: WebRTC to the bridge by WHIP, and what the bridge tells of it.
-const phone = { peer: null, place: "", id: "", stream: null, events: null, began: 0, notes: [] };
-const $ = name => document.getElementById(name);
+// A call from this page: WebRTC to the bridge by WHIP (RFC 9725), and what the bridge tells of it. No element is touched here.
 
-async function microphones() {
-  const found = (await navigator.mediaDevices.enumerateDevices()).filter(each => each.kind === "audioinput");
-  $("microphone").replaceChildren(...found.map((each, at) => new Option(each.label || `microphone ${at + 1}`, each.deviceId)));
-}
+import { access, listen, send } from "./access.js";
 
-function status(text) { $("call-state").textContent = text; }
+const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+const KEY_MS = 120, BETWEEN_MS = 60;
+const RETRY_MS = 1000;
 
-async function place() {
-  if (!navigator.mediaDevices) return status("a browser gives the microphone only over https: cosybridge serve --lan");
-  $("call").disabled = true;
-  phone.began = performance.now();
-  phone.notes = [];
-  $("transcript").replaceChildren();
-  status("asking for the microphone …");
-  try {
-    const deviceId = $("microphone").value;
-    const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-    if (deviceId) audio.deviceId = { exact: deviceId };
-    phone.stream = await navigator.mediaDevices.getUserMedia({ audio });
-    await microphones();
-    await connect();
-  } catch (error) {
-    leave(`no call: ${error.message}`);
+// Made while nobody waits for it: a certificate takes a while on a small machine.
+const certificate = window.RTCPeerConnection?.generateCertificate({ name: "ECDSA", namedCurve: "P-256" }).catch(() => null);
+
+/** Fires `state` (idle, asking, calling, up), `note` (an event of the call), `over` (why it ended), `touch` (heard of the bridge or not). */
+export class Phone extends EventTarget {
+  state = "idle";
+  isMuted = false;
+  place = "";
+  id = "";
+  connectedMs = null;
+  #peer = null;
+  #stream = null;
+  #events = null;
+  #context = null;
+  #ears = {};
+
+  constructor(speaker) {
+    super();
+    this.speaker = speaker;
+  }
+
+  /** Ask for the microphone, then call; throws what a person has to know. */
+  async call({ to, voice = "", model = "", microphone = "" }) {
+    if (!navigator.mediaDevices) throw Object.assign(new Error(""), { name: "InsecureError" });
+    const began = performance.now();
+    this.#set("asking");
+    try {
+      const peer = await this.#prepare(began);
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted(microphone) });
+      if (peer !== this.#peer) return stop(stream); // hung up while the browser asked
+      this.#stream = stream;
+      const track = stream.getAudioTracks()[0];
+      track.enabled = !this.isMuted;
+      await peer.getSenders()[0].replaceTrack(track);
+      this.#set("calling");
+      await this.#offer(peer, { to, voice, model });
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+  }
+
+  /** The offer is ready before the microphone is: nothing of it depends on which one it is. */
+  async #prepare(began) {
+    const made = await certificate;
+    const peer = this.#peer = new RTCPeerConnection(made ? { certificates: [made] } : {});
+    peer.addTransceiver("audio", { direction: "sendrecv" });
+    peer.ontrack = event => {
+      this.speaker.srcObject = event.streams[0] ?? new MediaStream([event.track]);
+    };
+    peer.onconnectionstatechange = () => {
+      if (peer !== this.#peer) return;
+      if (peer.connectionState === "connected" && this.state !== "up") {
+        this.connectedMs = Math.round(performance.now() - began);
+        this.#set("up");
+        this.#listenToLevels();
+      } else if (["failed", "closed"].includes(peer.connectionState)) this.#over("the line is gone");
+    };
+    await peer.setLocalDescription();
+    return peer;
+  }
+
+  async #offer(peer, { to, voice, model }) {
+    const query = new URLSearchParams(Object.entries({ to, voice, model }).filter(([, value]) => value));
+    const body = peer.localDescription.sdp;
+    const answer = await send(`/api/webrtc?${query}`, { method: "POST", body, headers: { "Content-Type": "application/sdp" } });
+    this.place = answer.headers.get("Location");
+    this.#listen(this.place.split("/").pop());
+    const sdp = await answer.text();
+    if (peer === this.#peer) await peer.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  /** Hear of the call as long as it stands, also after the bridge was out of reach for a moment. */
+  #listen(call) {
+    const peer = this.#peer, events = this.#events = listen("/api/events", { call });
+    events.onmessage = message => {
+      const note = JSON.parse(message.data);
+      if (note.type === "hello") this.id = note.calls[0]?.id ?? this.id;
+      this.#fire("touch", true);
+      this.#fire("note", note);
+      if (note.type === "call.ended") this.#over(note.reason);
+    };
+    events.onclose = () => {
+      if (events !== this.#events) return;
+      this.#fire("touch", false);
+      setTimeout(() => peer === this.#peer && this.#listen(call), RETRY_MS);
+    };
+  }
+
+  hangUp() {
+    if (this.state !== "idle") this.#over("caller hung up");
+  }
+
+  mute(isMuted) {
+    this.isMuted = isMuted;
+    for (const track of this.#stream?.getAudioTracks() ?? []) track.enabled = !isMuted;
+  }
+
+  press(key) {
+    this.#peer?.getSenders()[0]?.dtmf?.insertDTMF(key, KEY_MS, BETWEEN_MS);
+  }
+
+  /** Go on with another microphone. */
+  async use(microphone) {
+    if (!this.#stream) return;
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted(microphone) });
+    const track = stream.getAudioTracks()[0];
+    track.enabled = !this.isMuted;
+    await this.#peer?.getSenders()[0]?.replaceTrack(track);
+    stop(this.#stream);
+    this.#stream = stream;
+    this.#hear("you", stream);
+  }
+
+  /** How loud one side is, 0 to 1 over 60 dB. */
+  level(side) {
+    const ear = this.#ears[side];
+    if (!ear) return 0;
+    ear.node.getFloatTimeDomainData(ear.samples);
+    const power = ear.samples.reduce((sum, each) => sum + each * each, 0) / ear.samples.length;
+    return Math.max(0, 1 + Math.log10(Math.max(power, 1e-6)) / 6);
+  }
+
+  #listenToLevels() {
+    this.#context = new AudioContext();
+    this.#hear("you", this.#stream);
+    this.#hear("bot", this.speaker.srcObject);
+  }
+
+  #hear(side, stream) {
+    if (!stream || !this.#context) return;
+    const node = this.#context.createAnalyser();
+    node.fftSize = 1024;
+    this.#context.createMediaStreamSource(stream).connect(node);
+    this.#ears[side] = { node, samples: new Float32Array(node.fftSize) };
+  }
+
+  #set(state) {
+    this.state = state;
+    this.#fire("state", state);
+  }
+
+  #fire(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  #over(reason) {
+    if (this.state === "idle") return;
+    this.#close();
+    this.#fire("over", reason);
+  }
+
+  #close() {
+    const peer = this.#peer, place = this.place;
+    this.#events?.close();
+    stop(this.#stream);
+    this.#context?.close();
+    this.#peer = this.#stream = this.#events = this.#context = null;
+    this.#ears = {};
+    this.place = "";
+    if (place && access.token) send(place, { method: "DELETE", keepalive: true }).catch(() => {}); // it may be over already
+    // The last packets may still be on their way out.
+    setTimeout(() => peer?.close(), 100);
+    this.#set("idle");
   }
 }
 
-async function connect() {
-  const peer = phone.peer = new RTCPeerConnection();
-  for (const track of phone.stream.getAudioTracks()) peer.addTrack(track, phone.stream);
-  peer.ontrack = event => { $("sound").srcObject = event.streams[0]; };
-  peer.onconnectionstatechange = () => {
-    if (peer !== phone.peer) return;
-    if (peer.connectionState === "connected") {
-      status(`connected in ${Math.round(performance.now() - phone.began)} ms`);
-      document.body.dataset.connectedMs = String(Math.round(performance.now() - phone.began));
-    } else if (["failed", "closed", "disconnected"].includes(peer.connectionState)) leave("the line is gone");
-  };
-  status("calling …");
-  await peer.setLocalDescription();
-  const to = encodeURIComponent($("number").value || "hello");
-  const answer = await fetch(`/api/webrtc?to=${to}`, {
-    method: "POST", body: peer.localDescription.sdp,
-    headers: { Authorization: "Bearer " + token, "Content-Type": "application/sdp" },
-  });
-  const body = await answer.text();
-  if (!answer.ok) throw new Error(JSON.parse(body).error);
-  phone.place = answer.headers.get("Location");
-  await peer.setRemoteDescription({ type: "answer", sdp: body });
-  for (const name of ["hangup", "mute", "say-text", "say"]) $(name).disabled = false;
-  for (const key of $("pad").children) key.disabled = false;
-  meter(phone.stream);
-  listen((await ask("/api/calls/" + phone.place.split("/").pop())).id);
-}
-
-function listen(id) {
-  phone.id = id;
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  phone.events = new WebSocket(`${scheme}://${location.host}/api/events?call=${id}&token=${encodeURIComponent(token)}`);
-  phone.events.onmessage = message => {
-    const note = JSON.parse(message.data);
-    if (note.at_ns == null) return;
-    phone.notes.push(note);
-    if (phone.notes.length > 2000) phone.notes.shift();
-    tell(note);
-    draw();
-    if (note.type === "call.ended") leave(`over: ${note.reason}`);
-  };
-}
-
-function line(who, ...parts) {
-  const item = document.createElement("li");
-  const name = document.createElement("strong");
-  name.textContent = who + " ";
-  item.append(name, ...parts);
-  $("transcript").append(item);
-  item.scrollIntoView({ block: "nearest" });
-}
-
-function tell(note) {
-  if (note.type === "speech.ended") {
-    const unheard = document.createElement("s");
-    unheard.textContent = note.unheard ?? "";
-    unheard.title = "not heard: you spoke over it";
-    const seconds = `${(note.played_ms / 1000).toFixed(1)} s of speech`;
-    line("bot", note.heard == null ? seconds + (note.interrupted ? ", interrupted" : "") : note.heard, unheard);
-  } else if (note.type === "digit") line("you", `pressed ${note.digit}`);
-  else if (note.type === "text") line("you", note.text);
-}
-
-// Both voices over the last half minute: who spoke when, where the bot fell silent, and for how long it thought.
-const SPANS = { "voice.started": ["you", "voice.stopped"], "speech.started": ["bot", "speech.ended"],
-                "speech.ducked": ["floor", "speech.resumed", "speech.flushed"] };
-
-function draw() {
-  const last = phone.notes.at(-1).at_ns, first = Math.max(phone.notes[0].at_ns, last - 30e9);
-  const at = ns => 60 + Math.max(0, ns - first) / Math.max(1e9, last - first) * 560;
-  const rows = { you: 8, bot: 34, floor: 60 }, drawn = [];
-  for (const [name, y] of Object.entries(rows)) drawn.push(element("text", { x: 0, y: y + 13 }, name));
-  phone.notes.forEach((note, index) => {
-    const span = SPANS[note.type];
-    if (!span) return;
-    const [row, ...ends] = span;
-    const end = phone.notes.slice(index).find(each => ends.includes(each.type));
-    const to = end?.at_ns ?? last;
-    if (to < first) return;
-    const x = at(note.at_ns), width = Math.max(2, at(to) - x);
-    const block = element("rect", { x, y: rows[row], width, height: 18, rx: 3, class: row });
-    const ms = ((to - note.at_ns) / 1e6).toFixed(0);
-    const what = row === "floor" ? (end?.type === "speech.flushed" ? `gave way after ${ms} ms` : `went on after ${ms} ms`) : `${ms} ms`;
-    block.append(element("title", {}, `${row}: ${what}`));
-    drawn.push(block);
-  });
-  $("timeline").replaceChildren(...drawn);
-}
-
-function meter(stream) {
-  const context = new AudioContext(), heard = context.createAnalyser();
-  context.createMediaStreamSource(stream).connect(heard);
-  const samples = new Float32Array(heard.fftSize);
-  (function look() {
-    if (phone.stream !== stream) return void context.close();
-    heard.getFloatTimeDomainData(samples);
-    const level = Math.sqrt(samples.reduce((sum, each) => sum + each * each, 0) / samples.length);
-    $("level").value = Math.max(0, 1 + Math.log10(Math.max(level, 1e-3)) / 3);
-    requestAnimationFrame(look);
-  })();
-}
-
-function leave(why) {
-  const { peer, place, stream, events } = phone;
-  Object.assign(phone, { peer: null, place: "", stream: null, events: null });
-  if (place) fetch(place, { method: "DELETE", keepalive: true, headers: { Authorization: "Bearer " + token } }).catch(() => {});
-  events?.close();
+function stop(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
-  setTimeout(() => peer?.close(), 100);
-  $("call").disabled = false;
-  for (const name of ["hangup", "mute", "say-text", "say"]) $(name).disabled = true;
-  for (const key of $("pad").children) key.disabled = true;
-  $("level").value = 0;
-  status(why);
 }
 
-function mute() {
-  const isOn = $("mute").getAttribute("aria-pressed") !== "true";
-  for (const track of phone.stream?.getAudioTracks() ?? []) track.enabled = !isOn;
-  $("mute").setAttribute("aria-pressed", String(isOn));
-  $("mute").textContent = isOn ? "unmute" : "mute";
-}
+const wanted = id => (id ? { ...SOUND, deviceId: { exact: id } } : SOUND);
 
-async function say(event) {
-  event.preventDefault();
-  const text = $("say-text").value.trim();
-  if (!text || !phone.id) return;
-  $("say-text").value = "";
-  const answer = await fetch(`/api/calls/${phone.id}/say`, {
-    method: "POST", body: JSON.stringify({ text, mode: "now" }),
-    headers: { Authorization: "Bearer " + token, "Content-Type": "application/json" },
-  });
-  if (!answer.ok) status((await answer.json()).detail);
+/** The microphones there are; without a name until one was allowed. */
+export async function microphones() {
+  if (!navigator.mediaDevices) return [];
+  const found = (await navigator.mediaDevices.enumerateDevices()).filter(each => each.kind === "audioinput");
+  return found.map((each, at) => ({ id: each.deviceId, title: each.label || `Microphone ${at + 1}` }));
 }
-
-for (const key of "123456789*0#") {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.disabled = true;
-  button.textContent = key;
-  button.onclick = () => phone.peer?.getSenders()[0]?.dtmf?.insertDTMF(key, 120, 60);
-  $("pad").append(button);
-}
-$("call").onclick = place;
-$("hangup").onclick = () => leave("you hung up");
-$("mute").onclick = mute;
-$("say-form").onsubmit = say;
-addEventListener("pagehide", () => { if (phone.place) leave("page closed"); });
-if (navigator.mediaDevices) microphones().catch(() => {});
