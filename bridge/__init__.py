@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bridge.app.server import dial
     from bridge.app.server import serve_agent as serve
     from bridge.call.agent import Agent, Call
-    from bridge.call.hearing import CallEvent, Text
+    from bridge.call.hearing import CallerWords, CallEvent, Text
     from bridge.call.turns import Said
     from bridge.cosyvoice.client_patience import Deadlines
     from bridge.errors import (
@@ -50,6 +50,7 @@ __all__ = [
     "BridgeError",
     "Call",
     "CallEvent",
+    "CallerWords",
     "ConfigError",
     "ConnectionLostError",
     "CosyVoice",
@@ -82,6 +83,7 @@ _HOMES = {
     "BridgeError": "bridge.errors",
     "Call": "bridge.call.agent",
     "CallEvent": "bridge.call.hearing",
+    "CallerWords": "bridge.call.hearing",
     "ConfigError": "bridge.errors",
     "ConnectionLostError": "bridge.errors",
     "CosyVoice": "bridge.aio.cosyvoice",

@@ -12,6 +12,7 @@ BridgeError
 │   ├── ServiceError           the service failed by itself
 │   ├── ConnectionLostError    it cannot be reached, or the connection broke
 │   └── SynthesisTimeoutError  something did not come in time; says what
+├── RecognitionError        what the caller said could not be written down; the call goes on
 ├── CallEnded               the call is over; whoever still speaks to it may stop
 ├── ConfigError             a setting is wrong; names the file, the key and a fix
 ├── SetupError              the machine refuses: a port is taken, a file cannot be read
@@ -29,6 +30,7 @@ __all__ = [
     "LocalProtocolError",
     "NegotiationError",
     "ProtocolError",
+    "RecognitionError",
     "RemoteProtocolError",
     "ServiceError",
     "SetupError",
@@ -122,6 +124,18 @@ class ConnectionLostError(SynthesisError):
 
 class SynthesisTimeoutError(SynthesisError):
     """Something did not come in time; `stage` says what."""
+
+
+class RecognitionError(BridgeError):
+    """An utterance could not be recognised.
+
+    Attributes:
+        code: The service's own code, or one of ours as in `SynthesisError`.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code: str = code
 
 
 class CallEnded(BridgeError):  # noqa: N818  an ending is an event, not a fault

@@ -6,7 +6,19 @@ from typing import Protocol
 
 from bridge.audio import OpusFormat, PcmFormat
 
-__all__ = ["Clock", "IdSource", "SentenceMark", "Speech", "SpeechChunk", "Synthesizer", "Voice", "WordTime"]
+__all__ = [
+    "Clock",
+    "IdSource",
+    "Recognition",
+    "Recognizer",
+    "SentenceMark",
+    "Speech",
+    "SpeechChunk",
+    "Synthesizer",
+    "Understanding",
+    "Voice",
+    "WordTime",
+]
 
 
 class Clock(Protocol):
@@ -128,4 +140,54 @@ class Synthesizer(Protocol):
 
     def speak(self, voice: Voice, format: PcmFormat | OpusFormat) -> Speech:
         """Bind an open connection and start a task on it, without waiting for either."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What is understood of one sentence of an utterance so far."""
+
+    text: str
+    is_final: bool
+    """Whether it will not change any more; what comes then is about the next sentence."""
+    begin_ms: int
+    """From the first sample of the utterance."""
+    end_ms: int | None
+    """None while the sentence goes on."""
+
+
+class Recognition(Protocol):
+    """One utterance in the hearing: sound goes in while words come out."""
+
+    def hear(self, pcm: bytes) -> None:
+        """Append sound (16 bit, little-endian, mono, at the recogniser's rate); never waits."""
+        ...
+
+    def finish(self) -> None:
+        """No more sound will follow."""
+        ...
+
+    def cancel(self) -> None:
+        """Nobody wants its words any more; harmless when it has ended."""
+        ...
+
+    def results(self) -> AsyncIterator[Understanding]:
+        """Yield what is understood, until all is.
+
+        Raises:
+            RecognitionError: If the service refuses, fails or disappears.
+        """
+        ...
+
+
+class Recognizer(Protocol):
+    """Turns speech into text: the cloud, the embedded service or a fake."""
+
+    @property
+    def rate_hz(self) -> int:
+        """Sampling frequency of what it wants to hear."""
+        ...
+
+    def listen(self) -> Recognition | None:
+        """Begin to hear an utterance, without waiting; None if as many as may be are being heard."""
         ...

@@ -17,7 +17,7 @@ from bridge.cosyvoice.task import Failed
 from bridge.errors import RemoteProtocolError
 from bridge.ports import Clock
 
-__all__ = ["Address", "Bearer", "Connection", "DialError", "Dialler"]
+__all__ = ["Address", "Bearer", "Connection", "DialError", "Dialler", "Passenger"]
 
 _FRAMES_A_TURN = 100
 """Taken in one turn of the loop, which is half a millisecond."""
@@ -62,6 +62,18 @@ class Bearer(Protocol):
     def receive(self, item: Event | bytes) -> None: ...
 
     def lost(self, failure: Failed) -> None: ...
+
+
+class Passenger(Bearer, Protocol):
+    """What a pool finds a connection for."""
+
+    def bind(self, connection: "Connection") -> None:
+        """Start the task on `connection`, which is idle and open."""
+        ...
+
+    def queue(self) -> None:
+        """As many connections as may be are in use: one has to be waited for."""
+        ...
 
 
 class Dialler:
@@ -157,6 +169,10 @@ class Connection:
     def write(self, text: str) -> None:
         """Write a text frame at once, without waiting: texts are too small to need flow control."""
         self._socket.write(text)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write a binary frame at once: an utterance is too small to need flow control."""
+        self._socket.write_bytes(data)
 
     async def read(self) -> None:
         """Hand everything over until the socket ends; a task that is still running is told."""

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridge.aio.cosyvoice_connection import Address, Connection, DialError, Dialler
+from bridge.aio.cosyvoice_connection import Address, Connection, DialError, Dialler, Passenger
 from bridge.aio.cosyvoice_keys import KeyProvider, Keys
 from bridge.aio.cosyvoice_speech import PooledSpeech
 from bridge.aio.tasks import Tasks
@@ -82,6 +82,8 @@ class TtsSettings:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Further headers of the handshake, such as ``X-DashScope-WorkSpace``."""
     patience: ClientPatience = field(default_factory=ClientPatience)
+    name: str = "tts"
+    """What the log calls it."""
 
 
 class CosyVoicePool:
@@ -156,25 +158,55 @@ class CosyVoicePool:
             clock=self._clock,
             # Packed sound is smaller; how much smaller, nobody can say beforehand.
             most_bytes=self._settings.buffer_ms * request.sample_rate // 1000 * 2,
-            free=self._freed,
-            forget=self._forget,
+            free=self.freed,
+            forget=self.forget,
             most_ahead=self._settings.most_ahead,
         )
+        self.carry(speech)
+        return speech
+
+    def carry(self, passenger: Passenger) -> None:
+        """Bind an open connection to what starts a task on it, or let it wait for one.
+
+        `freed` has to be called when it needs the connection no more, `forget` when it waits no more.
+        """
         if self._links.closed:
-            speech.lost(_CLOSING)
+            passenger.lost(_CLOSING)
         elif (connection := self._warmest()) is not None:
             self.counters["warm_starts"] += 1
-            self._bind(speech, connection)
+            self._bind(passenger, connection)
         elif len(self._links.waiting) >= self._settings.most_waiting:
             self.counters["turned_away"] += 1
-            speech.lost(self._turned_away())
+            passenger.lost(self._turned_away())
         else:
             self.counters["cold_starts"] += 1
-            self._links.waiting.append(speech)
+            self._links.waiting.append(passenger)
             if self._links.count >= self._settings.max_connections:
-                speech.queue()
+                passenger.queue()
         self._tend()
-        return speech
+
+    def forget(self, passenger: Passenger) -> None:
+        """Let nobody wait for a connection who has given up."""
+        if passenger in self._links.waiting:
+            self._links.waiting.remove(passenger)
+
+    def freed(self, connection: Connection, reusable: bool) -> None:
+        """Take back a connection whose task has ended.
+
+        Args:
+            connection: The one that was bound.
+            reusable: Whether another task may start on it.
+        """
+        self._links.busy.discard(connection)
+        if reusable and connection.is_open:
+            self._links.proved()
+            self._stand_by(connection)
+        elif connection.is_usable:
+            self.counters["replaced"] += 1
+            self._retire(connection)
+        else:
+            self.counters["lost"] += 1
+        self._tend()
 
     async def close(self) -> None:
         """End every speech and close every connection."""
@@ -193,10 +225,10 @@ class CosyVoicePool:
         usable = [connection for connection in self._links.idle if connection.is_open]
         return max(usable, key=lambda connection: connection.last_sign_ns, default=None)
 
-    def _bind(self, speech: PooledSpeech, connection: Connection) -> None:
+    def _bind(self, passenger: Passenger, connection: Connection) -> None:
         self._links.idle.discard(connection)
         self._links.busy.add(connection)
-        speech.bind(connection)
+        passenger.bind(connection)
 
     def _turned_away(self) -> Failed:
         settings = self._settings
@@ -205,22 +237,6 @@ class CosyVoicePool:
             f"{settings.most_waiting} utterances wait for one: raise max_connections, or ask for less"
         )
         return Failed(BUSY, message, retryable=True)
-
-    def _forget(self, speech: PooledSpeech) -> None:
-        if speech in self._links.waiting:
-            self._links.waiting.remove(speech)
-
-    def _freed(self, connection: Connection, reusable: bool) -> None:
-        self._links.busy.discard(connection)
-        if reusable and connection.is_open:
-            self._links.proved()
-            self._stand_by(connection)
-        elif connection.is_usable:
-            self.counters["replaced"] += 1
-            self._retire(connection)
-        else:
-            self.counters["lost"] += 1
-        self._tend()
 
     def _stand_by(self, connection: Connection) -> None:
         """Give an open connection to whoever waits, or keep it."""
@@ -317,7 +333,7 @@ class CosyVoicePool:
         links = self._links
         if links.complaint != failure.message:
             links.complaint = failure.message
-            _log.warning("tts: %s", failure.message)
+            _log.warning("%s: %s", self._settings.name, failure.message)
         delay_s = _BACKOFF_S[min(links.failures, len(_BACKOFF_S) - 1)]
         links.failed(failure)
         if links.backing_off is not None:
@@ -355,7 +371,7 @@ class _Links:
     def __init__(self) -> None:
         self.idle: set[Connection] = set()
         self.busy: set[Connection] = set()
-        self.waiting: deque[PooledSpeech] = deque()
+        self.waiting: deque[Passenger] = deque()
         self.dialling = 0
         self.closed = False
         self.failure: Failed | None = None

@@ -140,6 +140,11 @@ class Socket:
         if self.is_open:
             _do_now(self._response.send_str(text))
 
+    def write_bytes(self, data: bytes) -> None:
+        """Hand a binary frame to the transport in this very turn, as `write` does a text."""
+        if self.is_open:
+            _do_now(self._response.send_bytes(data))
+
     def take(self, message: aiohttp.WSMessage) -> str | None:
         """Act on what is no data; return how the socket ended, if it did."""
         if message.type is WSMsgType.PONG:
@@ -193,7 +198,7 @@ def _do_now(sending: Coroutine[asyncio.Future[None], None, None]) -> None:
     """Let `sending` write its frame.
 
     The frame has been handed to the transport by the time the coroutine waits: it would only wait for room in
-    the buffer behind it, which texts are too small to need.
+    the buffer behind it, which texts and the sound of one utterance are too small to need.
     """
     with suppress(ConnectionResetError, StopIteration):
         # As a task does that takes over what is waited for: else the next to wait for it would fail.

@@ -15,6 +15,7 @@ from bridge.aio.http import HttpSettings
 from bridge.aio.sip import SipSettings
 from bridge.app.api.desk import ApiSettings
 from bridge.app.config import Config
+from bridge.app.ears import is_embedded
 from bridge.app.place import route_address, state_folder
 from bridge.app.settings import SELF_MADE, HttpSection, SipSection
 from bridge.app.trunk_settings import TrunkSection
@@ -306,6 +307,7 @@ def voice_settings(config: Config) -> TtsServerSettings:
         max_connections=section.max_connections,
         sounds=section.sounds,
         upstream=section.upstream,
+        preload_ears=config.ears.language if config.ears.enabled and is_embedded(config) else None,
     )
 
 

@@ -14,11 +14,22 @@ from enum import Enum
 from urllib.parse import urlsplit
 
 from bridge.aio.ports_taken import Kind, who_holds
+from bridge.app.ears import is_embedded
 from bridge.app.settings import Config
 from bridge.errors import BridgeError
 from bridge.hosts import is_v6, spot
+from bridge.ttsserver.whisper import EXTRA, is_installed
 
-__all__ = ["Check", "Grade", "examine", "files_check", "port_check", "python_check", "realtime_check"]
+__all__ = [
+    "Check",
+    "Grade",
+    "ears_check",
+    "examine",
+    "files_check",
+    "port_check",
+    "python_check",
+    "realtime_check",
+]
 
 _WHEELS = (
     "numpy", "av", "cffi", "aiohttp", "pydantic", "typer", "rich", "prometheus-client",
@@ -56,6 +67,8 @@ def examine(config: Config) -> Iterator[Check]:
     yield files_check(resource.getrlimit(resource.RLIMIT_NOFILE), config.media.capacity)
     yield realtime_check(_may_run_realtime(), wanted=config.media.realtime)
     yield _peers_check(shutil.which)
+    if config.ears.enabled:
+        yield ears_check(config.ears.url, is_local=is_embedded(config), is_there=is_installed())
     yield _voice_check() if config.tts_kind == "embedded" else _service_check(config.tts.url)
 
 
@@ -205,6 +218,15 @@ def _voice_check() -> Check:
         reason = " ".join(str(error).split())
         return Check(Grade.FAIL, f"the embedded voice does not load: {reason}", "make serve  (installs it)")
     return Check(Grade.OK, f"the embedded voice loads in {time.perf_counter() - began:.1f} s")
+
+
+def ears_check(url: str, *, is_local: bool, is_there: bool) -> Check:
+    """Whether callers will be understood, and by whom."""
+    if not is_local:
+        return Check(Grade.OK, f"callers are understood by {urlsplit(url).hostname}")
+    if is_there:
+        return Check(Grade.OK, "callers are understood by the embedded service")
+    return Check(Grade.FAIL, "ears.enabled is on, and speech recognition is not installed", EXTRA)
 
 
 def _service_check(url: str) -> Check:

@@ -8,6 +8,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,7 @@ from bridge.app.assembly import (
 from bridge.app.config import Config, embedded_url, load
 from bridge.app.dial import admit, admit_number, is_number
 from bridge.app.doors import open_doors
+from bridge.app.ears import open_ears
 from bridge.app.engine_metrics import EngineMeter, health_of
 from bridge.app.log import configure
 from bridge.app.meter import Meter, Observers
@@ -233,6 +235,8 @@ async def open_bridge(
     async with AsyncExitStack() as stack:
         voice, engine = await _start_children(config, stack, metrics)
         embedded, synthesizer = await _start_clients(config, voice, stack)
+        where = "" if voice is None else embedded_url(voice.listen)
+        ears = await open_ears(config, metrics, stack, embedded=where)
         routes = route_table(config, agent)
         self_user = None if embedded is None else f"self-{dice.token(8)}"
         if self_user is not None:
@@ -245,7 +249,7 @@ async def open_bridge(
             media=engine,
             synthesizer=synthesizer,
             routes=routes,
-            settings=call_settings(config),
+            settings=replace(call_settings(config), ears=ears),
             clock=clock,
             dice=dice,
             observer=_observers(config, metrics, stack),

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from bridge.app.ears_settings import EarsSection
 from bridge.app.section import Section as _Section
 from bridge.app.trunk_settings import AccountSection, TrunkSection
 from bridge.app.values import (
@@ -37,7 +38,7 @@ from bridge.app.values import (
     TtsUrl,
 )
 from bridge.app.webrtc_settings import WebRtcSection
-from bridge.cosyvoice.endpoints import endpoint, fill_workspace
+from bridge.cosyvoice.endpoints import endpoint, fill_workspace, is_cloud
 from bridge.hosts import spot
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
@@ -420,6 +421,7 @@ class Config(_Section):
     media: MediaSection = MediaSection()
     tts: TtsSection = TtsSection()
     tts_server: TtsServerSection = TtsServerSection()
+    ears: EarsSection = EarsSection()
     call: CallSection = CallSection()
     recording: RecordingSection = RecordingSection()
     records: RecordsSection = RecordsSection()
@@ -458,8 +460,24 @@ class Config(_Section):
             # The cloud's key is nobody's business here, not even our own process's.
             key = next(iter(self.tts_server.api_keys), None)
         tts = self.tts.model_copy(update={"url": url, "api_key": key})
+        ears = self._resolved_ears(url, key, dashscope_key)
         routes = tuple(
             route.model_copy(update={"voice": route.voice or tts.voice, "model": route.model or tts.model})
             for route in self.routes
         )
-        return self.model_copy(update={"tts": tts, "routes": routes})
+        return self.model_copy(update={"tts": tts, "ears": ears, "routes": routes})
+
+    def _resolved_ears(self, tts_url: str, tts_key: SecretStr | None, dashscope_key: str) -> EarsSection:
+        """Fill in where callers are understood, and with which key."""
+        own = embedded_url(self.tts_server.listen)
+        named = {"": tts_url, "embedded": own, "cloud": endpoint(self.tts.region, self.tts.workspace)}
+        url = fill_workspace(named.get(self.ears.url, self.ears.url), self.tts.workspace)
+        key = self.ears.api_key
+        if url == own:
+            key = next(iter(self.tts_server.api_keys), None)
+        elif key is None and url == tts_url:
+            key = tts_key
+        elif key is None and is_cloud(url):
+            # Of whatever speaks, the embedded service included: a key of the cloud is for the cloud.
+            key = self.tts.api_key or (SecretStr(dashscope_key) if dashscope_key else None)
+        return self.ears.model_copy(update={"url": url, "api_key": key})

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.aio.sip_transfer import TransferResult
-from bridge.call.hearing import CallEvent
+from bridge.call.hearing import CallerWords, CallEvent
 from bridge.call.turns import Said
+from bridge.errors import ConfigError
 from bridge.plane.bed import LOUDEST_DB, SILENT_DB
 
 if TYPE_CHECKING:
@@ -177,6 +178,19 @@ class Call:
     def events(self) -> AsyncIterator[CallEvent]:
         """Yield voice, silence, digits, ducks and flushes from now on."""
         return self._session.hearing.events()
+
+    def words(self) -> AsyncIterator[CallerWords]:
+        """Yield what the caller says from now on, sentence by sentence, as it is understood.
+
+        A sentence may come several times, better each time, before it is final. Words come a second or so
+        after they were said.
+
+        Raises:
+            ConfigError: If nobody is there to understand: see the settings' section ``ears``.
+        """
+        if self._session.ears is None:
+            raise ConfigError("nobody understands callers here: set ears.enabled = true")
+        return self._session.hearing.words()
 
     async def transfer(self, target: "str | Call", *, timeout_s: float = 30.0) -> TransferResult:
         """Send the caller to somebody else, and take leave.

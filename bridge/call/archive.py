@@ -101,6 +101,8 @@ def moved(record: dict[str, Any], by_ns: int) -> dict[str, Any]:
     if "utterances" in told and isinstance(told["utterances"], list):
         marks = ("first_text_ns", "first_audio_ns")
         told["utterances"] = [_shifted(each, marks, by_ns) for each in told["utterances"]]
+    if isinstance(told.get("words"), list):
+        told["words"] = [_shifted(each, ("began_ns", "ended_ns"), by_ns) for each in told["words"]]
     if "barge_ins" in told and isinstance(told["barge_ins"], list):
         told["barge_ins"] = [_shifted(each, _INTERRUPTION_MARKS, by_ns) for each in told["barge_ins"]]
     return told

@@ -4,11 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bridge.plane.events import Digit, Ducked, Flushed, PlaneEvent, Resumed, VoiceStarted, VoiceStopped
 from bridge.ports import Clock
 
-__all__ = ["CallEvent", "Hearing", "Text"]
+__all__ = ["CallEvent", "CallerWords", "Hearing", "Text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,25 @@ class Text:
     """1300 bytes at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallerWords:
+    """What the caller says, as the recogniser understands it."""
+
+    id: int
+    """Counts the sentences of the call from 1; words of the same id take the place of those before."""
+    text: str
+    is_final: bool
+    """Whether the sentence is over and will not change any more."""
+    began_ns: int
+    """When its sound came, in monotonic ns."""
+    ended_ns: int
+    """Until when, as far as it was heard."""
+
+
 CallEvent = Digit | Ducked | Flushed | Resumed | VoiceStarted | VoiceStopped | Text
 """What `Call.events` yields."""
+
+T = TypeVar("T")
 
 _TYPED_AHEAD = 64
 _BACKLOG = 256
@@ -37,6 +55,7 @@ class Hearing:
         self._quiet_since_ns = clock.now_ns()
         self._changed = asyncio.Event()
         self._listeners: set[asyncio.Queue[CallEvent]] = set()
+        self._readers: set[asyncio.Queue[CallerWords]] = set()
 
     def on_event(self, event: PlaneEvent) -> None:
         """Take note of one report of the media process."""
@@ -60,11 +79,14 @@ class Hearing:
         """Take a text of the caller."""
         self._tell(Text(text))
 
+    def on_words(self, words: CallerWords) -> None:
+        """Take what the caller was understood to say."""
+        for reader in self._readers:
+            _put(reader, words)
+
     def _tell(self, event: CallEvent) -> None:
         for listener in self._listeners:
-            if listener.full():
-                listener.get_nowait()  # a listener that sleeps loses the oldest, never the newest
-            listener.put_nowait(event)
+            _put(listener, event)
 
     async def events(self) -> AsyncIterator[CallEvent]:
         """Yield what happens from now on, until the call ends.
@@ -78,6 +100,16 @@ class Hearing:
                 yield await queue.get()
         finally:
             self._listeners.discard(queue)
+
+    async def words(self) -> AsyncIterator[CallerWords]:
+        """Yield what the caller says from now on; bounded as `events`."""
+        queue: asyncio.Queue[CallerWords] = asyncio.Queue(_BACKLOG)
+        self._readers.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._readers.discard(queue)
 
     async def digit(self, *, timeout_s: float) -> str:
         """Return the next digit, typed ahead or still to come; empty after `timeout_s` without one."""
@@ -110,3 +142,9 @@ class Hearing:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+
+def _put(queue: "asyncio.Queue[T]", item: T) -> None:
+    if queue.full():
+        queue.get_nowait()  # a listener that sleeps loses the oldest, never the newest
+    queue.put_nowait(item)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from bridge.call.bus import Value
+from bridge.call.hearing import CallerWords
 from bridge.call.trace import CallTrace, UtteranceRecord
 from bridge.engine.commands import LegEvent
 from bridge.plane.events import Digit, Ducked, Flushed, Resumed, VoiceStarted, VoiceStopped
 
-__all__ = ["of_event", "of_utterance"]
+__all__ = ["of_event", "of_utterance", "of_words"]
 
 Told = tuple[str, Mapping[str, Value]]
 
@@ -32,6 +33,17 @@ def of_event(event: LegEvent, *, rate_hz: int) -> Told | None:
         case Flushed(position=position, cause=cause):
             told = "speech.flushed", {"at_ms": position * 1000 // rate_hz, "cause": cause}
     return told
+
+
+def of_words(words: CallerWords) -> Told:
+    """Say what the caller says. Whoever switched the recogniser on wants to know."""
+    return "voice.words", {
+        "id": words.id,
+        "text": words.text,
+        "final": words.is_final,
+        "began_ns": words.began_ns,
+        "ended_ns": words.ended_ns,
+    }
 
 
 def of_utterance(record: UtteranceRecord, trace: CallTrace) -> Told:

@@ -18,22 +18,23 @@ from bridge.aio.tasks import Tasks
 from bridge.call import prompts
 from bridge.call.agent import Call
 from bridge.call.bus import Bus, Value
-from bridge.call.hearing import Hearing
-from bridge.call.notices import of_event, of_utterance
+from bridge.call.ears import Ears
+from bridge.call.hearing import CallerWords, Hearing
+from bridge.call.notices import of_event, of_utterance, of_words
 from bridge.call.opus_speech import speech_format
 from bridge.call.outside import CLOSED, Outside
 from bridge.call.pressing import Pressing
 from bridge.call.recording import Recorder, record_message
 from bridge.call.remote import Remote
 from bridge.call.routes import Route
-from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
+from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord, WordsRecord
 from bridge.call.transfer import hand_over
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import BridgeError, CallEnded, LocalProtocolError, SynthesisError
 from bridge.plane.events import Digit, RowFailed
-from bridge.ports import Clock, IdSource, Synthesizer
+from bridge.ports import Clock, IdSource, Recognizer, Synthesizer
 from bridge.sip.codecs import DEFAULT_CODECS
 from bridge.sip.crypto import SrtpPolicy
 from bridge.sip.ice import IcePolicy
@@ -75,6 +76,8 @@ class CallSettings:
     """Where their keys may come from; an offer of ours has the first."""
     ice: IcePolicy = "auto"
     """With whom we do ICE, as its lite end."""
+    ears: Recognizer | None = None
+    """Who understands what callers say; None nobody."""
     comfort_noise: bool = False
     """Say how our silence sounds instead of sending it, where the peer takes comfort noise."""
 
@@ -144,6 +147,8 @@ class Session:
         self.is_holding: bool = False
         self.hearing: Hearing = Hearing(clock)
         self.pressing: Pressing = Pressing(leg)
+        self.ears: Ears | None = None
+        """Has the caller's words written down."""
         me: Session = proxy(self)  # Weakly: see `Speaker`.
         self.speaker: Speaker = Speaker(
             leg,
@@ -167,6 +172,16 @@ class Session:
         )
         self._leg = leg
         self._settings = settings
+        # The call to ourselves has a voice of its own, and bills nobody for its words either.
+        if settings.ears is not None and route.synthesizer is None:
+            self.ears = Ears(
+                settings.ears,
+                leg.capture(),
+                rate_hz=leg.rate_hz,
+                clock=clock,
+                on_words=lambda words: me._tell_words(words),  # noqa: PLW0108
+                call_id=trace.id,
+            )
         self.inactivity_s: float = settings.inactivity_s
         """How long the peer may be silent."""
         self._clock = clock
@@ -187,6 +202,8 @@ class Session:
         self.hearing.on_event(event)
         self.pressing.on_event(event)
         self.speaker.on_event(event)
+        if self.ears is not None:
+            self.ears.on_event(event)
         if (told := of_event(event, rate_hz=self._leg.rate_hz)) is not None:
             self.tell(*told)
 
@@ -340,6 +357,8 @@ class Session:
                 self._tasks = tasks
                 if self._settings.recordings is not None:
                     tasks.start(self._record(self._settings.recordings), name="recording")
+                if self.ears is not None:
+                    tasks.start(self.ears.run(), name="ears")
                 agent = tasks.start(self._run_agent(), name="agent")
                 watch = tasks.start(self._watch(), name="watch")
                 ends: set[asyncio.Future[Any]] = {agent, watch, self._ending}
@@ -407,6 +426,12 @@ class Session:
 
     def _tell_utterance(self, record: UtteranceRecord) -> None:
         self.tell(*of_utterance(record, self.trace))
+
+    def _tell_words(self, words: CallerWords) -> None:
+        self.hearing.on_words(words)
+        self.tell(*of_words(words))
+        if words.is_final and self.trace.keeps_text:
+            self.trace.words.append(WordsRecord(words.text, words.began_ns, words.ended_ns))
 
     def _check_budget(self, record: BargeInRecord) -> None:
         """Compare an interruption with the budget: up to t6 at once, the rest when the next reply sounds."""

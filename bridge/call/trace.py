@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.speech.budget import BargeInTrace
 
-__all__ = ["BargeInRecord", "CallTrace", "UtteranceRecord"]
+__all__ = ["BargeInRecord", "CallTrace", "UtteranceRecord", "WordsRecord"]
 
 _KEPT = 256
 
@@ -47,6 +47,15 @@ class BargeInRecord(BargeInTrace):
     """Index in the leg's playout after the last sample that was sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class WordsRecord:
+    """One sentence of the caller; kept only where texts are."""
+
+    text: str
+    began_ns: int
+    ended_ns: int
+
+
 @dataclass(slots=True)
 class CallTrace:
     """Everything known of one call, bounded."""
@@ -76,6 +85,8 @@ class CallTrace:
     rate_hz: int = 8000
     """What positions count: samples of the leg at this rate."""
     barge_ins: deque[BargeInRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    words: deque[WordsRecord] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    """What the caller said, if a recogniser understood it and `keeps_text`."""
     breaches: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT))
     false_alarms: int = 0
     """Ducks that ended in a resume: doors, coughs, clicks."""
@@ -118,9 +129,10 @@ class CallTrace:
         return self.summary() | {
             "utterances": [_fields(u) | hidden for u in self.utterances],
             "barge_ins": [_fields(b) | {"stages_ms": b.stages_ms()} for b in self.barge_ins],
+            "words": [_fields(each) for each in self.words] if self.keeps_text else [],
             "media": self.media,
         }
 
 
-def _fields(record: UtteranceRecord | BargeInRecord) -> dict[str, Any]:
+def _fields(record: UtteranceRecord | BargeInRecord | WordsRecord) -> dict[str, Any]:
     return {item.name: getattr(record, item.name) for item in fields(record)}

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridge.cosyvoice.json_values import object_of, text_of, whole_of
+from bridge.cosyvoice.transcript import Transcript, transcript_of, transcript_payload
 from bridge.errors import RemoteProtocolError
 
 __all__ = [
@@ -110,6 +112,8 @@ class ResultGenerated:
     """The sentence as it was sent; on begin and end only."""
     characters: int | None = None
     """Counted characters of the task so far; on end only."""
+    transcript: Transcript | None = None
+    """What was understood, if the task recognises speech; then nothing else here counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,8 @@ def encode_event(event: Event) -> str:
             header["event"] = "task-started"
         case ResultGenerated():
             header["event"] = "result-generated"
-            payload = _result_payload(event)
+            told = event.transcript
+            payload = _result_payload(event) if told is None else transcript_payload(told)
         case TaskFinished():
             header["event"] = "task-finished"
             header["attributes"] = {"request_uuid": event.request_uuid}
@@ -210,17 +215,19 @@ def decode_event(text: str | bytes) -> Event:
         RemoteProtocolError: If it is not an event of this protocol: ignore it, count it.
     """
     header, payload = _envelope(text)
-    task_id, event = _text(header.get("task_id")), header.get("event")
+    task_id, event = text_of(header.get("task_id")), header.get("event")
     match event:
         case "task-started":
             return TaskStarted(task_id)
         case "result-generated":
             return _result(task_id, payload)
         case "task-finished":
-            request_uuid = _text(_object(header.get("attributes")).get("request_uuid"))
+            request_uuid = text_of(object_of(header.get("attributes")).get("request_uuid"))
             return TaskFinished(task_id, request_uuid, _characters(payload) or 0)
         case "task-failed":
-            return TaskFailed(task_id, _text(header.get("error_code")), _text(header.get("error_message")))
+            return TaskFailed(
+                task_id, text_of(header.get("error_code")), text_of(header.get("error_message"))
+            )
         case _:
             raise RemoteProtocolError(f"unknown event {event!r}")
 
@@ -239,7 +246,7 @@ def _run_task(task_id: str, payload: dict[str, object]) -> RunTask | Malformed:
     text = given.get("text", "")
     if not isinstance(text, str):
         return Malformed(task_id, _BAD_TEXT)
-    return RunTask(task_id, parameters=_object(payload.get("parameters")), text=text, **named)
+    return RunTask(task_id, parameters=object_of(payload.get("parameters")), text=text, **named)
 
 
 def _continue_task(task_id: str, payload: dict[str, object]) -> ContinueTask | Malformed:
@@ -278,15 +285,17 @@ def _result_payload(event: ResultGenerated) -> dict[str, object]:
 
 
 def _result(task_id: str, payload: dict[str, object]) -> ResultGenerated:
-    output = _object(payload.get("output"))
-    sentence = _object(output.get("sentence"))
+    output = object_of(payload.get("output"))
+    sentence = object_of(output.get("sentence"))
     listed, index, original = sentence.get("words"), sentence.get("index"), output.get("original_text")
+    if "text" in sentence:
+        return ResultGenerated(task_id, "", transcript=transcript_of(payload))
     # One comes with every frame of sound, and most bring no words: what is absent must cost nothing.
     return ResultGenerated(
         task_id,
-        _text(output.get("type")),
-        index if type(index) is int else _whole(index) or 0,
-        tuple(_word(_object(item)) for item in listed) if listed and isinstance(listed, list) else (),
+        text_of(output.get("type")),
+        index if type(index) is int else whole_of(index) or 0,
+        tuple(_word(object_of(item)) for item in listed) if listed and isinstance(listed, list) else (),
         original if isinstance(original, str) else None,
         _characters(payload) if "usage" in payload else None,
     )
@@ -294,16 +303,16 @@ def _result(task_id: str, payload: dict[str, object]) -> ResultGenerated:
 
 def _word(item: dict[str, object]) -> Word:
     return Word(
-        text=_text(item.get("text")),
-        begin_index=_whole(item.get("begin_index")) or 0,
-        end_index=_whole(item.get("end_index")) or 0,
-        begin_ms=_whole(item.get("begin_time")) or 0,
-        end_ms=_whole(item.get("end_time")) or 0,
+        text=text_of(item.get("text")),
+        begin_index=whole_of(item.get("begin_index")) or 0,
+        end_index=whole_of(item.get("end_index")) or 0,
+        begin_ms=whole_of(item.get("begin_time")) or 0,
+        end_ms=whole_of(item.get("end_time")) or 0,
     )
 
 
 def _characters(payload: dict[str, object]) -> int | None:
-    return _whole(_object(payload.get("usage")).get("characters"))
+    return whole_of(object_of(payload.get("usage")).get("characters"))
 
 
 def _envelope(text: str | bytes) -> tuple[dict[str, object], dict[str, object]]:
@@ -316,24 +325,9 @@ def _envelope(text: str | bytes) -> tuple[dict[str, object], dict[str, object]]:
         raise RemoteProtocolError(f"not JSON: {text[:40]!r}") from None
     if not isinstance(message, dict) or not isinstance(message.get("header"), dict):
         raise RemoteProtocolError(f"a message without a header: {text[:40]!r}")
-    return message["header"], _object(message.get("payload"))
+    return message["header"], object_of(message.get("payload"))
 
 
 def _dump(message: dict[str, object]) -> str:
     # ASCII, as the SDK sends it: a lone surrogate out of an LLM then survives the UTF-8 check of the frame.
     return json.dumps(message, separators=(",", ":"))
-
-
-def _object(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _whole(value: object) -> int | None:
-    # JSON knows one kind of number: 263.0 is 263; true is not 1; infinity is nothing.
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

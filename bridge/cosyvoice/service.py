@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bridge.cosyvoice import limits, voices
 from bridge.cosyvoice.formats import TaskParameters
+from bridge.cosyvoice.hearing import hearing_parameters, is_hearing
 from bridge.cosyvoice.limits import INVALID_PARAMETER, Refusal
 from bridge.cosyvoice.message import (
     SENTENCE_BEGIN,
@@ -31,14 +32,17 @@ from bridge.cosyvoice.service_steps import (
     Abandon,
     Audio,
     Begin,
+    BeginHearing,
     Close,
     End,
     Flush,
+    Hear,
     Output,
     Speak,
     Step,
     TaskState,
 )
+from bridge.cosyvoice.transcript import Transcript
 from bridge.cosyvoice.voices import Model
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.ports import IdSource
@@ -56,7 +60,8 @@ class _Running:
 
     task_id: str
     request_id: str
-    model: Model
+    model: Model | None
+    """None if the task recognises speech."""
     parameters: TaskParameters
     messages: int = 0
     received: int = 0
@@ -119,6 +124,17 @@ class ServerTask:
                 self._finish(item, now_ns=now_ns)
             case _:
                 self._refuse(item.task_id, Refusal(INVALID_PARAMETER, item.message), code=_BAD_PAYLOAD)
+
+    def receive_sound(self, data: bytes, *, now_ns: int) -> None:
+        """Take one binary frame of the client: sound, if a recognition task runs."""
+        if self.state is TaskState.CLOSED:
+            return
+        if self._task is None or self._task.model is not None or self.state is not TaskState.RUNNING:
+            self.receive_garbage()
+            return
+        self._step(Step.CONTINUE)
+        self._since_ns = now_ns
+        self._outputs.append(Hear(self._task.task_id, data))
 
     def receive_garbage(self) -> None:
         """Take a frame that `decode_action` could not read."""
@@ -230,8 +246,15 @@ class ServerTask:
         task.open_sentence = None
         return True
 
+    def understood(self, task_id: str, transcript: Transcript) -> bool:
+        """The recogniser has understood something; returns whether the task still wants it."""
+        if self._wanting(task_id) is None:
+            return False
+        self._outputs.append(ResultGenerated(task_id, "", transcript=transcript))
+        return True
+
     def done(self, task_id: str, *, now_ns: int) -> bool:
-        """The voice has delivered everything after `End`; returns whether anybody still waited."""
+        """Everything was delivered after `End`; returns whether anybody still waited."""
         task = self._wanting(task_id)
         if task is None:
             return False
@@ -241,7 +264,7 @@ class ServerTask:
         return True
 
     def fail(self, task_id: str, refusal: Refusal) -> bool:
-        """The voice cannot go on; returns whether anybody still waited."""
+        """The voice or the recogniser cannot go on; returns whether anybody still waited."""
         if self._wanting(task_id) is None:
             return False
         self._refuse(task_id, refusal)
@@ -252,6 +275,9 @@ class ServerTask:
             # Binary frames carry no task id: two tasks could not be told apart.
             message = f"Task {item.task_id} cannot start while {self.task_id} is running"
             self._refuse(item.task_id, Refusal(INVALID_PARAMETER, message))
+            return
+        if is_hearing(item):
+            self._run_hearing(item, now_ns=now_ns)
             return
         try:
             parameters = TaskParameters.from_wire(item.parameters)
@@ -269,9 +295,19 @@ class ServerTask:
         if item.text:
             self._append(self._task, item.text)
 
+    def _run_hearing(self, item: RunTask, *, now_ns: int) -> None:
+        parameters = hearing_parameters(item)
+        if isinstance(parameters, Refusal):
+            self._refuse(item.task_id, parameters)
+            return
+        self._step(Step.RUN)
+        self._since_ns = now_ns
+        self._task = _Running(item.task_id, self._ids.token(), None, TaskParameters())
+        self._outputs += [TaskStarted(item.task_id), BeginHearing(item.task_id, parameters)]
+
     def _continue(self, item: ContinueTask, *, now_ns: int) -> None:
         task = self._wanting(item.task_id)
-        if task is None or self.state is not TaskState.RUNNING:
+        if task is None or task.model is None or self.state is not TaskState.RUNNING:
             message = f"Task {item.task_id} is not running"
             self._refuse(item.task_id, Refusal(INVALID_PARAMETER, message))
             return
@@ -293,7 +329,7 @@ class ServerTask:
             self._refuse(task.task_id, limits.too_long("message", length, limits.MESSAGE_CHARACTERS))
         elif task.received > limits.TASK_CHARACTERS:
             self._refuse(task.task_id, limits.too_long("task", task.received, limits.TASK_CHARACTERS))
-        elif has_tags and not (task.parameters.enable_ssml and task.model.ssml):
+        elif has_tags and not (task.parameters.enable_ssml and task.model is not None and task.model.ssml):
             self._refuse(task.task_id, limits.NO_SSML)
         else:
             self._outputs.append(Speak(task.task_id, text))
@@ -305,7 +341,7 @@ class ServerTask:
         if item.cancel:
             self._outputs.append(Abandon(task.task_id))
             self._conclude(Step.CANCEL, task.spoken, now_ns=now_ns)
-        elif not task.messages:
+        elif task.model is not None and not task.messages:
             self._refuse(task.task_id, limits.EMPTY_TEXT)
         elif self.state is TaskState.RUNNING:
             self._step(Step.FINISH)

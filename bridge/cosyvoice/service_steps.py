@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from bridge.cosyvoice.formats import TaskParameters
+from bridge.cosyvoice.hearing import HearingParameters
 from bridge.cosyvoice.message import Event
 
 __all__ = [
@@ -11,9 +12,11 @@ __all__ = [
     "Abandon",
     "Audio",
     "Begin",
+    "BeginHearing",
     "Close",
     "End",
     "Flush",
+    "Hear",
     "Output",
     "Speak",
     "Step",
@@ -95,6 +98,22 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginHearing:
+    """To the recogniser: prepare for a task; its parameters are checked."""
+
+    task_id: str
+    parameters: HearingParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """To the recogniser: the next sound of the task, as it came."""
+
+    task_id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Speak:
     """To the voice: append text; speak what is complete, hold back the rest."""
 
@@ -111,16 +130,16 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """To the voice: speak what is held back, then report `ServerTask.done`."""
+    """To the voice or the recogniser: finish what is held back, then report `ServerTask.done`."""
 
     task_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """To the voice: stop; nothing more of this task is wanted."""
+    """To the voice or the recogniser: stop; nothing more of this task is wanted."""
 
     task_id: str
 
 
-Output = Event | Audio | Close | Begin | Speak | Flush | End | Abandon
+Output = Event | Audio | Close | Begin | BeginHearing | Hear | Speak | Flush | End | Abandon

@@ -188,6 +188,11 @@ class CaptureReader:
         """Samples that wait in each lane, those already overwritten included."""
         return int(self._columns.capture_write[self._row]) - self._read if self.is_open else 0
 
+    def keep_last(self, samples: int) -> int:
+        """Pass over all but the newest `samples` without copying them; return how many wait now."""
+        self._read = max(self._read, int(self._columns.capture_write[self._row]) - samples)
+        return self.available()
+
     def read(self, max_samples: int) -> NDArray[np.int16]:
         """Return ``[2, k]`` samples, k ≤ `max_samples`; empty once the row was given away."""
         columns, row = self._columns, self._row

@@ -22,14 +22,29 @@ from bridge.cosyvoice.message import (
     decode_action,
     encode_event,
 )
-from bridge.cosyvoice.task import Abandon, Audio, Begin, Close, End, Flush, Output, ServerTask, Speak
+from bridge.cosyvoice.task import (
+    Abandon,
+    Audio,
+    Begin,
+    BeginHearing,
+    Close,
+    End,
+    Flush,
+    Hear,
+    Output,
+    ServerTask,
+    Speak,
+)
+from bridge.cosyvoice.transcript import Transcript
 from bridge.errors import RemoteProtocolError
 from bridge.ports import Clock, IdSource
 from bridge.ttsserver.faults import IDLE_S, SLOW_S, Fault, read_faults
 from bridge.ttsserver.outbox import BURST_ITEMS, USUAL_ITEMS, HangUp, Message, Outbox, Pause
+from bridge.ttsserver.scribe import Scribe
 from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.speaker import Speaker
 from bridge.ttsserver.studio import Studio, accepts
+from bridge.ttsserver.whisper import Recogniser
 
 __all__ = ["MESSAGE_CHARACTERS", "Connection", "House"]
 
@@ -54,6 +69,8 @@ class House:
     faults: frozenset[Fault]
     stall_limit_s: float
     """A client that takes nothing for so long is dropped."""
+    recogniser: Recogniser
+    """Who understands speech for all of them."""
 
 
 _Step = Callable[[ServerTask, int], object]
@@ -90,7 +107,9 @@ class Connection:
         self._machine = ServerTask(ids=house.ids, now_ns=house.clock.now_ns(), accepts=accepts)
         self._pump: Pump[_Step, Output] = Pump(_Desk(self._machine), clock=house.clock, deliver=self._deliver)
         self._speaker: Speaker | None = None
-        self._speaking: asyncio.Task[None] | None = None
+        self._scribe: Scribe | None = None
+        # What runs for the present task: its speaker or its scribe.
+        self._working: asyncio.Task[None] | None = None
         # The sentence-synthesis event whose binary frame comes next: the two travel as one.
         self._announcement = ""
         self._late: asyncio.TimerHandle | None = None
@@ -123,9 +142,12 @@ class Connection:
         self._abort()
 
     def _take(self, message: str | bytes) -> None:
+        if isinstance(message, bytes) and self._scribe is not None:
+            self._pump.feed(lambda machine, now_ns: machine.receive_sound(message, now_ns=now_ns))
+            return
         try:
             if isinstance(message, bytes):
-                raise RemoteProtocolError("a binary frame from a client")
+                raise RemoteProtocolError("a binary frame from a client, and no task that hears")
             if len(message) > MESSAGE_CHARACTERS:
                 raise RemoteProtocolError("a message larger than any text may be")
             action = decode_action(message)
@@ -155,6 +177,11 @@ class Connection:
                 self._outbox.put(HangUp(code, reason))
             case Begin():
                 self._begin(output)
+            case BeginHearing():
+                self._listen(output)
+            case Hear(data=data):
+                if self._scribe is not None:
+                    self._scribe.hear(data)
             case Abandon():
                 self._abandon()
             case Speak() | Flush() | End():
@@ -171,7 +198,7 @@ class Connection:
                 counters["tasks_started"] += 1
             case TaskFinished():
                 counters["tasks_finished"] += 1
-                self._speaker = None
+                self._speaker = self._scribe = None
             case TaskFailed():
                 counters["tasks_failed"] += 1
             case _:
@@ -210,7 +237,17 @@ class Connection:
             listener=listener,
             faults=self._faults,
         )
-        self._speaking = self._house.tasks.start(self._speaker.run(), name="speak")
+        self._working = self._house.tasks.start(self._speaker.run(), name="speak")
+
+    def _listen(self, begin: BeginHearing) -> None:
+        self._faults = self._house.faults
+        if (refusal := self._hamper(frozenset())) is not None:
+            self._fail(begin.task_id, refusal)
+            return
+        self._house.counters["utterances_heard"] += 1
+        listener = _Listener(begin.task_id, self._pump, self._outbox)
+        self._scribe = Scribe(begin, recogniser=self._house.recogniser, reader=listener)
+        self._working = self._house.tasks.start(self._scribe.run(), name="listen")
 
     def _hamper(self, asked: frozenset[Fault]) -> Refusal | None:
         """Prepare the faults of the task that begins; return why it fails at once, if it does."""
@@ -231,6 +268,8 @@ class Connection:
         self._pump.feed(lambda machine, now_ns: machine.fail(task_id, refusal))
 
     def _prompt(self, wish: Speak | Flush | End) -> None:
+        if isinstance(wish, End) and self._scribe is not None:
+            self._scribe.end()
         # None when the task failed as it began, before its first text was handed on.
         if self._speaker is None:
             return
@@ -245,10 +284,10 @@ class Connection:
     def _abandon(self) -> None:
         self._house.counters["tasks_abandoned"] += 1
         # A speaker that fails abandons itself from within: it ends without help, and what it said is heard.
-        if self._speaking is not None and self._speaking is not asyncio.current_task():
-            self._speaking.cancel()
+        if self._working is not None and self._working is not asyncio.current_task():
+            self._working.cancel()
             self._outbox.drop_sound()
-        self._speaker = self._speaking = None
+        self._speaker = self._scribe = self._working = None
 
     async def _write(self) -> None:
         try:
@@ -281,7 +320,7 @@ def _cut(reason: str) -> bytes:
 
 
 class _Listener:
-    """Hands what one speaker says to the machine, under its task's name."""
+    """Hands what one speaker says, or one scribe writes, to the machine under its task's name."""
 
     def __init__(self, task_id: str, pump: Pump[_Step, Output], outbox: Outbox) -> None:
         self._task_id = task_id
@@ -302,6 +341,9 @@ class _Listener:
 
     def sentence_end(self, words: tuple[Word, ...]) -> None:
         self._pump.feed(lambda machine, now_ns: machine.sentence_end(self._task_id, words))
+
+    def understood(self, transcript: Transcript) -> None:
+        self._pump.feed(lambda machine, now_ns: machine.understood(self._task_id, transcript))
 
     def done(self) -> None:
         self._pump.feed(lambda machine, now_ns: machine.done(self._task_id, now_ns=now_ns))

@@ -27,6 +27,7 @@ from bridge.ttsserver.sounds import Sounds
 from bridge.ttsserver.studio import Studio
 from bridge.ttsserver.tokens import DEFAULT_S, LONGEST_S, Keys
 from bridge.ttsserver.upstream import Upstream
+from bridge.ttsserver.whisper import Recogniser
 
 __all__ = ["PATH", "TOKENS_PATH", "TtsServer", "TtsServerSettings", "serve"]
 
@@ -64,6 +65,8 @@ class TtsServerSettings:
     """… and the Chinese one, which needs 0.4 GB, some seconds later; else with its first sentence."""
     stall_limit_s: float = 600.0
     """A client that reads nothing for so long while it is spoken to is dropped."""
+    preload_ears: str | None = None
+    """Language to get ready to understand soon after the start; None waits for the first who speaks."""
     nice: int = 5
     """How far `serve` steps back for the processes that carry calls; a voice that is late is heard less."""
 
@@ -98,6 +101,7 @@ class TtsServer:
             counters=Counter(),
             faults=read_faults(settings.faults),
             stall_limit_s=settings.stall_limit_s,
+            recogniser=Recogniser(),
         )
         server = cls(settings, house)
         try:
@@ -105,10 +109,13 @@ class TtsServer:
                 await house.studio.warm()
                 if settings.preload_chinese:
                     house.tasks.start(server._warm_slow_voice(), name="warm")
+            if settings.preload_ears is not None:
+                house.tasks.start(house.recogniser.warm(settings.preload_ears), name="warm ears")
             server._runner, server.listen = await listening(
                 server._app(), settings.listen, setting="tts_server.listen"
             )
         except BaseException:
+            await house.recogniser.close()
             house.studio.close()
             raise
         return server
@@ -130,6 +137,7 @@ class TtsServer:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._house.tasks.close()
+        await self._house.recogniser.close()
         self._house.studio.close()
 
     async def __aenter__(self) -> Self:

@@ -91,11 +91,21 @@ class Interruption(_Answer):
     stages_ms: dict[str, float]
 
 
+class CallerSentence(_Answer):
+    """One sentence that the caller was understood to say."""
+
+    text: str
+    began_ns: Ns
+    ended_ns: Ns
+
+
 class CallDetail(CallSummary):
     """Everything known of one call."""
 
     utterances: list[Utterance]  # type: ignore[assignment]  # the summary counts what this lists
     barge_ins: list[Interruption]  # type: ignore[assignment]
+    words: list[CallerSentence] = []
+    """What the caller said; empty unless ears.enabled and recording.transcripts are on."""
     media: dict[str, float]
     """Counters of its media."""
 
