@@ -21,7 +21,6 @@ from bridge.cosyvoice.message import (
     FinishTask,
     ResultGenerated,
     RunTask,
-    TaskFailed,
     TaskFinished,
     TaskStarted,
 )
@@ -165,7 +164,7 @@ class HearingTask:
                 self._understand(item, now_ns=now_ns)
             case TaskFinished():
                 self._end(ClientStep.FINISHED, None)
-            case TaskFailed():
+            case _:
                 code = item.code or "Unknown"
                 self._end(ClientStep.FAIL, Failed(code, item.message, is_retryable(code)))
 

@@ -84,7 +84,12 @@ class TtsServer:
 
     @classmethod
     async def start(
-        cls, settings: TtsServerSettings, *, clock: Clock | None = None, dice: IdSource | None = None
+        cls,
+        settings: TtsServerSettings,
+        *,
+        clock: Clock | None = None,
+        dice: IdSource | None = None,
+        recogniser: Recogniser | None = None,
     ) -> Self:
         """Load the voice and listen.
 
@@ -101,7 +106,7 @@ class TtsServer:
             counters=Counter(),
             faults=read_faults(settings.faults),
             stall_limit_s=settings.stall_limit_s,
-            recogniser=Recogniser(),
+            recogniser=recogniser or Recogniser(),
         )
         server = cls(settings, house)
         try:

@@ -7,6 +7,7 @@ the machine from the calls.
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,9 +45,17 @@ def is_installed() -> bool:
 
 
 class Recogniser:
-    """The process, started when it is first needed and again when it has died."""
+    """The process, started when it is first needed and again when it has died.
 
-    def __init__(self) -> None:
+    Args:
+        command: What to run instead of Whisper; it has to talk as `whisper_process` does. Empty is a machine
+            on which nothing is installed.
+        patience_s: How long one text may take, the loading of its model included.
+    """
+
+    def __init__(self, command: Sequence[str] | None = None, *, patience_s: float = _PATIENCE_S) -> None:
+        self._command = _whisper() if command is None else tuple(command)
+        self._patience_s = patience_s
         self.waiting: int = 0
         """Texts that are asked for, the one at work among them."""
         self.starts: int = 0
@@ -72,7 +81,7 @@ class Recogniser:
             RecogniserBusyError: If too many wait already.
             RecogniserFailedError: If it cannot be done at all.
         """
-        if not is_installed():
+        if not self._command:
             raise RecogniserFailedError(f"speech recognition is not installed: {EXTRA}")
         if self.waiting >= _MOST_WAITING:
             raise RecogniserBusyError(f"{self.waiting} utterances wait to be recognised")
@@ -98,7 +107,7 @@ class Recogniser:
             if self._is_closed:
                 break
             try:
-                async with asyncio.timeout(_PATIENCE_S):
+                async with asyncio.timeout(self._patience_s):
                     told = await self._exchange(pcm, language)
             except (OSError, ValueError, TimeoutError):
                 await self._stop()
@@ -111,6 +120,8 @@ class Recogniser:
     async def _exchange(self, pcm: bytes, language: str) -> dict[str, object]:
         if self._child is None:
             self._child, self._owed = await self._start(), 0
+        if self._is_closed:
+            raise OSError("closed while the process started")
         stdin, stdout = self._child.stdin, self._child.stdout
         if stdin is None or stdout is None:
             raise OSError("the process has no pipes")
@@ -131,12 +142,7 @@ class Recogniser:
     async def _start(self) -> asyncio.subprocess.Process:
         self.starts += 1
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            str(_SCRIPT),
-            str(_NICE),
-            _folder(*_ENGLISH),
-            _folder(*_MULTILINGUAL),
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -150,6 +156,13 @@ class Recogniser:
         with suppress(ProcessLookupError):
             child.kill()
         await child.wait()
+
+
+def _whisper() -> tuple[str, ...]:
+    if not is_installed():
+        return ()
+    script = (sys.executable, "-I", str(_SCRIPT))
+    return (*script, str(_NICE), _folder(*_ENGLISH), _folder(*_MULTILINGUAL))
 
 
 def _folder(package: str, name: str) -> str:

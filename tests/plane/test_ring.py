@@ -224,3 +224,16 @@ def test_a_writer_that_let_go_of_the_memory_is_as_good_as_closed() -> None:
     assert (writer.epoch, writer.played, writer.write_index, writer.ahead, writer.free()) == (0, 0, 0, 0, 0)
     assert writer.write(np.ones(160, np.int16), epoch=0) == 0
     assert columns.play_write[1] == 160
+
+
+def test_a_reader_may_pass_over_what_nobody_wants_to_hear() -> None:
+    columns = opened()
+    reader = CaptureReader(columns, ROW, GENERATION)
+    columns.capture[ROW, 0, :1000] = ramp(0, 1000)
+    columns.capture_write[ROW] = 1000
+
+    assert reader.keep_last(300) == 300
+    assert reader.keep_last(500) == 300
+    assert reader.position == 700
+    assert (reader.read(8000)[0] == ramp(700, 300)).all()
+    assert reader.skipped_samples == 0

@@ -172,9 +172,9 @@ DOCUMENTED = (
     ),
     Row(
         "another task of the same endpoint",
-        (run(task="asr", function="recognition"),),
+        (run(task="translation", function="recognition"),),
         INVALID,
-        "No such task: audio/asr/recognition",
+        "No such task: audio/translation/recognition",
     ),
     Row(
         "another action",
