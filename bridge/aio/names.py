@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.aio.resolver import HOSTS_FILE, Resolver
+from bridge.aio.sip_route import BOTH, Families, family_of
 from bridge.errors import SetupError
+from bridge.hosts import address_of
 from bridge.ports import Clock, IdSource
 from bridge.sip.flow import Address
-from bridge.sip.locating import Failures, Wanted, is_address, places_of, targets_of
+from bridge.sip.locating import Failures, Wanted, places_of, targets_of
 
-__all__ = ["Found", "Names"]
+__all__ = ["FAILED_S", "Found", "Names"]
 
 _S = 1_000_000_000
-_FAILED_S = 60.0
+FAILED_S = 60.0
+"""How long a target is tried last that has not served us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,19 @@ class Names:
         self._resolver = Resolver(clock=clock, servers=servers, hosts_file=hosts_file, patience_s=patience_s)
         self._failures = Failures()
 
-    async def locate(self, wanted: Wanted) -> Found:
+    async def locate(self, wanted: Wanted, *, families: Families = BOTH) -> Found:
         """Find the addresses to try.
+
+        Args:
+            wanted: Whom a request is for.
+            families: Those that we have sockets of.
 
         Raises:
             SetupError: If there is none.
         """
-        if is_address(wanted.host):
-            return Found((wanted.place,), None)
+        if address_of(wanted.host) is not None:
+            targets = targets_of([wanted.place], {})
+            return Found(_reachable(targets, wanted, families), None)
         resolver = self._resolver
         services = () if await resolver.is_local(wanted.host) else wanted.services
         answers = await asyncio.gather(*(resolver.services(service.name) for service in services))
@@ -72,9 +80,10 @@ class Names:
             why = ": no DNS server answers" if is_silent else ""
             raise SetupError(f"the host {wanted.host} has no address{why}")
         ttl_s = min(answer.ttl_s for answer in (*answers, *known))
-        return Found(tuple(self._failures.sort(targets, now_ns=self._clock.now_ns())), ttl_s)
+        sorted_ = self._failures.sort(_reachable(targets, wanted, families), now_ns=self._clock.now_ns())
+        return Found(tuple(sorted_), ttl_s)
 
-    def failed(self, target: Address, *, for_s: float = _FAILED_S) -> None:
+    def failed(self, target: Address, *, for_s: float = FAILED_S) -> None:
         """Try this target last for a while.
 
         Args:
@@ -82,3 +91,12 @@ class Names:
             for_s: How long; what a 503 says in its Retry-After.
         """
         self._failures.add(target, for_ns=round(for_s * _S), now_ns=self._clock.now_ns())
+
+
+def _reachable(targets: Sequence[Address], wanted: Wanted, families: Families) -> tuple[Address, ...]:
+    found = tuple(target for target in targets if family_of(target[0]) in families)
+    if not found:
+        raise SetupError(
+            f"the host {wanted.host} has only addresses of a family that sip.listen has no address of"
+        )
+    return found

@@ -4,14 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from bridge.aio.following import follow
+from bridge.aio.names import Found
 from bridge.aio.pump import Pump
 from bridge.aio.sip import SipEndpoint
-from bridge.aio.sip_route import resolve
 from bridge.aio.tasks import Tasks
 from bridge.errors import SetupError
 from bridge.ports import Clock, IdSource
-from bridge.sip.events import Ask
-from bridge.sip.flow import Address
+from bridge.sip.events import Ask, Unserved
+from bridge.sip.locating import MOST_TARGETS, Wanted
 from bridge.sip.registration import (
     Account,
     Failed,
@@ -39,7 +40,7 @@ class Registrar:
         endpoint: Whose socket it uses: calls come back the same way.
         clock: For refreshes and pauses.
         dice: For tags, nonces and pauses.
-        located: Told the account's name and the registrar's address whenever that was looked up.
+        located: Told the account's name and the registrar's addresses whenever they were looked up.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Registrar:
         *,
         clock: Clock,
         dice: IdSource,
-        located: Callable[[str, str], None],
+        located: Callable[[str, tuple[str, ...]], None],
     ) -> None:
         self.account: Account = account
         self.failures: int = 0
@@ -65,6 +66,7 @@ class Registrar:
         self._pump: Pump[Input, Output] = Pump(self._machine, clock=clock, deliver=self._deliver)
         self._tasks = Tasks(f"registrar {account.name}")
         self._gone = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to register; refreshes follow by themselves."""
@@ -93,9 +95,11 @@ class Registrar:
     def _deliver(self, output: Output) -> None:
         match output:
             case Locate(host=host, port=port):
-                self._tasks.start(self._locate(host, port), name=host)
+                self._locate(Wanted(host, port, self.account.transport))
             case Ask():
                 self._endpoint.ask(output, self._pump.feed)
+            case Unserved():
+                self._endpoint.unserved(output)
             case Registered():
                 if not isinstance(self.last, Registered):
                     _log.info("trunk %s: registered for %d s", self.account.name, output.expires_s)
@@ -116,15 +120,30 @@ class Registrar:
         self.last = output
         self.settled.set()
 
-    async def _locate(self, host: str, port: int) -> None:
-        try:
-            ip, port = await resolve(host, port, families=self._endpoint.families)
-        except SetupError:
-            self._pump.feed(Located(None))
-            return
-        transport = self.account.transport
-        # Its answers, and its calls, are served from now on.
-        self._endpoint.trust(self.account.name, ip, self.account.credentials)
-        self._located(self.account.name, ip)
-        destination = Address(ip, port, transport, name=host)
-        self._pump.feed(Located(destination, self._endpoint.place(ip, transport)))
+    def _locate(self, wanted: Wanted) -> None:
+        """Find the registrar, and follow where it is: its calls come from there."""
+        if self._following is not None:
+            self._following.cancel()
+        is_asked = True
+
+        def found(found: Found) -> None:
+            nonlocal is_asked
+            account, targets = self.account, found.targets
+            ips = tuple(dict.fromkeys(ip for ip, _ in targets))
+            # Its answers, and its calls, are served from now on.
+            self._endpoint.trust(account.name, ips, account.credentials)
+            self._located(account.name, ips)
+            if is_asked:
+                is_asked = False
+                ways = [(each, self._endpoint.place(each[0], account.transport)) for each in targets]
+                self._pump.feed(Located(*ways[0], tuple(ways[1:MOST_TARGETS])))
+
+        def lost(error: SetupError) -> None:
+            nonlocal is_asked
+            if is_asked:
+                is_asked = False
+                self._pump.feed(Located(None, why=str(error)))
+
+        self._following = self._tasks.start(
+            follow(self._endpoint.locate, wanted, on_found=found, on_lost=lost), name=wanted.host
+        )

@@ -1,7 +1,6 @@
 """Asks for names without blocking the loop: the hosts file, then DNS, then whatever else this system asks."""
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from dns.rdtypes.IN.SRV import SRV
 from dns.resolver import NXDOMAIN, LifetimeTimeout, NoAnswer, NoNameservers, NoResolverConfiguration
 
 from bridge.aio.answers import Answer, Answers
+from bridge.hosts import address_of, is_v6
 from bridge.ports import Clock
-from bridge.sip.locating import Srv, is_address
+from bridge.sip.locating import Srv
 
 __all__ = ["HOSTS_FILE", "Resolver"]
 
@@ -131,9 +131,9 @@ def _read_files(
     hosts: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         ip, *names = line.partition("#")[0].split() or [""]
-        for name in names if is_address(ip) else ():
+        for name in names if address_of(ip) is not None else ():
             hosts[name.lower()] = (*hosts.get(name.lower(), ()), ip)
-    ordered = {name: tuple(sorted(ips, key=_is_v6)) for name, ips in hosts.items()}
+    ordered = {name: tuple(sorted(ips, key=is_v6)) for name, ips in hosts.items()}
     try:
         dns = DnsResolver(configure=not servers)
     except NoResolverConfiguration:
@@ -153,11 +153,7 @@ async def _ask_system(host: str, *, within_s: float) -> Answer[str]:
     except (OSError, UnicodeError):
         return Answer(ttl_s=_NONE_S)
     ips = dict.fromkeys(str(place[0]) for *_, place in found)
-    return Answer(tuple(sorted(ips, key=_is_v6)), _SYSTEM_S)
-
-
-def _is_v6(ip: str) -> bool:
-    return ipaddress.ip_address(ip).version == 6
+    return Answer(tuple(sorted(ips, key=is_v6)), _SYSTEM_S)
 
 
 def _service(record: Rdata) -> Srv:

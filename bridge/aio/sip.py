@@ -3,19 +3,21 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bridge.aio.names import FAILED_S, Found, Names
 from bridge.aio.pump import Pump
 from bridge.aio.sip_call import CallRefused, IncomingCall, SipCall
 from bridge.aio.sip_lines import LineLimits
-from bridge.aio.sip_route import NOWHERE, Families, family_of, resolve
+from bridge.aio.sip_route import NOWHERE, Families, family_of
 from bridge.aio.sip_wires import SipWires, WireSettings
 from bridge.aio.tasks import Tasks
 from bridge.errors import CallEnded, RemoteProtocolError, SetupError
 from bridge.hosts import address_of
 from bridge.ports import Clock, IdSource
 from bridge.sip.agent import Agent, AgentSettings
+from bridge.sip.congestion import MAX_UDP_BYTES
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Algorithm, Credentials
 from bridge.sip.events import (
@@ -29,12 +31,15 @@ from bridge.sip.events import (
     Output,
     Place,
     Replied,
+    Target,
     Trust,
     Unsent,
+    Unserved,
 )
 from bridge.sip.flow import Address, port_of
 from bridge.sip.grammar import Uri
 from bridge.sip.layer import Send
+from bridge.sip.locating import MOST_TARGETS, Wanted
 from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimerSettings
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 
@@ -82,6 +87,10 @@ class SipSettings:
     """Origins whose pages may open one."""
     lines: LineLimits = field(default_factory=LineLimits)
     """How many connections there may be, and how idle."""
+    dns_servers: tuple[tuple[str, int], ...] = ()
+    """Whom to ask where names lead; empty asks as the system does."""
+    max_udp_bytes: int = MAX_UDP_BYTES
+    """Longest request of ours over UDP, if there is TCP; longer ones go over that (RFC 3261 §18.1.1)."""
     allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
     """Networks whose requests are served; others are dropped and counted."""
     advertised_ip: str | None = None
@@ -128,6 +137,7 @@ class SipEndpoint:
         self._calls: dict[str, IncomingCall | SipCall] = {}
         self._askers: dict[str, Callable[[Replied], None]] = {}
         self._all_gone = asyncio.Event()
+        self._names: Names
         self._wire: SipWires
         self._agent: Agent
         self._pump: Pump[Datagram | Command, Output]
@@ -155,6 +165,7 @@ class SipEndpoint:
             ConfigError: If `allow` holds something that is no network.
         """
         endpoint = cls(settings, dice=dice, on_call=on_call)
+        endpoint._names = Names(clock=clock, dice=dice, servers=settings.dns_servers)
         wire = await SipWires.bind(
             WireSettings(
                 listen=settings.listen,
@@ -170,9 +181,10 @@ class SipEndpoint:
                 limits=settings.lines,
             ),
             endpoint._received,
+            names=endpoint._names,
             clock=clock,
-            on_unsent=lambda key: endpoint._feed(Unsent(key)),
-            on_cut=lambda connection: endpoint._feed(Cut(connection)),
+            on_unsent=lambda key, why: endpoint._feed(Unsent(key, why)),
+            on_cut=lambda peer: endpoint._feed(Cut(peer)),
         )
         try:
             agent = Agent(_agent_settings(settings, wire.ports), ids=dice, timers=settings.timers)
@@ -220,6 +232,22 @@ class SipEndpoint:
             address = address_of(Uri.parse(peer).host)
         return self._wire.local_ip(address or NOWHERE[family_of(self.listen[0])])
 
+    async def locate(self, wanted: Wanted) -> Found:
+        """Find where we can send to, in the order to try it in.
+
+        Raises:
+            SetupError: If that is nowhere.
+        """
+        return await self._names.locate(wanted, families=self.families)
+
+    async def find(self, uri: str) -> tuple[Address, ...]:
+        """Find where a SIP URI leads, in the order to try it in.
+
+        Raises:
+            SetupError: If that is nowhere, or `uri` is none.
+        """
+        return (await self.locate(Wanted.of(_parsed(uri)))).targets
+
     async def call(
         self,
         uri: str,
@@ -230,7 +258,7 @@ class SipEndpoint:
         credentials: Credentials | None = None,
         headers: tuple[tuple[str, str], ...] = (),
         timeout_s: float = 32.0,
-        destination: tuple[str, int] | None = None,
+        targets: Sequence[tuple[str, int]] = (),
         on_progress: Callable[[int], None] | None = None,
     ) -> SipCall:
         """Call somebody; returns when 200 has come and ACK is sent. Cancelling it cancels the call.
@@ -242,45 +270,55 @@ class SipEndpoint:
             from_domain: Its host part; empty is our address.
             credentials: What answers a 401 or 407.
             headers: Further header fields of the INVITE.
-            timeout_s: How long it may ring.
-            destination: Address to send to; None looks up the host of `uri`. An address that was
-                checked belongs here: a second look-up could be answered differently.
+            timeout_s: How long it may ring, at each server that is tried.
+            targets: Addresses to send to, the next one if one does not serve us (RFC 3263 §4.3); of those
+                that see us at another address than the first one none is tried, for `sdp` names that.
+                None of them looks up the host of `uri`. Addresses that were checked belong here: a
+                second look-up could be answered differently.
             on_progress: See `SipCall.on_progress`.
 
         Raises:
             CallRefused: If the callee or a proxy declines; a NegotiationError with the status.
             SetupError: If nobody answers, or `uri` leads nowhere.
         """
-        try:
-            wanted = Uri.parse(uri).destination
-        except RemoteProtocolError:
-            raise SetupError(f"{uri} is not a SIP URI; write it like sip:user@192.0.2.7:5060") from None
-        if destination is None:
-            destination = await resolve(*wanted, families=self.families)
-        if not isinstance(destination, Address):
-            destination = Address(*destination, wanted.transport, name=wanted[0])
-        if family_of(destination[0]) not in self.families:
-            raise SetupError(f"{uri} is at {destination[0]}: sip.listen has no address of that family")
+        first, *others = await self._targets(uri, targets)
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
         call.on_progress = on_progress
-        local_ip = self._wire.local_ip(destination[0])
         place = Place(
             name,
             call_id,
             uri,
-            destination,
-            local_ip,
+            first.destination,
+            first.local_ip,
             sdp,
             from_user,
             headers,
             from_domain,
             credentials,
+            tuple(others),
         )
-        self._feed(place)
         self._calls[name] = call
+        try:
+            self._feed(place)
+        except BaseException:
+            del self._calls[name]
+            raise
         await _answered(call, uri, timeout_s=timeout_s)
         return call
+
+    async def _targets(self, uri: str, targets: Sequence[tuple[str, int]]) -> list[Target]:
+        """Where a call goes, and where next."""
+        wanted = _parsed(uri)
+        reachable = [
+            each if isinstance(each, Address) else Address(*each, wanted.transport, name=wanted.host)
+            for each in targets or await self.find(uri)
+            if family_of(each[0]) in self.families
+        ]
+        if not reachable:
+            raise SetupError(f"{uri} is at {targets[0][0]}: sip.listen has no address of that family")
+        found = [Target(each, self._wire.local_ip(each[0])) for each in reachable[:MOST_TARGETS]]
+        return [each for each in found if each.local_ip == found[0].local_ip]
 
     def place(self, peer_ip: str, transport: str = "UDP") -> LocalPlace:
         """Where this peer reaches us."""
@@ -288,9 +326,15 @@ class SipEndpoint:
         port = port_of(self._wire.ports, transport, local_ip, otherwise=self.listen[1])
         return LocalPlace(local_ip, port, self._settings.user_agent, transport)
 
-    def trust(self, name: str, ip: str, credentials: Credentials | None = None) -> None:
-        """Serve requests from this address as well; see `bridge.sip.events.Trust`."""
-        self._feed(Trust(name, ip, credentials))
+    def trust(self, name: str, ips: Iterable[str], credentials: Credentials | None = None) -> None:
+        """Serve requests from these addresses as well; see `bridge.sip.events.Trust`."""
+        self._feed(Trust(name, tuple(dict.fromkeys(ips)), credentials))
+
+    def unserved(self, unserved: Unserved) -> None:
+        """Try a place last for a while that has not served a request."""
+        destination = unserved.destination
+        target = destination if isinstance(destination, Address) else Address(*destination)
+        self._names.failed(target, for_s=unserved.wait_s or FAILED_S)
 
     def ask(self, ask: Ask, answer: Callable[[Replied], None]) -> None:
         """Send a request that belongs to no call.
@@ -347,6 +391,10 @@ class SipEndpoint:
             self._tasks.start(self._serve(incoming), name=f"call {output.call_id}")
         elif isinstance(output, Replied):
             self._askers[output.owner](output)
+        elif isinstance(output, Unserved):
+            self.unserved(output)
+            if output.following is not None and isinstance(call := self._calls.get(output.owner), SipCall):
+                call.on_moved()
         elif isinstance(output, Gone):
             self._calls.pop(output.call, None)
             if not self._agent.calls:
@@ -377,16 +425,26 @@ def _agent_settings(settings: SipSettings, ports: Mapping[str, int]) -> AgentSet
         max_calls_per_source=settings.max_calls_per_source,
         max_calls=settings.max_calls,
         realm=settings.realm,
+        max_udp_bytes=settings.max_udp_bytes if settings.tcp else None,
         accounts=settings.accounts,
         timer=settings.session_timer,
         algorithms=tuple(Algorithm(name) for name in settings.digests),
     )
 
 
+def _parsed(uri: str) -> Uri:
+    try:
+        return Uri.parse(uri)
+    except RemoteProtocolError:
+        raise SetupError(f"{uri} is not a SIP URI; write it like sip:user@192.0.2.7:5060") from None
+
+
 async def _answered(call: SipCall, uri: str, *, timeout_s: float) -> None:
     """Wait until a call that we placed stands; `SipEndpoint.call` says what it raises."""
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeout_s) as limit:
+            now_s = asyncio.get_running_loop().time
+            call.on_moved = lambda: limit.reschedule(now_s() + timeout_s)
             await call.confirmed()
     except CallEnded as end:
         if call.status in (0, 408):

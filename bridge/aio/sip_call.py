@@ -69,6 +69,10 @@ class CallRefused(NegotiationError):  # noqa: N818  an answer, though not the on
         self.contacts: tuple[Contact, ...] = contacts
 
 
+def _ignore() -> None:
+    """Take no note."""
+
+
 class SipCall:
     """A call that stands, or that we are placing; hang up when done.
 
@@ -101,6 +105,8 @@ class SipCall:
         """Gets each key that the peer tells by INFO, and how long it was held, in ms."""
         self.on_progress: Callable[[int], None] | None = None
         """Gets the status of each provisional answer to a call of ours: 180, 183, …"""
+        self.on_moved: Callable[[], None] = _ignore
+        """Called when a call of ours goes on to another server, for one has not served it."""
         self.status: int = 0
         """What ended a call of ours before it stood: 486, 404, …"""
         self.cause: str = ""

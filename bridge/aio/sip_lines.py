@@ -46,10 +46,10 @@ class Lines:
 
     Args:
         limits: How many there may be.
-        on_cut: Told the number of each one that is gone.
+        on_cut: Told the other end of each one that is gone.
     """
 
-    def __init__(self, limits: LineLimits, *, on_cut: Callable[[int], None]) -> None:
+    def __init__(self, limits: LineLimits, *, on_cut: Callable[[Address], None]) -> None:
         self.limits: LineLimits = limits
         self.refused: int = 0
         """Connections beyond a limit."""
@@ -93,7 +93,7 @@ class Lines:
         self._sources[source] -= 1
         if not self._sources[source]:
             del self._sources[source]
-        self._on_cut(line.peer.connection)
+        self._on_cut(line.peer)
 
     def find(self, connection: int) -> Line | None:
         """The connection with this number, if it is open."""

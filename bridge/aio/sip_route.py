@@ -1,26 +1,27 @@
-"""Which of our addresses a peer sees, and where a host name leads."""
+"""Which of our addresses a peer sees."""
 
-import asyncio
 import socket
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
-from bridge.errors import SetupError
-from bridge.hosts import address_of, is_loopback, is_v6
+from bridge.hosts import is_loopback, is_v6
 from bridge.ports import Clock
 
-__all__ = ["NOWHERE", "Families", "LocalAddresses", "Remembered", "family_of", "resolve"]
+__all__ = ["BOTH", "NOWHERE", "Families", "LocalAddresses", "Remembered", "family_of"]
 
 Families = frozenset[socket.AddressFamily]
 """IPv4, IPv6 or both."""
+BOTH: Families = frozenset({socket.AF_INET, socket.AF_INET6})
 
 _BELIEVED_NS = 30_000_000_000
 """How long an answer is believed: interfaces come and go, names move."""
 
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 NOWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """An address in the world at large, for the route to it: never anybody's (RFC 5737, RFC 3849)."""
-_V4: Families = frozenset({socket.AF_INET})
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -28,33 +29,8 @@ def family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if is_v6(address) else socket.AF_INET
 
 
-async def resolve(host: str, port: int, *, families: Families = _V4) -> tuple[str, int]:
-    """Find the address of a host, without blocking the loop; what the system prefers comes first (RFC 6724).
-
-    Args:
-        host: Name, or an address, which needs no look-up.
-        port: Returned with it.
-        families: Those that we have sockets of.
-
-    Raises:
-        SetupError: If it has none of these families.
-    """
-    family = socket.AF_UNSPEC if len(families) > 1 else next(iter(families))
-    kind = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 "}.get(family, "")
-    if (address := address_of(host)) is not None:
-        if family_of(address) not in families:
-            raise SetupError(f"{host} has no {kind}address, and sip.listen none of its family")
-        return address, port
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        raise SetupError(f"{host} has no {kind}address: {error}") from None
-    return str(found[0][4][0]), port
-
-
-class Remembered:
-    """Addresses by what was asked, for half a minute; the oldest is forgotten first.
+class Remembered(Generic[K, V]):
+    """Answers by what was asked, for half a minute; the oldest is forgotten first.
 
     Args:
         clock: For their age.
@@ -64,19 +40,24 @@ class Remembered:
     def __init__(self, clock: Clock, *, size: int = 1024) -> None:
         self._clock = clock
         self._size = size
-        self._known: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._known: OrderedDict[K, tuple[V, int]] = OrderedDict()
 
-    def get(self, asked: str) -> str | None:
-        """The address that belongs to it, if that is known and not too old."""
-        ip, until_ns = self._known.get(asked, (None, 0))
-        return ip if self._clock.now_ns() < until_ns else None
+    def get(self, asked: K) -> V | None:
+        """The answer that belongs to it, if that is known and not too old."""
+        answer, until_ns = self._known.get(asked, (None, 0))
+        return answer if self._clock.now_ns() < until_ns else None
 
-    def put(self, asked: str, ip: str) -> None:
+    def put(self, asked: K, answer: V) -> None:
         """Remember an answer; a failure is none."""
         self._known.pop(asked, None)
-        self._known[asked] = ip, self._clock.now_ns() + _BELIEVED_NS
+        self._known[asked] = answer, self._clock.now_ns() + _BELIEVED_NS
         if len(self._known) > self._size:
             self._known.popitem(last=False)
+
+    def drop(self, is_wrong: Callable[[V], bool]) -> None:
+        """Forget the answers that turned out to be wrong."""
+        for asked in [asked for asked, (answer, _) in self._known.items() if is_wrong(answer)]:
+            del self._known[asked]
 
 
 class LocalAddresses:
@@ -99,7 +80,7 @@ class LocalAddresses:
     ) -> None:
         self._bound_ip = bound_ip
         self._advertised_ip = advertised_ip
-        self._routes = Remembered(clock)
+        self._routes: Remembered[str, str] = Remembered(clock)
         self._ask = ask or _routed
 
     def toward(self, peer_ip: str) -> str:

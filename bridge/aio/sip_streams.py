@@ -154,11 +154,9 @@ class StreamServer:
 
 
 async def dial_stream(
-    place: tuple[str, int],
+    target: Address,
     *,
-    transport: str,
     tls: ssl.SSLContext | None,
-    server_name: str,
     lines: Lines,
     receive: Receive,
     tasks: Tasks,
@@ -166,10 +164,8 @@ async def dial_stream(
     """Open a connection to an address; whatever comes on it is received.
 
     Args:
-        place: Address and port.
-        transport: ``TCP`` or ``TLS``.
-        tls: What the peer's certificate is checked with; for ``TLS``.
-        server_name: Whom the certificate must name.
+        target: Where, by ``TCP`` or ``TLS``, and whom the certificate must name.
+        tls: What the certificate is checked with; for ``TLS``.
         lines: Who counts the connections.
         receive: Called on the loop with each message.
         tasks: Who owns its reader.
@@ -177,7 +173,7 @@ async def dial_stream(
     Raises:
         SetupError: If nobody answers, or with a certificate that we do not trust.
     """
-    host, port = place
+    (host, port), transport, server_name = target, target.transport, target.name
     secured = tls if transport == "TLS" else None
     try:
         async with asyncio.timeout(_CONNECT_S):

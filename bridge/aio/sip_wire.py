@@ -8,12 +8,9 @@ from contextlib import suppress
 from typing import cast
 
 from bridge.aio.ports_taken import port_taken
-from bridge.aio.sip_route import NOWHERE, Families, LocalAddresses, Remembered, family_of, resolve
-from bridge.aio.tasks import Tasks
+from bridge.aio.sip_route import NOWHERE, Families, LocalAddresses, family_of
 from bridge.errors import SetupError
-from bridge.hosts import address_of
 from bridge.ports import Clock
-from bridge.sip.layer import Send
 
 __all__ = ["MAX_DATAGRAM_BYTES", "SipWire"]
 
@@ -22,10 +19,6 @@ MAX_DATAGRAM_BYTES = 65535
 _SO_RCVBUFFORCE = 33
 """As root, beyond what the system gives everybody."""
 _BUFFER_BYTES = 4 << 20
-_MAX_LOOKUPS = 4
-"""Names asked for at once: each blocks a thread that reading files needs too."""
-_MAX_WAITING = 64
-"""Datagrams that wait for one name."""
 
 Receive = Callable[[bytes, tuple[str, int]], None]
 """Gets each datagram and where it came from."""
@@ -43,12 +36,8 @@ class SipWire(asyncio.DatagramProtocol):
 
     def __init__(self, receive: Receive, clock: Clock) -> None:
         self.send_errors: int = 0
-        """Datagrams that the kernel refused, or whose host name leads nowhere."""
-        self._names = Remembered(clock, size=256)
-        self._waiting: dict[str, list[Send]] = {}
-        """By host name, while it is looked up."""
+        """Datagrams that the kernel refused, or that no socket is there for."""
         self._receive = receive
-        self._lookups = Tasks("sip look-up")
         self._clock = clock
         # The first one bound comes first.
         self._transports: dict[socket.AddressFamily, asyncio.DatagramTransport] = {}
@@ -114,45 +103,20 @@ class SipWire(asyncio.DatagramProtocol):
             peer_ip = NOWHERE[family]
         return addresses.toward(peer_ip)
 
-    def send(self, send: Send) -> None:
-        """Send one datagram; a host name is looked up first, in the background."""
-        host, port = send.destination
-        ip = address_of(host) or self._names.get(host)
-        waiting = self._waiting.get(host)
-        if ip is not None:
-            self._write(send.data, (ip, port))
-        elif waiting is not None and len(waiting) < _MAX_WAITING:
-            waiting.append(send)
-        elif waiting is None and len(self._waiting) < _MAX_LOOKUPS:
-            self._waiting[host] = [send]
-            self._lookups.start(self._look_up(host), name=host)
-        else:
-            self.error_received(SetupError(f"too much waits for names to send to {host}"))
-
-    async def close(self) -> None:
-        """Abandon look-ups and free the port."""
-        await self._lookups.close()
-        for transport in self._transports.values():
-            transport.close()
-
-    async def _look_up(self, host: str) -> None:
-        """Find a host, then send what waits for it, in order."""
-        try:
-            ip, _ = await resolve(host, self._waiting[host][0].destination[1], families=self.families)
-        except SetupError as error:
-            for _ in self._waiting.pop(host):
-                self.error_received(error)
-            return
-        self._names.put(host, ip)
-        for send in self._waiting.pop(host):
-            self._write(send.data, (ip, send.destination[1]))
-
-    def _write(self, data: bytes, place: tuple[str, int]) -> None:
+    def send(self, data: bytes, place: tuple[str, int]) -> bool:
+        """Send one datagram to an address; False if the kernel refuses it at once."""
+        errors = self.send_errors
         transport = self._transports.get(family_of(place[0]))
         if transport is None:
             self.error_received(SetupError(f"sip.listen has no address of the family of {place[0]}"))
         else:
             transport.sendto(data, place)
+        return self.send_errors == errors
+
+    def close(self) -> None:
+        """Free the port."""
+        for transport in self._transports.values():
+            transport.close()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._receive(data, addr[:2])

@@ -5,17 +5,20 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bridge.aio.names import Names
 from bridge.aio.sip_lines import LineLimits, Lines
-from bridge.aio.sip_route import Families, resolve
+from bridge.aio.sip_lookups import Lookups
+from bridge.aio.sip_route import Families
 from bridge.aio.sip_streams import StreamServer, dial_stream
 from bridge.aio.sip_websocket import WebSocketServer
 from bridge.aio.sip_wire import SipWire
 from bridge.aio.tasks import Tasks
 from bridge.errors import SetupError
-from bridge.hosts import is_v6
+from bridge.hosts import address_of, is_v6, spot
 from bridge.ports import Clock
 from bridge.sip.flow import Address, connection_of, transport_of
 from bridge.sip.layer import Send
+from bridge.sip.locating import Wanted
 
 __all__ = ["SipWires", "WireSettings"]
 
@@ -57,9 +60,10 @@ class SipWires:
     Args:
         settings: What there is.
         receive: Called on the loop with each message and where it came from. Must not block.
+        names: Knows where names lead.
         clock: For the age of addresses.
-        on_unsent: Told `Send.key` of a request that could not be sent.
-        on_cut: Told the number of a connection that is gone.
+        on_unsent: Told `Send.key` of a request that could not be sent, and why.
+        on_cut: Told the other end of a connection that is gone.
     """
 
     def __init__(
@@ -67,9 +71,10 @@ class SipWires:
         settings: WireSettings,
         receive: Callable[[bytes, tuple[str, int]], None],
         *,
+        names: Names,
         clock: Clock,
-        on_unsent: Callable[[str], None],
-        on_cut: Callable[[int], None],
+        on_unsent: Callable[[str, str], None],
+        on_cut: Callable[[Address], None],
     ) -> None:
         self.ports: dict[str, int] = {}
         """Where we listen, by transport; see `bridge.sip.flow.port_of`."""
@@ -78,6 +83,8 @@ class SipWires:
         self._on_unsent = on_unsent
         self._lines = Lines(settings.limits, on_cut=on_cut)
         self._dials = Tasks("sip connections")
+        self._names = names
+        self._lookups = Lookups(self._located, clock=clock, deliver=self.send, fail=self._fail)
         self._waiting: dict[tuple[str, int, str], list[Send]] = {}
         self._unsent = 0
         self._udp = SipWire(receive, clock)
@@ -89,16 +96,17 @@ class SipWires:
         settings: WireSettings,
         receive: Callable[[bytes, tuple[str, int]], None],
         *,
+        names: Names,
         clock: Clock,
-        on_unsent: Callable[[str], None],
-        on_cut: Callable[[int], None],
+        on_unsent: Callable[[str, str], None],
+        on_cut: Callable[[Address], None],
     ) -> "SipWires":
         """Bind every socket.
 
         Raises:
             SetupError: If one of the ports cannot be had.
         """
-        made = cls(settings, receive, clock=clock, on_unsent=on_unsent, on_cut=on_cut)
+        made = cls(settings, receive, names=names, clock=clock, on_unsent=on_unsent, on_cut=on_cut)
         try:
             await made._bind_both(settings.listen)
             if settings.listen_also is not None:
@@ -183,47 +191,60 @@ class SipWires:
         return self._udp.local_ip(peer_ip)
 
     def send(self, send: Send) -> None:
-        """Send one message, on an open connection or on one that is made in the background."""
+        """Send one message, on an open connection or on one that is made in the background.
+
+        A host name is looked up first, in the background, too.
+        """
         transport = transport_of(send.destination)
-        if transport == "UDP":
-            self._udp.send(send)
-            return
         host, port = send.destination
-        line = self._lines.find(connection_of(send.destination)) or self._lines.toward(host, port, transport)
-        place = host, port, transport
-        if line is not None:
+        if (line := self._lines.find(connection_of(send.destination))) is not None:
+            line.send(send.data)
+            return
+        if (address := address_of(host)) is None:
+            self._lookups.send(send)
+            return
+        if transport == "UDP":
+            if not self._udp.send(send.data, (address, port)) and send.key:
+                self._on_unsent(send.key, f"nothing can be sent to {spot(address, port)}")
+            return
+        place = address, port, transport
+        if (line := self._lines.toward(*place)) is not None:
             line.send(send.data)
         elif (waiting := self._waiting.get(place)) is not None and len(waiting) < _MOST_WAITING:
             waiting.append(send)
         elif waiting is None and len(self._waiting) < _MOST_DIALS and transport in ("TCP", "TLS"):
             self._waiting[place] = [send]
-            self._dials.start(self._dial(send.destination, place), name=f"{host}:{port}")
+            name = send.destination.name if isinstance(send.destination, Address) else host
+            self._dials.start(self._dial(Address(*place, name=name), place), name=f"{host}:{port}")
         else:
             self._fail([send], SetupError(f"no {transport} connection to {host}:{port}"))
 
     async def close(self) -> None:
         """Abandon connections in the making, end the others, free the ports."""
         self._lines.close()
+        await self._lookups.close()
         await self._dials.close()
         for server in self._servers:
             await server.close()
-        await self._udp.close()
+        self._udp.close()
 
-    async def _dial(self, destination: tuple[str, int], place: tuple[str, int, str]) -> None:
-        host, port, transport = place
-        name = destination.name if isinstance(destination, Address) else host
+    async def _located(self, wanted: Wanted) -> Address:
+        return (await self._names.locate(wanted, families=self.families)).targets[0]
+
+    async def _dial(self, target: Address, place: tuple[str, int, str]) -> None:
         try:
             line = await dial_stream(
-                await resolve(host, port, families=self.families),
-                transport=transport,
+                target,
                 tls=self._settings.tls_client
-                or (ssl.create_default_context() if transport == "TLS" else None),
-                server_name=name,
+                or (ssl.create_default_context() if target.transport == "TLS" else None),
                 lines=self._lines,
                 receive=self._receive,
                 tasks=self._dials,
             )
         except SetupError as error:
+            # What comes after this goes to the next server of its name.
+            self._names.failed(target)
+            self._lookups.forget(target)
             self._fail(self._waiting.pop(place), error)
             return
         for send in self._waiting.pop(place):
@@ -234,4 +255,4 @@ class SipWires:
         self._unsent += len(sends)
         for send in sends:
             if send.key:
-                self._on_unsent(send.key)
+                self._on_unsent(send.key, str(error))

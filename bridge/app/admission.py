@@ -1,6 +1,5 @@
 """Whom calls may be sent to while they are up: transfers and redirects ask here, like every call of ours."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -10,7 +9,9 @@ from bridge.app.settings import SipSection
 from bridge.app.trunking import TrunkOffice
 from bridge.call.outside import Way
 from bridge.errors import RemoteProtocolError
+from bridge.sip.flow import Address
 from bridge.sip.grammar import Uri
+from bridge.sip.locating import Wanted
 from bridge.sip.trunks import Dialled, Trunk
 
 __all__ = ["Admission"]
@@ -36,8 +37,8 @@ class Admission:
         self._endpoint = endpoint
         self._trunks = tuple(trunks)
 
-    async def find(self, target: str, *, trunk: str = "") -> Dialled | tuple[str, int]:
-        """Where a number or address leads that may be called: to a trunk, or to an address.
+    async def find(self, target: str, *, trunk: str = "") -> Dialled | tuple[Address, ...]:
+        """Where a number or address leads that may be called: to a trunk, or to addresses.
 
         Args:
             target: Whom to call.
@@ -51,8 +52,7 @@ class Admission:
             return admit_number(target, self._office.book, trunk=trunk)
         if (dialled := self._dialled(target)) is not None:
             return dialled
-        # A name is looked up, which takes its time; what was looked up is where the call goes.
-        return await asyncio.to_thread(admit, target, self._sip)
+        return await admit(target, self._sip, self._endpoint.locate)
 
     async def address_of(self, target: str) -> str:
         """The SIP URI of a number or address that may be called; see `bridge.call.outside.Outside`."""
@@ -77,5 +77,8 @@ class Admission:
         except RemoteProtocolError:
             return None  # `admit` says what is wrong with it
         host, port = uri.host.lower(), uri.destination[1] if uri.host else 0
-        is_theirs = any(host == each.domain.lower() or (host, port) == each.server for each in self._trunks)
+        is_theirs = any(
+            host == each.domain.lower() or (host, port) == Wanted(*each.server, each.transport).place
+            for each in self._trunks
+        )
         return admit_number(uri.user, self._office.book) if is_theirs and is_number(uri.user) else None

@@ -3,8 +3,9 @@
 import os
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -12,7 +13,9 @@ from pydantic import SecretStr
 from bridge.aio.certificates import Certificate, self_made, server_context, show, trust
 from bridge.aio.cosyvoice_pool import TtsSettings
 from bridge.aio.http import HttpSettings
+from bridge.aio.names import Found, Names
 from bridge.aio.sip import SipSettings
+from bridge.aio.sip_route import family_of
 from bridge.app.api.desk import ApiSettings
 from bridge.app.config import Config
 from bridge.app.ears import is_embedded
@@ -25,14 +28,16 @@ from bridge.call.archive_sqlite import SqliteArchive
 from bridge.call.retention import Retention
 from bridge.call.routes import Route
 from bridge.call.session import CallSettings
-from bridge.clock import unix_offset_ns
+from bridge.clock import SystemClock, unix_offset_ns
 from bridge.cosyvoice.client_patience import Deadlines
 from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud
+from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaSettings
 from bridge.hosts import is_loopback, is_v6
 from bridge.plane.spec import SENSITIVITIES, PlaneSettings
 from bridge.ports import Clock, Voice
 from bridge.sip.digest import Credentials
+from bridge.sip.locating import Wanted
 from bridge.sip.numbers import NumberForm, NumberPlan
 from bridge.sip.registration import Account
 from bridge.sip.session_timer import SessionTimerSettings
@@ -48,6 +53,7 @@ __all__ = [
     "browser_settings",
     "call_settings",
     "http_settings",
+    "locator",
     "media_settings",
     "route_table",
     "sip_settings",
@@ -157,6 +163,8 @@ def sip_settings(config: Config) -> SipSettings:
         allow=section.allow + tuple(network for trunk in config.trunks for network in trunk.allow),
         advertised_ip=section.advertised_ip,
         advertised_ip6=section.advertised_ip6,
+        dns_servers=section.dns_servers,
+        max_udp_bytes=section.max_udp_bytes,
         answer_after_ms=section.answer_after_ms,
         user_agent=section.user_agent,
         session_timer=SessionTimerSettings(section.session_expires_s, section.session_min_s),
@@ -167,6 +175,13 @@ def sip_settings(config: Config) -> SipSettings:
         digests=section.digests,
         accounts=tuple(Credentials(each.user, _plain(each.password)) for each in config.accounts),
     )
+
+
+def locator(config: Config) -> Callable[[Wanted], Awaitable[Found]]:
+    """What finds where SIP URIs lead, before there is an endpoint."""
+    names = Names(clock=SystemClock(), dice=SystemDice(), servers=config.sip.dns_servers)
+    families = frozenset(family_of(ours) for ours, _ in config.sip.listen)
+    return partial(names.locate, families=families)
 
 
 def trunks(config: Config) -> tuple[Trunk, ...]:

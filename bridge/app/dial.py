@@ -1,12 +1,14 @@
 """Whom an outbound call may reach: `sip.dial_allow` and the trunks' dials, asked before anything is sent."""
 
 import re
-import socket
+from collections.abc import Awaitable, Callable
 
+from bridge.aio.names import Found
 from bridge.app.settings import SipSection
-from bridge.errors import ConfigError, SetupError
-from bridge.hosts import address_of, is_v6
+from bridge.errors import ConfigError, RemoteProtocolError
+from bridge.sip.flow import Address
 from bridge.sip.grammar import Uri
+from bridge.sip.locating import Wanted
 from bridge.sip.trunks import Dialled, Trunks
 
 __all__ = ["DialRefused", "admit", "admit_number", "is_number"]
@@ -33,32 +35,43 @@ class DialRefused(ConfigError):  # noqa: N818  an answer to whoever wants to cal
         self.fix: str = fix
 
 
-def admit(uri: str, sip: SipSection) -> tuple[str, int]:
-    """Resolve a SIP URI's host and make sure that it may be called.
+async def admit(
+    uri: str, sip: SipSection, locate: Callable[[Wanted], Awaitable[Found]]
+) -> tuple[Address, ...]:
+    """Find where a SIP URI leads and make sure that it may be called there.
+
+    Args:
+        uri: Whom to call.
+        sip: What is allowed.
+        locate: Looks names up.
 
     Returns:
-        The address to send to, already resolved: a second look-up could be answered differently.
+        The addresses to try that are allowed: a second look-up could be answered differently.
 
     Raises:
         ConfigError: If `uri` is no SIP URI.
-        DialRefused: If `sip.dial_allow` does not admit it.
+        DialRefused: If `sip.dial_allow` admits none of its addresses.
         SetupError: If its host name has no address.
     """
     match = _URI.fullmatch(uri)
     if match is None:
         raise ConfigError(f'"{uri}" must be a SIP address such as sip:100@127.0.0.1:5070')
-    port = int(match["port"] or Uri.parse(uri).destination[1])
-    if not 0 < port < 65536:
+    if not 0 < int(match["port"] or 1) < 65536:
         raise ConfigError(f'"{uri}": the port must be from 1 to 65535')
-    ip = _resolved(match["host"], sip)
-    if not sip.may_dial(ip):
-        allowed = ", ".join(sip.dial_allow)
+    try:
+        wanted = Wanted.of(Uri.parse(uri))
+    except RemoteProtocolError as error:
+        raise ConfigError(f'"{uri}" must be a SIP address: {error}') from None
+    targets = (await locate(wanted)).targets
+    allowed = tuple(target for target in targets if sip.may_dial(target[0]))
+    if not allowed:
+        ip, now = targets[0][0], ", ".join(sip.dial_allow)
         wider = ",".join([*sip.dial_allow, ip])
         raise DialRefused(
-            f"{ip} may not be called: sip.dial_allow is {allowed}",
+            f"{ip} may not be called: sip.dial_allow is {now}",
             fix=f"to admit it: --set sip.dial_allow={wider}",
         )
-    return ip, port
+    return allowed
 
 
 def is_number(text: str) -> bool:
@@ -89,16 +102,3 @@ def admit_number(text: str, book: Trunks, *, trunk: str = "") -> Dialled:
         f"{text} may not be called: it is not among the dials of {whose}",
         fix=f'add a pattern such as "{start}*" to dials of the [[trunks]] that is to carry it',
     )
-
-
-def _resolved(host: str, sip: SipSection) -> str:
-    """The address of a host, of a family that `sip.listen` has."""
-    if (address := address_of(host)) is not None:
-        return address
-    families = {socket.AF_INET6 if is_v6(ours) else socket.AF_INET for ours, _ in sip.listen}
-    family = socket.AF_UNSPEC if len(families) > 1 else families.pop()
-    try:
-        return str(socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)[0][4][0])
-    except (OSError, UnicodeError):
-        kind = {socket.AF_INET: "IPv4 ", socket.AF_INET6: "IPv6 "}.get(family, "")
-        raise SetupError(f"the host {host} has no {kind}address") from None

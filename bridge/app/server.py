@@ -26,6 +26,7 @@ from bridge.app.assembly import (
     accounts,
     archive,
     call_settings,
+    locator,
     media_settings,
     route_table,
     sip_settings,
@@ -443,14 +444,14 @@ async def _self_call(bridge: Bridge, user: str) -> None:
 
 async def _call(config: Config, uri: str, *, agent: Agent | None = None) -> int:
     dialled = admit_number(uri, Trunks(trunks(config))) if config.trunks and is_number(uri) else None
-    destination = admit(uri, config.sip) if dialled is None else None
+    targets = () if dialled is not None else await admit(uri, config.sip, locator(config))
     route = route_table(config, agent)[0]
     async with open_bridge(config, registers=False) as bridge, Tasks("call") as tasks:
         exchange, endpoint = bridge.exchange, bridge.endpoint
         if dialled is not None:
             dialling = bridge.office.dial(exchange, endpoint, dialled, route)
         else:
-            dialling = exchange.dial(endpoint, uri, route, destination=destination)
+            dialling = exchange.dial(endpoint, uri, route, targets=targets)
         calling = tasks.start(dialling, name=uri)
 
         def on_signal() -> None:

@@ -18,6 +18,7 @@ from bridge.app.values import (
     AgentName,
     Codecs,
     Digests,
+    DnsServers,
     Faults,
     Glob,
     HeaderLines,
@@ -116,6 +117,10 @@ class SipSection(_Section):
     """IPv4 address that peers see in Via and Contact; None is that of the route to each peer."""
     advertised_ip6: MaybeAddress6 = None
     """The same for peers on IPv6."""
+    dns_servers: DnsServers = ()
+    """Whom to ask where names lead, instead of the servers of the system."""
+    max_udp_bytes: int = Field(default=1300, ge=576, le=65_535)
+    """Longest request of ours over UDP; with `tcp` a longer one goes over that, where somebody listens."""
     answer_after_ms: int = Field(default=0, ge=0, le=180_000)
     """How long it rings before it is answered."""
     ring_timeout_s: int = Field(default=60, ge=1, le=600)

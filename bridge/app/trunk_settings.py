@@ -28,8 +28,8 @@ class TrunkSection(Section):
 
     name: ShortName = ""
     """Short name, for the log and the metrics."""
-    server: Server = ("", 5060)
-    """Host, or host:port, that requests are sent to; its calls are taken as well."""
+    server: Server = ("", None)
+    """Host, or host:port, that requests are sent to; its calls are taken as well. No port: as DNS says."""
     transport: Literal["udp", "tcp", "tls"] = "udp"
     """By what we talk with it."""
     domain: Domain = ""
@@ -57,7 +57,7 @@ class TrunkSection(Section):
     max_calls_per_s: int = Field(default=10, ge=1, le=10_000)
     """Calls that may begin in a second, both ways, twice as many at once."""
     allow: Networks = ()
-    """Networks that its calls come from, beside the address of `server`; they are added to sip.allow."""
+    """Networks that its calls come from, beside the addresses of `server`; they are added to sip.allow."""
     dials: DialPatterns = ()
     """Numbers that may be called through it, ``+4930*``; ``!+49900*`` is refused anyway. Empty: none."""
     country_code: DigitString = ""

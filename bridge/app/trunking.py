@@ -6,25 +6,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
+from bridge.aio.following import follow
+from bridge.aio.names import Found
 from bridge.aio.registrar import Registrar
 from bridge.aio.sip import CallRefused, Identity, IncomingCall, SipEndpoint
-from bridge.aio.sip_route import Families, resolve
 from bridge.aio.tasks import Tasks
 from bridge.call.outside import Way
 from bridge.call.routes import Route
 from bridge.call.trace import CallTrace
 from bridge.errors import RemoteProtocolError, SetupError
-from bridge.hosts import address_of, spot
+from bridge.hosts import bracketed, spot
 from bridge.ports import Clock, IdSource
-from bridge.sip.flow import Address
 from bridge.sip.grammar import NameAddr
+from bridge.sip.locating import Wanted
 from bridge.sip.registration import Account, Failed, Registered
 from bridge.sip.trunks import Dialled, Trunk, Trunks
 
 __all__ = ["Dialler", "TrunkOffice"]
-
-_LOOK_AGAIN_S = 300
-"""How often the name of a trunk that we do not register to is looked up: its calls come from there."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +36,7 @@ class Dialler(Protocol):
         uri: str,
         route: Route,
         *,
-        destination: tuple[str, int] | None,
+        targets: tuple[tuple[str, int], ...],
         identity: Identity,
         timeout_s: float | None,
         trace: CallTrace | None,
@@ -88,7 +86,7 @@ class TrunkOffice:
             registrar.start()
         for trunk in self._trunks:
             if trunk.name not in self.registrars:
-                self._tasks.start(self._follow(trunk, endpoint), name=trunk.name)
+                self._follow(trunk, endpoint)
 
     def drain(self) -> None:
         """Take the registrations back: no new calls."""
@@ -158,7 +156,7 @@ class TrunkOffice:
                 endpoint,
                 dialled.uri,
                 route,
-                destination=way.destination,
+                targets=way.targets,
                 identity=way.identity,
                 timeout_s=timeout_s,
                 trace=trace,
@@ -176,15 +174,15 @@ class TrunkOffice:
         """Hold one of the trunk's lines for a call; what it raises is said at `dial`."""
         trunk = dialled.trunk
         with self._line(dialled):
-            destination, routes = await self._way(trunk, endpoint.families)
-            endpoint.trust(trunk.name, destination[0], trunk.credentials)
+            targets, routes = await self._way(trunk, endpoint)
+            endpoint.trust(f"{trunk.name}, called", (ip for ip, _ in targets), trunk.credentials)
             identity = Identity(
                 caller or trunk.from_user,
                 trunk.from_domain or trunk.domain,
                 trunk.credentials,
                 (*routes, *trunk.headers, *headers),
             )
-            yield Way(endpoint, dialled.uri, destination, identity)
+            yield Way(endpoint, dialled.uri, targets, identity)
 
     @contextmanager
     def _line(self, dialled: Dialled) -> Iterator[None]:
@@ -202,38 +200,51 @@ class TrunkOffice:
             self.book.leave(trunk.name)
 
     async def _way(
-        self, trunk: Trunk, families: Families
-    ) -> tuple[tuple[str, int], tuple[tuple[str, str], ...]]:
-        """Where an INVITE goes first, and the route it must carry (RFC 3608)."""
+        self, trunk: Trunk, endpoint: SipEndpoint
+    ) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, str], ...]]:
+        """Where an INVITE goes, in the order to try it in, and the route it must carry (RFC 3608)."""
+        known: tuple[tuple[str, int], ...] = ()
+        routes: tuple[tuple[str, str], ...] = ()
+        wanted = Wanted(*trunk.server, trunk.transport)
         registrar = self.registrars.get(trunk.name)
         if registrar is not None and isinstance(registrar.last, Registered):
-            if not (routes := registrar.last.service_route):
-                return registrar.last.destination, ()
+            routes = tuple(("Route", route) for route in registrar.last.service_route)
+            known = () if routes else (registrar.last.destination,)
+        if routes:
             try:
-                first = NameAddr.parse(routes[0]).uri.destination
+                first = NameAddr.parse(routes[0][1]).uri
             except RemoteProtocolError as error:
                 raise SetupError(f"trunk {trunk.name} named a broken Service-Route: {error}") from None
-            found = await resolve(*first, families=families)
-            way = Address(*found, trunk.transport, name=first[0])
-            return way, tuple(("Route", route) for route in routes)
-        found = await resolve(*trunk.server, families=families)
-        return Address(*found, trunk.transport, name=trunk.server[0]), ()
+            wanted = Wanted(first.host, first.port, trunk.transport)
+        try:
+            found = (await endpoint.locate(wanted)).targets
+        except SetupError:
+            if not known:
+                raise
+            found = ()
+        # Whoever has our registration knows us best; its neighbours come after it.
+        return known + tuple(target for target in found if target not in known), routes
 
-    async def _follow(self, trunk: Trunk, endpoint: SipEndpoint) -> None:
-        while True:
-            try:
-                ip, _ = await resolve(*trunk.server, families=endpoint.families)
-            except SetupError as error:
-                _log.warning("trunk %s: %s", trunk.name, error)
-            else:
-                endpoint.trust(trunk.name, ip, trunk.credentials)
-                self.book.located(trunk.name, ip)
-                if address_of(trunk.server[0]) is not None:
-                    return
-            await asyncio.sleep(_LOOK_AGAIN_S)
+    def _follow(self, trunk: Trunk, endpoint: SipEndpoint) -> None:
+        """Learn where a trunk's calls come from, and keep up with it."""
+
+        def found(found: Found) -> None:
+            ips = tuple(dict.fromkeys(ip for ip, _ in found.targets))
+            endpoint.trust(trunk.name, ips, trunk.credentials)
+            self.book.located(trunk.name, ips)
+
+        wanted = Wanted(*trunk.server, trunk.transport)
+        following = follow(
+            endpoint.locate,
+            wanted,
+            on_found=found,
+            on_lost=lambda error: _log.warning("trunk %s: %s", trunk.name, error),
+        )
+        self._tasks.start(following, name=trunk.name)
 
     def _state_of(self, trunk: Trunk) -> str:
-        server = spot(*trunk.server)
+        host, port = trunk.server
+        server = bracketed(host) if port is None else spot(host, port)
         registrar = self.registrars.get(trunk.name)
         match registrar and registrar.last:
             case Registered(expires_s=expires_s):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from bridge.hosts import is_v6
+from bridge.hosts import address_of, is_v6
 from bridge.sip.codecs import CODECS
 from bridge.sip.identity import fault_of_header
 from bridge.sip.numbers import DialList
@@ -23,6 +23,7 @@ __all__ = [
     "DialPatterns",
     "Digests",
     "DigitString",
+    "DnsServers",
     "Domain",
     "Faults",
     "Glob",
@@ -53,7 +54,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~-]{8,}")
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
 _SERVER = re.compile(rf"({_HOST}|\[[0-9A-Fa-f:.]+\])(?::([0-9]{{1,5}}))?")
 _ORIGIN = re.compile(rf"https?://{_HOST}(:[0-9]{{1,5}})?")
-_SIP_PORT = 5060
+_DNS_PORT = 53
 _NAMED_URLS = ("", "embedded", "cloud")
 
 
@@ -108,14 +109,33 @@ def _ipv6(text: str) -> str:
 
 
 def _server(value: object) -> object:
-    """Read ``host`` or ``host:port``, for which no port means SIP's; the empty text means none."""
+    """Read ``host`` or ``host:port``; no port leaves it to DNS or the transport. Empty is none."""
     if isinstance(value, tuple) or value == "":
-        return value or ("", _SIP_PORT)
+        return value or ("", None)
     match = _SERVER.fullmatch(value) if isinstance(value, str) else None
-    port = int(match[2] or _SIP_PORT) if match is not None else 0
-    if match is None or not 0 < port < 65536:
+    port = int(match[2]) if match is not None and match[2] else None
+    if match is None or (port is not None and not 0 < port < 65536):
         raise ValueError('must be a host or "host:port", for instance "sip.example.org" or "[2001:db8::5]"')
     return (_ipv6(match[1][1:-1]) if match[1].startswith("[") else match[1]), port
+
+
+def _dns_servers(value: object) -> tuple[tuple[str, int], ...]:
+    """Read addresses with or without a port, for which no port means that of DNS."""
+    if isinstance(value, tuple):
+        return value
+    found: list[tuple[str, int]] = []
+    for item in _items(value):
+        host, port = address_of(item), _DNS_PORT
+        if host is None:
+            place, colon, number = item.rpartition(":")
+            host = address_of(place) if colon and number.isascii() and number.isdigit() else None
+            port = int(number) if host is not None else 0
+        if host is None or not 0 < port < 65536:
+            raise ValueError(
+                f'"{item}" must be an address such as 192.0.2.53, "192.0.2.53:5353" or "[::1]:53"'
+            )
+        found.append((host, port))
+    return tuple(found)
 
 
 def _header_lines(value: object) -> object:
@@ -319,7 +339,8 @@ PortRange = Annotated[tuple[int, int], BeforeValidator(_ports)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 MaybeSecret = Annotated[SecretStr | None, BeforeValidator(_maybe_secret)]
 Token = Annotated[SecretStr | None, BeforeValidator(_maybe_secret), AfterValidator(_token)]
-Server = Annotated[tuple[str, int], BeforeValidator(_server)]
+Server = Annotated[tuple[str, int | None], BeforeValidator(_server)]
+DnsServers = Annotated[tuple[tuple[str, int], ...], BeforeValidator(_dns_servers)]
 Digests = Annotated[tuple[str, ...], BeforeValidator(_digests)]
 DialPatterns = Annotated[tuple[str, ...], BeforeValidator(_dial_patterns)]
 HeaderLines = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_header_lines)]

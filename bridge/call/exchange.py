@@ -180,7 +180,7 @@ class Exchange:
         uri: str,
         route: Route,
         *,
-        destination: tuple[str, int] | None = None,
+        targets: tuple[tuple[str, int], ...] = (),
         identity: Identity = ANONYMOUS,
         timeout_s: float | None = None,
         trace: CallTrace | None = None,
@@ -192,7 +192,7 @@ class Exchange:
             endpoint: Where it goes out.
             uri: Whom to call.
             route: Who talks to them.
-            destination: Where that is, if it is known already; see `SipEndpoint.call`.
+            targets: Where that is, if it is known already; see `SipEndpoint.call`.
             identity: As whom.
             timeout_s: How long it may ring; None is as configured.
             trace: Its record, if that was begun already.
@@ -208,7 +208,7 @@ class Exchange:
         reason = "given up"
         try:
             identity = replace(identity, headers=identity.headers + checked_headers(route.headers))
-            way = Way(endpoint, uri, destination, identity)
+            way = Way(endpoint, uri, targets, identity)
             timeout_s = self._settings.ring_timeout_s if timeout_s is None else timeout_s
             await self._dial_on(trace, way, route, timeout_s=timeout_s, on_status=on_status)
         except CallRefused as error:
@@ -275,7 +275,7 @@ class Exchange:
             way.endpoint,
             way.uri,
             route,
-            destination=way.destination,
+            targets=way.targets,
             identity=way.identity,
             on_status=on_status,
         )

@@ -17,8 +17,8 @@ class Way:
 
     endpoint: SipEndpoint
     uri: str
-    destination: tuple[str, int] | None = None
-    """Where the INVITE goes; None is where `uri` leads."""
+    targets: tuple[tuple[str, int], ...] = ()
+    """Where the INVITE goes, and where next if it is not served; empty is where `uri` leads."""
     identity: Identity = ANONYMOUS
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, SipCall
 from bridge.call.outside import Outside, Way
 from bridge.errors import ConfigError, SetupError
+from bridge.sip.locating import MOST_TARGETS
 from bridge.sip.redirect import Redirects
 
 __all__ = ["reach"]
@@ -41,12 +42,32 @@ async def reach(
     redirects = Redirects(way.uri, limit=outside.max_redirects)
     first = way.identity
     while True:
-        peer = way.uri if way.destination is None else way.destination[0]
         try:
-            return await way.endpoint.call(
+            return await _call(way, offer, timeout_s=timeout_s, on_progress=on_progress)
+        except CallRefused as error:
+            redirects.add(error.contacts)
+            further = await _further(redirects, outside, stack) if error.status < 600 else None
+            if further is None:
+                raise
+            way = replace(further, identity=_kept(first, further.identity))
+
+
+async def _call(
+    way: Way, offer: Callable[[str], bytes], *, timeout_s: float, on_progress: Callable[[int], None]
+) -> SipCall:
+    """Call at one server after the other, until one serves us (RFC 3263 §4.3)."""
+    endpoint = way.endpoint
+    # An offer names our address, so those that see us at another one are called with another.
+    groups: dict[str, list[tuple[str, int]]] = {}
+    for target in (way.targets or await endpoint.find(way.uri))[:MOST_TARGETS]:
+        groups.setdefault(endpoint.local_ip(target[0]), []).append(target)
+    while True:
+        local_ip = next(iter(groups))
+        try:
+            return await endpoint.call(
                 way.uri,
-                sdp=offer(way.endpoint.local_ip(peer)),
-                destination=way.destination,
+                sdp=offer(local_ip),
+                targets=groups.pop(local_ip),
                 from_user=way.identity.user,
                 from_domain=way.identity.domain,
                 credentials=way.identity.credentials,
@@ -54,12 +75,10 @@ async def reach(
                 timeout_s=timeout_s,
                 on_progress=on_progress,
             )
-        except CallRefused as error:
-            redirects.add(error.contacts)
-            further = await _further(redirects, outside, stack) if error.status < 600 else None
-            if further is None:
+        except (CallRefused, SetupError) as error:
+            is_served = isinstance(error, CallRefused) and error.status != 503
+            if is_served or not groups:
                 raise
-            way = replace(further, identity=_kept(first, further.identity))
 
 
 async def _further(redirects: Redirects, outside: Outside, stack: AsyncExitStack) -> Way | None:

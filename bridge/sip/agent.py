@@ -62,6 +62,8 @@ class AgentSettings:
     """What they may answer with, best first."""
     timer: SessionTimerSettings = DEFAULT_SESSION_TIMER
     """How often calls are refreshed."""
+    max_udp_bytes: int | None = None
+    """Longest request of ours that goes over UDP, if there is TCP as well; None sets no bound."""
 
 
 class Agent:
@@ -80,7 +82,7 @@ class Agent:
         self._settings = settings
         self._ids = ids
         self._guard = Guard(settings.allow, max_requests_per_s=settings.max_requests_per_s)
-        self._layer = TransactionLayer(timers=timers)
+        self._layer = TransactionLayer(timers=timers, max_udp_bytes=settings.max_udp_bytes)
         self._roster = Roster()
         self._unwanted = UnwantedAnswers(self._layer, ids)
         self._secret = ids.token(16).encode()
@@ -146,7 +148,12 @@ class Agent:
             self._instructed(item, now_ns=now_ns)
             return
         if isinstance(item, events.Place):
-            placed = CallerSession(item, self._around(item.local_ip, item.destination), now_ns=now_ns)
+            around = self._around(item.local_ip, item.destination)
+            others = [
+                (each.destination, self._around(each.local_ip, each.destination).place)
+                for each in item.others
+            ]
+            placed = CallerSession(item, around, others=others, now_ns=now_ns)
             self._roster.enter(placed, peer_ip=item.destination[0])
             self.counters["calls_placed"] += 1
         if isinstance(item, ReferralCommand):
@@ -178,15 +185,15 @@ class Agent:
         match item:
             case events.Drain():
                 self.is_draining = True
-            case events.Unsent(key=key):
-                self._layer.unsent(key, now_ns=now_ns)
-            case events.Cut(connection=connection):
-                self._layer.cut(connection, now_ns=now_ns)
+            case events.Unsent(key=key, why=why):
+                self._layer.unsent(key, why=why, now_ns=now_ns)
+            case events.Cut(peer=peer):
+                self._layer.cut(peer, now_ns=now_ns)
             case events.Ask(owner=owner, request=request, destination=destination):
                 self._asking.add(owner)
                 self._layer.request(request, destination=destination, owner=owner, now_ns=now_ns)
             case _:
-                self._guard.trust(item.name, item.ip)
+                self._guard.trust(item.name, item.ips)
                 self._trusted[item.name] = item
 
     def _arrived(self, item: Datagram, *, now_ns: int) -> None:
@@ -338,7 +345,7 @@ class Agent:
 
     def _digest_for(self, ip: str) -> DigestClient | None:
         """What answers the challenges of the peer at this address, if it is one of ours."""
-        known = (trust.credentials for trust in self._trusted.values() if trust.ip == ip)
+        known = (trust.credentials for trust in self._trusted.values() if ip in trust.ips)
         credentials = next((each for each in known if each is not None), None)
         return None if credentials is None else DigestClient(credentials, ids=self._ids)
 
@@ -400,7 +407,7 @@ class Agent:
         message = outcome.message
         if outcome.owner in self._asking:
             response = message if isinstance(message, Response) else None
-            self._outputs.append(Replied(outcome.owner, outcome.request, response))
+            self._outputs.append(Replied(outcome.owner, outcome.request, response, outcome.why))
             return
         dialog = None if session is None else session.dialog
         if _is_call_answered(message) and (

@@ -1,13 +1,16 @@
 """A call that we place: our side of the INVITE transaction (RFC 3261 §13.2, §9.1)."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.hosts import bracketed
 from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
-from bridge.sip.digest import DigestClient, carry_credentials
-from bridge.sip.events import Established, Place, Progressed
+from bridge.sip.digest import CREDENTIAL_FIELDS, DigestClient, carry_credentials
+from bridge.sip.events import Established, Place, Progressed, Unserved
+from bridge.sip.failover import is_busy, retry_after_s
 from bridge.sip.identity import cause_of, custom_headers
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response
@@ -29,6 +32,7 @@ class CallerSession(Session):
     Args:
         command: Whom to call, and with what.
         around: What the session works with.
+        others: Where to go next when one server does not serve us, and where that one reaches us.
         now_ns: When.
 
     Raises:
@@ -37,9 +41,18 @@ class CallerSession(Session):
 
     PEER_HUNG_UP = "callee hung up"
 
-    def __init__(self, command: Place, around: Surroundings, *, now_ns: int) -> None:
+    def __init__(
+        self,
+        command: Place,
+        around: Surroundings,
+        *,
+        others: Sequence[tuple[tuple[str, int], LocalPlace]] = (),
+        now_ns: int,
+    ) -> None:
         super().__init__(command.call, State.CALLING, around)
         self._destination = command.destination
+        self._others = list(others)
+        self._credentials = command.credentials
         self._invite = _invite(command, around, self._timer.ask())
         if command.credentials is not None:
             self.digest = DigestClient(command.credentials, ids=around.ids)
@@ -77,8 +90,10 @@ class CallerSession(Session):
 
     def _invited(self, outcome: Outcome, *, now_ns: int) -> None:
         response = outcome.message
+        if (response is None or is_busy(response)) and self._fails_over(response, now_ns=now_ns):
+            return
         if not isinstance(response, Response):
-            self._report("no answer", status=408)
+            self._report(outcome.why or "no answer", status=408)
             self._move(Event.EXPIRED, now_ns=now_ns)
         elif response.status < 200:
             was_abandoned = self.state is State.ABANDONED
@@ -100,6 +115,31 @@ class CallerSession(Session):
             self._cause, self._contacts = cause_of(response.headers), contacts_of(response)
             self._report(f"{response.status} {response.reason}".strip(), status=response.status)
             self._move(Event.FAILURE, now_ns=now_ns)
+
+    def _fails_over(self, response: Request | Response | None, *, now_ns: int) -> bool:
+        """Take the INVITE to the next server, as the same call (RFC 3263 §4.3); False if there is none."""
+        wait_s = retry_after_s(response) if isinstance(response, Response) else 0
+        unserved = Unserved(self.call, self._destination, wait_s)
+        # Who rings already when its connection breaks is not to ring a second time elsewhere.
+        may_move = response is not None or self.state is State.CALLING
+        if not (may_move and self._others and self._move(Event.UNSERVED, now_ns=now_ns)):
+            self._outputs.append(unserved)
+            return False
+        self._destination, place = self._others.pop(0)
+        self._outputs.append(replace(unserved, following=self._destination))
+        self._around = replace(self._around, place=place)
+        self._early, self._early_sdp = Acknowledger(), {}
+        if self._credentials is not None:
+            # What one server challenged with says nothing to another.
+            self.digest = DigestClient(self._credentials, ids=self._around.ids)
+        fields = self._invite.headers.without("Via", "Contact", *CREDENTIAL_FIELDS)
+        headers = Headers([("Via", place.via(new_branch(self._around.ids))), *fields])
+        headers.add("Contact", place.contact)
+        self._invite = Request("INVITE", self._invite.uri, headers, self._invite.body)
+        self._key = self._around.layer.request(
+            self._invite, destination=self._destination, owner=self.call, now_ns=now_ns
+        )
+        return True
 
     def _progressed(self, response: Response, *, source: tuple[str, int] | None, now_ns: int) -> None:
         """Tell how far the call is, and acknowledge what must be (RFC 3262 §4)."""

@@ -1,12 +1,12 @@
 """What two user agents know of each other during a call (RFC 3261 §12)."""
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bridge.errors import RemoteProtocolError
 from bridge.hosts import address_of, bracketed, is_v6, same_host
-from bridge.sip.flow import Address, connection_of, is_reliable, transport_of
+from bridge.sip.flow import RELIABLE, Address, connection_of, is_reliable, transport_of
 from bridge.sip.grammar import NameAddr, Uri
 from bridge.sip.message import Headers, Request, Response
 
@@ -129,7 +129,8 @@ class Dialog:
             peer=Whereabouts(target, source if is_behind_nat else None),
             route_set=_routes(response)[::-1],
             place=place,
-            flow=source if source is not None and is_reliable(source) else ("", 0),
+            # A call over UDP whose INVITE was too long for it does not stay on the connection of that.
+            flow=source if source is not None and place.transport in RELIABLE else ("", 0),
             local_seq=invite.cseq.number,
         )
 
@@ -192,7 +193,9 @@ class Dialog:
         if routes and (first := NameAddr.parse(routes[0]).uri).parameter("lr") is None:
             # A strict router wants to find itself in the Request-URI (§12.2.1.1).
             uri, routes = first.text, [*routes[1:], f"<{self.target.text}>"]
-        headers = Headers([("Via", self.place.via(branch)), ("Max-Forwards", "70")])
+        # What it is carried by may differ from what the call began with: a Contact says so, or its length.
+        place = replace(self.place, transport=transport_of(self.destination))
+        headers = Headers([("Via", place.via(branch)), ("Max-Forwards", "70")])
         for route in routes:
             headers.add("Route", route)
         headers.add("From", self.local)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from bridge.sip.digest import Credentials
+from bridge.sip.flow import Address
 from bridge.sip.identity import NOBODY, Presented
 from bridge.sip.layer import Send
 from bridge.sip.message import Request, Response
@@ -38,8 +39,10 @@ __all__ = [
     "Reoffered",
     "Replied",
     "Ring",
+    "Target",
     "Trust",
     "Unsent",
+    "Unserved",
 ]
 
 
@@ -51,6 +54,15 @@ class Datagram:
     source: tuple[str, int]
     local_ip: str
     """Our address as that peer sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One of the places that a request may go to."""
+
+    destination: tuple[str, int]
+    local_ip: str
+    """Our address as it is seen from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,8 @@ class Place:
     """Host part of our From; empty is our address."""
     credentials: Credentials | None = None
     """What answers a 401 or 407 to any request of this call."""
+    others: tuple[Target, ...] = ()
+    """Where to call next if nobody answers, the way is cut, or there is no time for us (RFC 3263 §4.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +184,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Command: serve requests from this address, beside the networks allowed."""
+    """Command: serve requests from these addresses, beside the networks allowed."""
 
     name: str
-    """Whose address it is; a new one replaces the old one."""
-    ip: str
+    """Whose addresses they are; new ones replace the old ones."""
+    ips: tuple[str, ...]
     credentials: Credentials | None = None
     """What answers its challenges within calls that come from there."""
 
@@ -184,13 +198,16 @@ class Unsent:
     """Command: what `Send.key` names could not be sent."""
 
     key: str
+    why: str = ""
+    """In words, for whoever wanted it; empty is nothing in particular."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
     """Command: a connection is gone, and what waited for an answer on it."""
 
-    connection: int
+    peer: Address
+    """Its other end, with its number."""
 
 
 EndpointCommand = Drain | Ask | Trust | Unsent | Cut
@@ -326,6 +343,19 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """A place that a request was sent to has not served it: it is better tried last for a while."""
+
+    owner: str
+    """The call, or the registration."""
+    destination: tuple[str, int]
+    wait_s: int
+    """What it asks for with a Retry-After; 0 without one."""
+    following: tuple[str, int] | None = None
+    """Where the same request is on its way to now; None if that was the last place."""
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """Nothing of the call is left, its BYE is answered or given up."""
 
@@ -340,6 +370,8 @@ class Replied:
     request: Request
     response: Response | None
     """None: nobody answered."""
+    why: str = ""
+    """Why, if that is known."""
 
 
 Output = (
@@ -353,6 +385,7 @@ Output = (
     | Reoffered
     | Pressed
     | Ended
+    | Unserved
     | Gone
     | Replied
     | Referred

@@ -114,18 +114,20 @@ class Guard:
         self._networks = Networks(allow, key="sip.allow")
         self._rate = RateLimit(max_requests_per_s)
         self._crowd = Crowd(CROWD * max_requests_per_s)
-        self._trusted: dict[str, str] = {}
+        self._trusted: dict[str, tuple[str, ...]] = {}
+        self._trusted_ips: frozenset[str] = frozenset()
 
     def allows(self, ip: str) -> bool:
-        return ip in self._networks or ip in self._trusted.values()
+        return ip in self._networks or ip in self._trusted_ips
 
-    def trust(self, name: str, ip: str) -> None:
-        """Serve this address as well, instead of the one that had this name before."""
-        self._trusted[name] = ip
+    def trust(self, name: str, ips: tuple[str, ...]) -> None:
+        """Serve these addresses as well, instead of those that had this name before."""
+        self._trusted[name] = ips
+        self._trusted_ips = frozenset(ip for each in self._trusted.values() for ip in each)
 
     def admits(self, ip: str, *, has_call: bool, now_ns: int) -> bool:
         """Count one datagram of this source; False if it is too fast, or one of too many without a call."""
         source = source_of(ip)
         if not self._rate.admits(source, now_ns=now_ns):
             return False
-        return has_call or ip in self._trusted.values() or self._crowd.admits(source, now_ns=now_ns)
+        return has_call or ip in self._trusted_ips or self._crowd.admits(source, now_ns=now_ns)

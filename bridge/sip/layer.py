@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from bridge.errors import LocalProtocolError
 from bridge.sip.agenda import Agenda
-from bridge.sip.flow import connection_of, is_reliable
+from bridge.sip.congestion import Congestion, carried_by
+from bridge.sip.flow import Address, connection_of, is_reliable, transport_of
 from bridge.sip.message import Request, Response
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 from bridge.sip.transaction import CLIENTS, Expired, Kind, State, Transaction, Transmit, transaction_key
@@ -35,6 +36,8 @@ class Outcome:
     """None: nobody answered, or nobody acknowledged."""
     source: tuple[str, int] | None = None
     """Where the message came from."""
+    why: str = ""
+    """Why nobody answered, if that is known."""
 
     @property
     def is_final(self) -> bool:
@@ -48,6 +51,10 @@ class _Entry:
     destination: tuple[str, int]
     owner: str
     merge_key: str
+    fallback: tuple[str, int] | None = None
+    """Where the request goes if nobody listens on TCP, which it is too long to do without."""
+    why: str = ""
+    """Why it could not be sent."""
 
 
 class TransactionLayer:
@@ -55,10 +62,12 @@ class TransactionLayer:
 
     Args:
         timers: The base values.
+        max_udp_bytes: Longest request of ours that goes over UDP; None sets no bound.
     """
 
-    def __init__(self, *, timers: Timers = DEFAULT_TIMERS) -> None:
+    def __init__(self, *, timers: Timers = DEFAULT_TIMERS, max_udp_bytes: int | None = None) -> None:
         self.timers: Timers = timers
+        self._congestion = Congestion(max_udp_bytes)
         self._entries: dict[str, _Entry] = {}
         self._by_origin: dict[str, str] = {}
         self._agenda = Agenda()
@@ -72,14 +81,18 @@ class TransactionLayer:
         return self._agenda.next_ns
 
     def request(self, request: Request, *, destination: tuple[str, int], owner: str, now_ns: int) -> str:
-        """Send a request of ours; its answers come as outcomes for `owner`."""
-        kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
+        """Send a request of ours; its answers come as outcomes for `owner`.
+
+        Its Via says what it is carried by, whatever it said before. A CANCEL goes where its INVITE went.
+        """
         key = transaction_key(request, is_server=False)
-        transaction = Transaction(
-            kind, request, now_ns=now_ns, timers=self.timers, is_reliable=is_reliable(destination)
-        )
-        self._entries[key] = _Entry(transaction, destination, owner, "")
-        self._settle(key)
+        invite = self._entries.get(key.removesuffix("CANCEL") + "INVITE")
+        if request.method == "CANCEL" and invite is not None:
+            way = destination = invite.destination
+        else:
+            way = self._congestion.way(request, destination, now_ns=now_ns)
+        fallback = destination if way is not destination else None
+        self._begin(key, request, way, owner, fallback=fallback, now_ns=now_ns)
         return key
 
     def open(self, request: Request, *, source: tuple[str, int], owner: str = "", now_ns: int) -> str:
@@ -134,19 +147,26 @@ class TransactionLayer:
         self._entries.pop(key, None)
         self._agenda.set(key, None)
 
-    def unsent(self, key: str, *, now_ns: int) -> None:
-        """Give up a request of ours that could not be sent (§18.4); harmless when it is gone."""
-        if (entry := self._entries.get(key)) is not None:
-            entry.transaction.give_up(now_ns=now_ns)
-            self._settle(key)
+    def unsent(self, key: str, *, why: str = "", now_ns: int) -> None:
+        """Give up a request of ours that could not be sent (§18.4); harmless when it is gone.
 
-    def cut(self, connection: int, *, now_ns: int) -> None:
+        One that is on TCP only because it is long goes over UDP (§18.1.1).
+        """
+        if (entry := self._entries.get(key)) is None:
+            return
+        if entry.fallback is not None and entry.transaction.state in (State.CALLING, State.TRYING):
+            self._congestion.refused(entry.fallback, now_ns=now_ns)
+            self._begin(key, entry.transaction.request, entry.fallback, entry.owner, now_ns=now_ns)
+            return
+        entry.why = why
+        entry.transaction.give_up(now_ns=now_ns)
+        self._settle(key)
+
+    def cut(self, peer: Address, *, now_ns: int) -> None:
         """Give up every request of ours that waits for its answer on a connection that is gone."""
-        waiting = [
-            key for key, entry in self._entries.items() if connection_of(entry.destination) == connection
-        ]
+        waiting = [key for key, entry in self._entries.items() if _travels_on(entry.destination, peer)]
         for key in waiting:
-            self.unsent(key, now_ns=now_ns)
+            self.unsent(key, why="the connection was cut", now_ns=now_ns)
 
     def handle_timeout(self, *, now_ns: int) -> None:
         """Do what is due in any transaction; harmless when early."""
@@ -159,6 +179,26 @@ class TransactionLayer:
         outputs, self._outputs = self._outputs, []
         return outputs
 
+    def _begin(
+        self,
+        key: str,
+        request: Request,
+        destination: tuple[str, int],
+        owner: str,
+        *,
+        fallback: tuple[str, int] | None = None,
+        now_ns: int,
+    ) -> None:
+        transaction = Transaction(
+            Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT,
+            carried_by(request, transport_of(destination)),
+            now_ns=now_ns,
+            timers=self.timers,
+            is_reliable=is_reliable(destination),
+        )
+        self._entries[key] = _Entry(transaction, destination, owner, "", fallback)
+        self._settle(key)
+
     def _settle(self, key: str, *, source: tuple[str, int] | None = None) -> None:
         entry = self._entries[key]
         for output in entry.transaction.drain():
@@ -167,12 +207,20 @@ class TransactionLayer:
                 self._outputs.append(Send(output.data, entry.destination, own))
             else:
                 message = None if isinstance(output, Expired) else output.message
-                self._outputs.append(Outcome(key, entry.owner, entry.transaction.request, message, source))
+                request = entry.transaction.request
+                self._outputs.append(Outcome(key, entry.owner, request, message, source, entry.why))
         self._agenda.set(key, entry.transaction.deadline_ns)
         if entry.transaction.state is State.TERMINATED:
             del self._entries[key]
             if self._by_origin.get(entry.merge_key) == key:
                 del self._by_origin[entry.merge_key]
+
+
+def _travels_on(destination: tuple[str, int], peer: Address) -> bool:
+    """Whether what is sent to a destination goes through the connection with this other end."""
+    if connection_of(destination):
+        return connection_of(destination) == peer.connection
+    return destination == peer and transport_of(destination) == peer.transport
 
 
 def _origin_of(request: Request) -> str:

@@ -3,22 +3,22 @@
 There is no NAPTR: the transport is what the URI says, else what has SRV records, else UDP.
 """
 
-import ipaddress
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from bridge.hosts import address_of
 from bridge.ports import IdSource
 from bridge.sip.flow import Address
 from bridge.sip.grammar import DEFAULT_PORTS, Uri
 
-__all__ = ["MOST_TARGETS", "Failures", "Service", "Srv", "Wanted", "is_address", "places_of", "targets_of"]
+__all__ = ["MOST_TARGETS", "Failures", "Service", "Srv", "Wanted", "places_of", "targets_of"]
 
 MOST_TARGETS = 8
-"""Addresses that are tried for one request; names with more have the first of them."""
-_MOST_RECORDS = 64
+"""Addresses that are tried for one request, the first of those that were found."""
+_MOST_SERVERS = 32
 _MOST_REMEMBERED = 1024
 _LOT_BITS = 32
 
@@ -26,15 +26,6 @@ _SERVICES = {"UDP": "_sip._udp.", "TCP": "_sip._tcp.", "TLS": "_sips._tcp."}
 """What stands before the domain in a question for SRV records (RFC 3263 §4.2)."""
 _UNSAID = ("UDP", "TCP")
 """What is asked for where the URI says nothing, the preferred first (RFC 3263 §4.1)."""
-
-
-def is_address(host: str) -> bool:
-    """Whether `host` needs no look-up."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ class Wanted:
     @property
     def services(self) -> tuple[Service, ...]:
         """The questions for SRV records; none if the host is an address or its port is known (§4.2)."""
-        if self.port is not None or is_address(self.host):
+        if self.port is not None or address_of(self.host) is not None:
             return ()
         transports = (self.transport,) if self.transport else _UNSAID
         return tuple(
@@ -115,9 +106,9 @@ def places_of(
     is_known = False
     for service, records in answers:
         is_known = is_known or bool(records)
-        offered = [record for record in records[:_MOST_RECORDS] if record.host]
+        offered = [record for record in records if record.host]
         if offered:
-            chosen = _ordered(offered, dice=dice)[:MOST_TARGETS]
+            chosen = _ordered(offered, dice=dice)[:_MOST_SERVERS]
             # The certificate belongs to the domain, not to the server that it named (RFC 5922 §4).
             return [
                 Address(each.host, each.port, service.transport, name=wanted.host)
@@ -137,7 +128,8 @@ def targets_of(places: Iterable[Address], addresses: Mapping[str, Sequence[str]]
     found: dict[tuple[str, int, str], Address] = {}
     for place in places:
         host, port = place
-        for ip in (host,) if is_address(host) else addresses.get(host, ()):
+        for each in (host,) if address_of(host) is not None else addresses.get(host, ()):
+            ip = address_of(each) or each
             target = Address(ip, port, place.transport, name=place.name)
             found.setdefault((ip, port, place.transport), target)
     return list(found.values())
@@ -174,10 +166,10 @@ class Failures:
             self._until_ns.popitem(last=False)
 
     def sort(self, targets: Iterable[Address], *, now_ns: int) -> list[Address]:
-        """Put targets that failed behind the others, the longest ago first; at most `MOST_TARGETS`."""
+        """Put targets that failed behind the others, the longest ago first."""
 
         def failed_ns(target: Address) -> int:
             until_ns = self._until_ns.get((*target, target.transport), 0)
             return until_ns if until_ns > now_ns else 0
 
-        return sorted(targets, key=failed_ns)[:MOST_TARGETS]
+        return sorted(targets, key=failed_ns)

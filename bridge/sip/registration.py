@@ -1,14 +1,15 @@
 """Keeping one address of ours registered (RFC 3261 §10.2, RFC 3327, RFC 3608, pauses of RFC 5626 §4.5)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.errors import RemoteProtocolError
 from bridge.hosts import address_of, bracketed
 from bridge.ports import IdSource
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Credentials, DigestClient
-from bridge.sip.events import Ask, Replied
+from bridge.sip.events import Ask, Replied, Unserved
+from bridge.sip.failover import is_busy, retry_after_s
 from bridge.sip.grammar import NameAddr
 from bridge.sip.message import Headers, Request, Response
 from bridge.sip.methods import ALLOW
@@ -33,10 +34,8 @@ _S = 1_000_000_000
 _BASE_S = 30
 _LONGEST_PAUSE_S = 1800
 """RFC 5626 §4.5: base-time while everything fails, and max-time."""
-_LONGEST_RETRY_AFTER_S = 3600
 _LONGEST_EXPIRES_S = 7 * 86_400
 _MOST_REDIRECTS = 3
-_DEFAULT_PORT = 5060
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -48,8 +47,8 @@ class Account:
     """Ours alone: whom answers are for."""
     user: str
     domain: str
-    server: tuple[str, int]
-    """Host, which may be a name, and port of the registrar."""
+    server: tuple[str, int | None]
+    """Host, which may be a name, and port of the registrar; None where none was named."""
     credentials: Credentials
     expires_s: int = 3600
     """What we ask for; the registrar decides."""
@@ -72,6 +71,10 @@ class Located:
     """Address and port; None if the name has none now."""
     place: LocalPlace | None = None
     """Where that peer reaches us; needed with a destination."""
+    others: tuple[tuple[tuple[str, int], LocalPlace], ...] = ()
+    """The same of registrars to turn to when one does not serve us (RFC 3263 §4.3)."""
+    why: str = ""
+    """Why there is no destination; empty is that its name has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ class Locate:
     """Output: find this host's address and say `Located`."""
 
     host: str
-    port: int
+    port: int | None
+    """None where none was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Unregistered:
 
 
 Input = Start | Located | Replied | Stop
-Output = Locate | Ask | Registered | Failed | Unregistered
+Output = Locate | Ask | Unserved | Registered | Failed | Unregistered
 
 
 class Registration:
@@ -136,7 +140,8 @@ class Registration:
         self._number = 0
         self._way = _Way(account.server, account.expires_s)
         self._place: LocalPlace | None = None
-        self._destination: tuple[str, int] = account.server
+        self._destination: tuple[str, int] = ("", 0)
+        self._others: list[tuple[tuple[str, int], LocalPlace]] = []
         self._learnt: tuple[str, int] | None = None
         self._former = ""
         """Contact that the next REGISTER takes back, after we learnt a better one."""
@@ -160,9 +165,9 @@ class Registration:
                 self._locate(Event.START)
             case Located():
                 self._located(item, now_ns=now_ns)
-            case Replied(request=request, response=response):
+            case Replied(request=request):
                 if request.cseq.number == self._number and Event.ACCEPTED in TRANSITIONS[self.state]:
-                    self._replied(request, response, now_ns=now_ns)
+                    self._replied(item, now_ns=now_ns)
             case _:
                 self._stop(now_ns=now_ns)
 
@@ -194,9 +199,11 @@ class Registration:
     def _located(self, item: Located, *, now_ns: int) -> None:
         if item.destination is None or item.place is None:
             if self._step(Event.LOST):
-                self._fail(f"{self._way.server[0]} has no address", status=0, at_least_s=0, now_ns=now_ns)
+                why = item.why or f"{self._way.server[0]} has no address"
+                self._fail(why, status=0, at_least_s=0, now_ns=now_ns)
         elif self._step(Event.LOCATED):
             self._destination, self._place = item.destination, item.place
+            self._others = list(item.others)
             self._ask(expires_s=self._way.expires_s)
 
     def _stop(self, *, now_ns: int) -> None:
@@ -204,9 +211,12 @@ class Registration:
         if self._step(Event.STOP if is_bound else Event.STOP_UNBOUND) and self.state is State.UNREGISTERING:
             self._ask(expires_s=0)
 
-    def _replied(self, request: Request, response: Response | None, *, now_ns: int) -> None:
+    def _replied(self, replied: Replied, *, now_ns: int) -> None:
+        request, response = replied.request, replied.response
+        if (response is None or is_busy(response)) and self._fails_over(response):
+            return
         if response is None:
-            self._refused("no answer", status=0, at_least_s=0, now_ns=now_ns)
+            self._refused(replied.why or "no answer", status=0, at_least_s=0, now_ns=now_ns)
         elif response.status < 200:
             return
         elif response.status < 300:
@@ -219,8 +229,21 @@ class Registration:
             self._locate(Event.REDIRECTED)
         else:
             reason = f"{response.status} {response.reason}".strip()
-            wait_s = _seconds(response.headers.get("Retry-After"), most=_LONGEST_RETRY_AFTER_S) or 0
+            wait_s = retry_after_s(response)
             self._refused(reason, status=response.status, at_least_s=wait_s, now_ns=now_ns)
+
+    def _fails_over(self, response: Response | None) -> bool:
+        """Turn to the next registrar, with a request of its own number (§10.2.4); False if there is none."""
+        wait_s = 0 if response is None else retry_after_s(response)
+        unserved = Unserved(self._account.name, self._destination, wait_s)
+        if self.state is not State.REGISTERING or not self._others:
+            self._outputs.append(unserved)
+            return False
+        self._step(Event.AGAIN)
+        self._destination, self._place = self._others.pop(0)
+        self._outputs.append(replace(unserved, following=self._destination))
+        self._ask(expires_s=self._way.expires_s)
+        return True
 
     def _accepted(self, response: Response, *, now_ns: int) -> None:
         expires_s = self._granted_s(response)
@@ -252,7 +275,7 @@ class Registration:
             return True
         return self._digest.challenged(response, request)
 
-    def _redirection(self, response: Response) -> tuple[str, int] | None:
+    def _redirection(self, response: Response) -> tuple[str, int | None] | None:
         """Registrar named by a 3xx, at most three times in a row."""
         if not 300 <= response.status < 400 or self._way.redirects >= _MOST_REDIRECTS:
             return None
@@ -260,7 +283,7 @@ class Registration:
             uri = _address(text)
             if uri is not None and uri.uri.scheme == "sip":
                 self._way.redirects += 1
-                return uri.uri.host, uri.uri.port or _DEFAULT_PORT
+                return uri.uri.host, uri.uri.port
         return None
 
     def _learns(self, response: Response) -> bool:
@@ -339,7 +362,7 @@ class Registration:
 class _Way:
     """How far the present attempt has come."""
 
-    server: tuple[str, int]
+    server: tuple[str, int | None]
     expires_s: int
     redirects: int = 0
     has_learnt: bool = False

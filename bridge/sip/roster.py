@@ -6,7 +6,7 @@ from dataclasses import replace
 from bridge.errors import RemoteProtocolError
 from bridge.hosts import source_of
 from bridge.sip.agenda import Agenda
-from bridge.sip.events import Gone, Output
+from bridge.sip.events import Gone, Output, Unserved
 from bridge.sip.message import Request
 from bridge.sip.refer_events import Refer, ReferralCommand, Transferring
 from bridge.sip.replaces import Replaces, replaced_by
@@ -20,7 +20,7 @@ class Roster:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
-        self._peer_of: dict[str, str] = {}
+        self._peers_of: dict[str, list[str]] = {}
         self._peers: Counter[str] = Counter()
         self._sources: Counter[str] = Counter()
         self._agenda = Agenda()
@@ -46,9 +46,8 @@ class Roster:
     def enter(self, session: Session, *, peer_ip: str) -> None:
         """Take up a new call; `collect` lets it go."""
         self._sessions[session.call] = session
-        self._peer_of[session.call] = peer_ip
-        self._peers[peer_ip] += 1
-        self._sources[source_of(peer_ip)] += 1
+        self._peers_of[session.call] = []
+        self._meet(session.call, peer_ip)
 
     def replaced(self, invite: Request) -> tuple[str, int]:
         """Find the call whose place an INVITE wants to take (RFC 3891 §3).
@@ -85,6 +84,9 @@ class Roster:
         if (session := self._sessions.get(call)) is None:
             return []
         outputs = session.drain()
+        for output in outputs:
+            if isinstance(output, Unserved) and output.following is not None:
+                self._meet(call, output.following[0])
         if any(isinstance(output, Gone) for output in outputs):
             del self._sessions[call]
             self._agenda.set(call, None)
@@ -101,13 +103,20 @@ class Roster:
             outputs += self.collect(call)
         return outputs
 
+    def _meet(self, call: str, peer_ip: str) -> None:
+        """Count a call with a peer; the one before may answer late, and stays."""
+        self._peers_of[call].append(peer_ip)
+        self._peers[peer_ip] += 1
+        self._sources[source_of(peer_ip)] += 1
+
     def _leave(self, call: str) -> None:
-        peer_ip = self._peer_of.pop(call)
-        self._peers[peer_ip] -= 1
-        if not self._peers[peer_ip]:
-            # A counter remembers zeros; peers come and go for years.
-            del self._peers[peer_ip]
-        source = source_of(peer_ip)
-        self._sources[source] -= 1
-        if not self._sources[source]:
-            del self._sources[source]
+        for peer_ip in self._peers_of.pop(call):
+            _take_off(self._peers, peer_ip)
+            _take_off(self._sources, source_of(peer_ip))
+
+
+def _take_off(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if not counter[name]:
+        # A counter remembers zeros; peers come and go for years.
+        del counter[name]

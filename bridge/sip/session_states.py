@@ -41,6 +41,8 @@ class Event(Enum):
     SUCCESS = auto()
     CHALLENGED = auto()
     """Our INVITE is on its way once more, with credentials."""
+    UNSERVED = auto()
+    """Our INVITE is on its way to another server, for the first one does not serve it."""
     FAILURE = auto()
     EXPIRED = auto()
     """No final answer to our INVITE, nor to the CANCEL after it."""
@@ -70,6 +72,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.CALLING: {
         Event.PROVISIONAL: State.PROCEEDING,
         Event.CHALLENGED: State.CALLING,
+        Event.UNSERVED: State.CALLING,
         Event.SUCCESS: State.CONFIRMED,
         Event.FAILURE: State.ENDED,
         Event.EXPIRED: State.ENDED,
@@ -84,8 +87,10 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.PROCEEDING: {
         Event.PROVISIONAL: State.PROCEEDING,
         Event.CHALLENGED: State.CALLING,
+        Event.UNSERVED: State.CALLING,
         Event.SUCCESS: State.CONFIRMED,
         Event.FAILURE: State.ENDED,
+        Event.EXPIRED: State.ENDED,
         Event.HANGUP: State.CANCELLING,
     },
     State.CANCELLING: {

@@ -16,8 +16,8 @@ class Trunk:
     """One trunk, as the settings describe it."""
 
     name: str
-    server: tuple[str, int]
-    """Host, which may be a name, and port."""
+    server: tuple[str, int | None]
+    """Host, which may be a name, and port; None where none was named, for then DNS may know (RFC 3263)."""
     domain: str
     user: str = ""
     """Our name there; calls that come from it are addressed to it."""
@@ -26,7 +26,7 @@ class Trunk:
     from_domain: str = ""
     """Host part of our From; empty is `domain`."""
     allow: tuple[str, ...] = ()
-    """Networks that its calls come from, beside the address of `server`."""
+    """Networks that its calls come from, beside the addresses of `server`."""
     headers: tuple[tuple[str, str], ...] = ()
     """Further header fields of our INVITEs."""
     dials: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class _Line:
     dials: DialList
     rate: RateLimit
     calls: int = 0
-    server_ip: str = ""
+    server_ips: tuple[str, ...] = ()
 
 
 class Trunks:
@@ -81,9 +81,9 @@ class Trunks:
             rate = RateLimit(trunk.max_calls_per_s)
             self._lines[trunk.name] = _Line(trunk, networks, DialList(trunk.dials), rate)
 
-    def located(self, name: str, ip: str) -> None:
-        """Note the present address of a trunk's server."""
-        self._lines[name].server_ip = ip
+    def located(self, name: str, ips: tuple[str, ...]) -> None:
+        """Note the present addresses of a trunk's server."""
+        self._lines[name].server_ips = ips
 
     def calls(self) -> dict[str, int]:
         """Calls that each trunk carries now."""
@@ -92,7 +92,9 @@ class Trunks:
     def of_caller(self, source_ip: str, to_user: str) -> str | None:
         """Name of the trunk that a call comes from: of several at one address, the one it is addressed to."""
         lines = [
-            line for line in self._lines.values() if source_ip == line.server_ip or source_ip in line.networks
+            line
+            for line in self._lines.values()
+            if source_ip in line.server_ips or source_ip in line.networks
         ]
         named = [line for line in lines if line.trunk.user and line.trunk.user == to_user]
         return next((line.trunk.name for line in named + lines), None)

@@ -21,20 +21,20 @@ CLOSED = SipSettings(listen=LOOPBACK, allow=("192.0.2.0/24",), close_within_s=0.
 async def registering(
     sip: SipEndpoint, server: tuple[str, int], *, credentials: Credentials = LENA
 ) -> AsyncIterator[Registrar]:
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     registrar = Registrar(
         Account("carrier", "lena", "pbx.example", server, credentials, expires_s=600),
         sip,
         clock=SystemClock(),
         dice=SystemDice(),
-        located=lambda name, ip: found.append((name, ip)),
+        located=lambda name, ips: found.append((name, ips)),
     )
     registrar.start()
     try:
         yield registrar
     finally:
         await registrar.close(within_s=0.1)
-    assert found in ([], [("carrier", "127.0.0.1")])
+    assert found in ([], [("carrier", ("127.0.0.1",))])
 
 
 class RegistrarDesk:
@@ -141,7 +141,7 @@ async def test_a_call_through_a_trunk_answers_its_challenge() -> None:
             sip.call(
                 "sip:+4930123450@pbx.example",
                 sdp=b"v=0\r\n",
-                destination=line.address,
+                targets=[line.address],
                 from_user="lena",
                 from_domain="pbx.example",
                 credentials=LENA,

@@ -105,7 +105,7 @@ async def test_a_call_cancelled_as_its_answer_arrives_is_hung_up() -> None:
 
 async def test_an_address_that_was_looked_up_already_is_believed() -> None:
     async with endpoint(serve_until_it_ends) as callee, endpoint() as caller:
-        call = await caller.call(f"sip:x@{NOWHERE}", sdp=describe().offer(), destination=callee.listen)
+        call = await caller.call(f"sip:x@{NOWHERE}", sdp=describe().offer(), targets=[callee.listen])
 
         assert call.remote_uri == f"sip:x@{NOWHERE}"
         await call.hangup()
@@ -121,7 +121,7 @@ async def test_a_callee_that_is_not_there_is_given_up() -> None:
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [("hello", "is not a SIP URI"), (f"sip:x@{NOWHERE}", "has no IPv4 address")],
+    [("hello", "is not a SIP URI"), (f"sip:x@{NOWHERE}", "has no address")],
 )
 async def test_an_address_that_leads_nowhere_says_so(target: str, message: str) -> None:
     async with endpoint() as caller:

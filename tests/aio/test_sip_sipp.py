@@ -162,7 +162,7 @@ async def test_calls_of_ours_over_a_line_that_loses_every_fifth_datagram(peer: s
             call = await endpoint.call(
                 f"sip:service@127.0.0.1:{port}",
                 sdp=ours.offer(),
-                destination=line.get_extra_info("sockname")[:2],
+                targets=[line.get_extra_info("sockname")[:2]],
             )
             assert ours.accept(call.remote_sdp).codec == 0
             await call.hangup()

@@ -1,14 +1,10 @@
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from bridge.aio.sip import IncomingCall, SipSettings
-from bridge.aio.sip_wire import MAX_DATAGRAM_BYTES, SipWire
-from bridge.clock import SystemClock
+from bridge.aio.sip_wire import MAX_DATAGRAM_BYTES
 from bridge.errors import SetupError
-from bridge.sip.layer import Send
 from tests.aio.sip_phones import FAST, LOOPBACK, NOWHERE, describe, endpoint, phone
 from tests.sip.messages import parsed_request, parsed_response, raw, reply
 
@@ -61,40 +57,3 @@ async def test_a_datagram_costs_no_more_memory_than_it_can_have() -> None:
     async with endpoint() as served:
         sizes = [transport.max_size for transport in served._wire._udp._transports.values()]  # type: ignore[attr-defined]
         assert sizes == [MAX_DATAGRAM_BYTES]
-
-
-@asynccontextmanager
-async def wire() -> AsyncIterator[SipWire]:
-    def ignore(data: bytes, source: tuple[str, int]) -> None: ...
-
-    made = SipWire(ignore, SystemClock())
-    await made.add(LOOPBACK, advertised_ip=None)
-    try:
-        yield made
-    finally:
-        await made.close()
-
-
-async def test_datagrams_to_one_name_wait_for_one_look_up_and_keep_their_order() -> None:
-    async with phone() as listener, wire() as ours:
-        port = listener.address[1]
-        for number in range(5):
-            ours.send(Send(b"%d" % number, ("localhost", port)))
-        assert len(ours._lookups) == 1
-
-        assert [await listener.heard.get() for _ in range(5)] == [b"0", b"1", b"2", b"3", b"4"]
-        ours.send(Send(b"at once", ("localhost", port)))
-
-        assert len(ours._lookups) == 0
-        assert await listener.heard.get() == b"at once"
-
-
-async def test_what_waits_for_names_is_bounded() -> None:
-    async with wire() as ours:
-        for number in range(5):
-            ours.send(Send(b"", (NOWHERE + str(number), 5060)))
-        assert (len(ours._lookups), ours.send_errors) == (4, 1)
-        for _ in range(64):
-            ours.send(Send(b"", (NOWHERE + "0", 5060)))
-
-        assert (len(ours._lookups), ours.send_errors) == (4, 2)

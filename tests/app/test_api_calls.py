@@ -127,7 +127,7 @@ async def test_an_agent_may_speak_on_a_placed_call(order: dict[str, str]) -> Non
         ({"to": "sip:1@192.0.2.9"}, 403, "sip.dial_allow=127.0.0.0/8,192.0.2.9"),
         ({"to": "+493012345"}, 422, "no telephone number that a trunk could call"),
         ({"to": "sip:1@127.0.0.1:99999"}, 422, "port"),
-        ({"to": "sip:1@nowhere.invalid"}, 422, "no IPv4 address"),
+        ({"to": "sip:1@nowhere.invalid"}, 422, "has no address"),
         ({"to": "sip:1@127.0.0.1", "trunk": "none"}, 422, "there is no trunk none"),
         ({"to": "sip:1@127.0.0.1", "agent": "os:abort"}, 422, "[[routes]]"),
         ({"to": "sip:1@127.0.0.1", "agent": "no module"}, 422, "agent"),

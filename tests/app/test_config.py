@@ -65,7 +65,7 @@ def test_the_shipped_file_names_every_setting(tmp_path: Path) -> None:
 
     named = {tuple(part for part in path if isinstance(part, str)) for path in loaded.origins}
     assert set(leaves()) <= named
-    assert loaded.config.trunks == (TrunkSection(name="carrier", server=("sip.example.org", 5060)),)
+    assert loaded.config.trunks == (TrunkSection(name="carrier", server=("sip.example.org", None)),)
 
 
 def test_the_file_for_production_is_right() -> None:

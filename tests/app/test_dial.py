@@ -1,9 +1,18 @@
 import pytest
 
-from bridge.app.dial import admit, admit_number, is_number
+from bridge.aio.names import Found
+from bridge.app.assembly import locator
+from bridge.app.config import Config
+from bridge.app.dial import DialRefused, admit, admit_number, is_number
 from bridge.app.settings import SipSection
 from bridge.errors import ConfigError, SetupError
+from bridge.sip.flow import Address
+from bridge.sip.locating import Wanted
 from bridge.sip.trunks import Trunk, Trunks
+
+
+async def locate(wanted: Wanted) -> Found:
+    return await locator(Config())(wanted)
 
 
 @pytest.mark.parametrize(
@@ -14,8 +23,8 @@ from bridge.sip.trunks import Trunk, Trunks
         ("sip:+49-30@localhost;transport=udp?x=1", ("127.0.0.1", 5060)),
     ],
 )
-def test_this_machine_may_always_be_called(uri: str, address: tuple[str, int]) -> None:
-    assert admit(uri, SipSection()) == address
+async def test_this_machine_may_always_be_called(uri: str, address: tuple[str, int]) -> None:
+    assert await admit(uri, SipSection(), locate) == (address,)
 
 
 @pytest.mark.parametrize(
@@ -29,24 +38,37 @@ def test_this_machine_may_always_be_called(uri: str, address: tuple[str, int]) -
         "sip:100@127.0.0.1:70000",
         "sip:1@127.0.0.1:0",
         "sip:a b@c",
+        "sip:x@[:::1]",
     ],
 )
-def test_what_is_no_sip_address_is_refused(uri: str) -> None:
+async def test_what_is_no_sip_address_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match="must be"):
-        admit(uri, SipSection())
+        await admit(uri, SipSection(), locate)
 
 
-def test_the_world_may_not_be_called_until_it_is_allowed() -> None:
+async def test_the_world_may_not_be_called_until_it_is_allowed() -> None:
     with pytest.raises(ConfigError, match=r"--set sip\.dial_allow=127\.0\.0\.0/8,192\.0\.2\.7"):
-        admit("sip:100@192.0.2.7", SipSection())
+        await admit("sip:100@192.0.2.7", SipSection(), locate)
 
-    assert admit("sip:100@192.0.2.7", SipSection(dial_allow=("192.0.2.0/24",))) == ("192.0.2.7", 5060)
+    wider = SipSection(dial_allow=("192.0.2.0/24",))
+    assert await admit("sip:100@192.0.2.7", wider, locate) == (("192.0.2.7", 5060),)
+
+
+async def test_every_address_of_a_name_is_asked_for() -> None:
+    async def rebound(wanted: Wanted) -> Found:
+        ips = ("10.0.0.1", "192.0.2.7", "169.254.0.1", "192.0.2.8")
+        return Found(tuple(Address(ip, 5060, "UDP") for ip in ips), 1)
+
+    wider = SipSection(dial_allow=("192.0.2.0/24",))
+    assert await admit("sip:x@evil.example", wider, rebound) == (("192.0.2.7", 5060), ("192.0.2.8", 5060))
+    with pytest.raises(DialRefused, match=r"10\.0\.0\.1 may not be called"):
+        await admit("sip:x@evil.example", SipSection(), rebound)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".example"])
-def test_a_name_without_an_address_is_said(host: str) -> None:
-    with pytest.raises(SetupError, match="has no IPv4 address"):
-        admit(f"sip:100@{host}", SipSection())
+async def test_a_name_without_an_address_is_said(host: str) -> None:
+    with pytest.raises(SetupError, match="has no address"):
+        await admit(f"sip:100@{host}", SipSection(), locate)
 
 
 @pytest.mark.parametrize(
@@ -85,5 +107,5 @@ def test_a_number_goes_out_only_where_a_trunk_admits_it() -> None:
         ("sips:x@127.0.0.1:9;transport=tcp", 9),
     ],
 )
-def test_the_port_follows_the_transport(uri: str, port: int) -> None:
-    assert admit(uri, SipSection()) == ("127.0.0.1", port)
+async def test_the_port_follows_the_transport(uri: str, port: int) -> None:
+    assert await admit(uri, SipSection(), locate) == (("127.0.0.1", port),)

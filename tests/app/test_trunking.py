@@ -43,7 +43,7 @@ class Line:
 
     over: asyncio.Event = field(default_factory=asyncio.Event)
     serving: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
-    dialled: list[tuple[str, tuple[str, int] | None, Identity]] = field(default_factory=list)
+    dialled: list[tuple[str, tuple[tuple[str, int], ...], Identity]] = field(default_factory=list)
 
     async def answer(self, incoming: IncomingCall) -> None:
         self.serving.release()
@@ -56,12 +56,12 @@ class Line:
         uri: str,
         route: Route,
         *,
-        destination: tuple[str, int] | None,
+        targets: tuple[tuple[str, int], ...],
         identity: Identity,
         timeout_s: float | None,
         trace: CallTrace | None,
     ) -> CallTrace:
-        self.dialled.append((uri, destination, identity))
+        self.dialled.append((uri, targets, identity))
         self.serving.release()
         await self.over.wait()
         return CallTrace(id="1", sip_call_id="1", direction="outbound", started_ns=0)
@@ -110,7 +110,7 @@ async def test_a_number_is_dialled_as_the_trunk_wants_it() -> None:
         await made.dial(line, sip, admitted(made), Route())
 
         assert line.dialled == [
-            ("sip:+4930123450@pbx.example", ("127.0.0.1", 5060), Identity("lena", "pbx.example", LENA, ()))
+            ("sip:+4930123450@pbx.example", (("127.0.0.1", 5060),), Identity("lena", "pbx.example", LENA, ()))
         ]
         assert made.book.calls() == {"carrier": 0}
 
@@ -188,8 +188,8 @@ async def test_a_service_route_is_taken_by_calls() -> None:
     async with routed(line, "<sip:127.0.0.1:5099;lr>") as (made, sip):
         await made.dial(line, sip, admitted(made), Route())
 
-    (_, destination, identity) = line.dialled[0]
-    assert destination == ("127.0.0.1", 5099)
+    (_, targets, identity) = line.dialled[0]
+    assert targets == (("127.0.0.1", 5099),)
     assert identity.headers == (("Route", "<sip:127.0.0.1:5099;lr>"),)
 
 
@@ -200,7 +200,7 @@ async def test_without_a_service_route_calls_go_where_we_registered() -> None:
         await made.dial(line, sip, admitted(made), Route())
 
         registered = made.registrars["carrier"].account.server
-    assert line.dialled[0][1] == registered
+    assert line.dialled[0][1][0] == registered
 
 
 async def test_a_broken_service_route_is_said_when_it_is_needed() -> None:

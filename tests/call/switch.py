@@ -40,7 +40,7 @@ class Open:
 
     @asynccontextmanager
     async def way(self, target: str) -> AsyncIterator[Way]:
-        yield Way(self.line, await self.address_of(target), None, self.identity)
+        yield Way(self.line, await self.address_of(target), (), self.identity)
 
 
 class Switch:

@@ -126,8 +126,8 @@ def test_a_second_answer_to_a_challenged_fork_is_declined_with_its_credentials()
 
 def test_a_trusted_peer_may_call_and_its_challenge_to_our_bye_is_answered() -> None:
     desk = Desk(AgentSettings(allow=("192.0.2.0/24",)))
-    desk.do(Trust("pbx", "198.51.100.1", None))
-    desk.do(Trust("pbx", STRANGER[0], LENA))
+    desk.do(Trust("pbx", ("198.51.100.1",), None))
+    desk.do(Trust("pbx", ("198.51.100.2", STRANGER[0]), LENA))
     desk.hear(raw("INVITE", body=OFFER), STRANGER)
     call = desk.the(Arrived).call
     desk.do(Answer(call, BRIDGE_SDP))

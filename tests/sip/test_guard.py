@@ -94,7 +94,7 @@ def test_forged_sources_get_together_what_there_is_for_all() -> None:
 
 def test_who_has_a_call_or_a_contract_is_no_part_of_the_crowd() -> None:
     guard = Guard(("10.0.0.0/8",), max_requests_per_s=10)
-    guard.trust("carrier", "192.0.2.1")
+    guard.trust("carrier", ("192.0.2.1",))
     for number in range(CROWD * 10 + 9):
         guard.admits(f"10.0.0.{number}", has_call=False, now_ns=0)
 

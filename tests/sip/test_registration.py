@@ -2,7 +2,7 @@ import pytest
 
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Credentials
-from bridge.sip.events import Ask, Replied
+from bridge.sip.events import Ask, Replied, Unserved
 from bridge.sip.message import Headers, Request, Response, respond
 from bridge.sip.registration import (
     Account,
@@ -34,14 +34,17 @@ class Stand:
         self.clock = ManualClock()
         self.machine = Registration(account, ids=SeededIds(seed))
         self.outputs: list[Output] = []
+        self.blamed: list[Unserved] = []
 
     def do(self, item: Start | Located | Replied | Stop) -> None:
         self.machine.receive(item, now_ns=self.clock.now_ns())
         self.outputs += self.machine.drain()
 
     def look(self) -> list[Output]:
+        """What it did since the last look, but for whom it blames."""
         outputs, self.outputs = self.outputs, []
-        return outputs
+        self.blamed += [each for each in outputs if isinstance(each, Unserved)]
+        return [each for each in outputs if not isinstance(each, Unserved)]
 
     def the(self) -> Output:
         (output,) = self.look()
@@ -350,7 +353,7 @@ def test_a_provisional_answer_changes_nothing() -> None:
 def test_a_redirection_is_followed_and_forgotten_with_the_next_refresh() -> None:
     stand = Stand()
     stand.answer(stand.begin(), 302, ("Contact", "<broken>, <tel:1>, <sip:pbx@second.example>"))
-    assert stand.look() == [Locate("second.example", 5060)]
+    assert stand.look() == [Locate("second.example", None)]
     stand.do(Located(PBX, OURS))
     stand.answer(stand.asked(), 200)
     stand.look()

@@ -64,7 +64,7 @@ def test_the_accepted_state_lasts_as_long_as_over_udp() -> None:
 @pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
 def test_what_cannot_be_sent_or_is_cut_off_is_told_at_once(method: str, status: int) -> None:
     layer = TransactionLayer()
-    asked = request(method)
+    asked = request(method, via="SIP/2.0/TCP 192.0.2.2:5060")
     key = layer.request(asked, destination=PEER, owner="call", now_ns=0)
     sent = layer.drain()
     assert sent == [Send(bytes(asked), PEER)]
@@ -73,10 +73,12 @@ def test_what_cannot_be_sent_or_is_cut_off_is_told_at_once(method: str, status: 
     if status:
         layer.absorb(reply(asked, status), source=PEER, now_ns=1)
         layer.drain()
-    layer.cut(4, now_ns=2)
+    layer.cut(Address(*PEER, "TCP", 4), now_ns=2)
     assert layer.drain() == []
-    layer.cut(3, now_ns=2)
-    assert layer.drain() == [Outcome(key, "call", asked, None)]
+    layer.cut(PEER, now_ns=2)
+    (gone,) = layer.drain()
+    assert isinstance(gone, Outcome)
+    assert (gone.key, gone.owner, gone.message, gone.why) == (key, "call", None, "the connection was cut")
     layer.unsent(key, now_ns=3)
     assert layer.drain() == []
     assert len(layer) == 0
@@ -89,7 +91,7 @@ def test_an_answered_request_is_not_harmed_by_the_end_of_its_connection() -> Non
     layer.absorb(reply(asked, 200), source=PEER, now_ns=1)
     layer.drain()
     layer.unsent(key, now_ns=2)
-    layer.cut(3, now_ns=2)
+    layer.cut(PEER, now_ns=2)
     assert layer.drain() == []
 
 
@@ -118,8 +120,8 @@ def test_the_agent_tells_a_call_whose_connection_is_cut() -> None:
     desk = Desk()
     desk.do(Place("us", "our-call", "sip:lena@192.0.2.2", PEER, "192.0.2.9", OFFER))
     desk.look()
-    desk.do(Cut(3))
-    assert desk.the(Ended).reason == "no answer"
+    desk.do(Cut(PEER))
+    assert desk.the(Ended).reason == "the connection was cut"
     desk.do(Drain())
     assert desk.agent.state == "draining"
 

@@ -1,7 +1,7 @@
 from bridge.ports import IdSource
 from bridge.sip.caller import CallerSession
 from bridge.sip.dialog import LocalPlace
-from bridge.sip.events import Ended, Gone, Place
+from bridge.sip.events import Ended, Gone, Place, Unserved
 from bridge.sip.layer import Outcome, TransactionLayer
 from bridge.sip.roster import Roster
 from bridge.sip.session import Surroundings
@@ -32,7 +32,7 @@ def test_calls_are_counted_by_peer_while_they_last() -> None:
         if isinstance(outcome, Outcome) and outcome.owner == "a":
             first.conclude(outcome, now_ns=32_000 * MS)
 
-    assert roster.collect("a") == [Gone("a")]
+    assert roster.collect("a") == [Unserved("a", PHONE, 0), Gone("a")]
     assert roster.collect("a") == []
     assert roster.calls_with(PEER) == 1
 

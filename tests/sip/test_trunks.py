@@ -84,7 +84,7 @@ def test_a_trunk_begins_so_many_calls_a_second() -> None:
 
 def test_a_call_belongs_to_the_trunk_whose_address_it_comes_from() -> None:
     trunks = book()
-    trunks.located("world", "198.51.100.1")
+    trunks.located("world", ("198.51.100.1",))
 
     assert trunks.of_caller("192.0.2.5", "x") == "home"
     assert trunks.of_caller("198.51.100.1", "x") == "world"
@@ -93,7 +93,7 @@ def test_a_call_belongs_to_the_trunk_whose_address_it_comes_from() -> None:
 
 def test_of_two_trunks_at_one_address_the_called_user_decides() -> None:
     trunks = book()
-    trunks.located("world", "192.0.2.5")
+    trunks.located("world", ("192.0.2.5",))
 
     assert trunks.of_caller("192.0.2.5", "4930123") == "world"
     assert trunks.of_caller("192.0.2.5", "other") == "home"

@@ -19,14 +19,15 @@ from bridge.call.routes import Route, choose
 from bridge.call.trace import CallTrace
 from bridge.errors import ConfigError, EngineError, NegotiationError, SetupError
 from bridge.ports import Voice
+from bridge.sip.flow import Address
 from bridge.sip.trunks import Dialled
 
 __all__ = ["Places", "Switchboard", "driven"]
 
 _log = logging.getLogger(__name__)
 
-Way: TypeAlias = Dialled | tuple[str, int]
-"""By a trunk, or straight to an address."""
+Way: TypeAlias = Dialled | tuple[Address, ...]
+"""By a trunk, or straight to addresses."""
 
 
 class Places(Protocol):
@@ -137,7 +138,7 @@ class Switchboard:
                     self._endpoint,
                     order.to,
                     route,
-                    destination=way,
+                    targets=way,
                     identity=identity,
                     timeout_s=order.ring_timeout_s,
                     trace=trace,
