@@ -43,7 +43,11 @@ PURE := rtp plane sip cosyvoice text speech media
 
 test: $(TEST_READY) $(SDK_READY) ## Every test that can run here
 	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory peers; fi
-	@$(BIN)/python -m pytest -m "not bench" tests
+	@$(BIN)/python -m pytest -n 2 $(UNIT) tests; units=$$?; \
+	$(BIN)/python -m pytest -n $(LANES) --dist loadfile -m "e2e or interop" tests && exit $$units
+
+# What runs whole calls waits more than it works: so many files of such tests run side by side.
+LANES ?= 3
 
 again: $(TEST_READY) $(SDK_READY) ## Only the tests that failed the last time
 	@$(BIN)/python -m pytest -m "not bench" --last-failed --last-failed-no-failures none tests

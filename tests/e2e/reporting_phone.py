@@ -106,7 +106,8 @@ class ReportingPhone:
         while not self._stopping.is_set():
             self._speak()
             self._listen()
-            if time.monotonic() >= report_s:
+            # A sender report that has just come cannot seem to have been held for less than no time.
+            if time.monotonic() >= max(report_s, self._last_sr[1] + self._trip_s):
                 report_s += 1.0
                 self._rtcp.sendto(self._compound(), self._to)
             due_s += _FRAME_S
@@ -181,7 +182,7 @@ class ReportingPhone:
         self._before = expected, heard["received"]
         fraction = max(0, (expected_now - received_now << 8) // max(expected_now, 1))
         middle, at_s = self._last_sr
-        held_s = max(0.0, time.monotonic() - at_s - self._trip_s) if middle else 0.0
+        held_s = time.monotonic() - at_s - self._trip_s if middle else 0.0
         self.told.append((fraction, lost))
         block = struct.pack(
             "!IIIIII", heard["ssrc"], fraction << 24 | lost, heard["highest"], 40, middle, int(held_s * 65536)

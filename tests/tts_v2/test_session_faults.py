@@ -196,9 +196,14 @@ def test_an_interrupted_wait_closes_and_is_told_without_an_error() -> None:
         made.streaming_call("Hello")
 
         control_c = (threading.main_thread().ident, signal.SIGINT)
-        threading.Timer(0.2, signal.pthread_kill, control_c).start()
-        with pytest.raises(KeyboardInterrupt):
-            made.streaming_complete()
+        # A shell's background job ignores it, and so would we.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            threading.Timer(0.2, signal.pthread_kill, control_c).start()
+            with pytest.raises(KeyboardInterrupt):
+                made.streaming_complete()
+        finally:
+            signal.signal(signal.SIGINT, before)
         recorder.wait_closed()
         service.wait_until(lambda: service.open_now == 0)
 
