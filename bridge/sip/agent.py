@@ -27,8 +27,9 @@ from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new, refusal
 from bridge.sip.refer_events import ReferralCommand
 from bridge.sip.reliable import must_be_reliable
 from bridge.sip.roster import Roster
-from bridge.sip.session import Session, Surroundings
+from bridge.sip.session import Session
 from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimer, SessionTimerSettings
+from bridge.sip.surroundings import Surroundings
 from bridge.sip.texting import refusal_of_text
 from bridge.sip.timers import DEFAULT_TIMERS, Timers
 

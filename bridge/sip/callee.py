@@ -3,11 +3,13 @@
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.sip.dialog import Dialog
 from bridge.sip.events import Answered
-from bridge.sip.message import Request, respond
+from bridge.sip.layer import Outcome
+from bridge.sip.message import Request, Response, respond
 from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal
 from bridge.sip.reliable import Provisionals, may_be_reliable, must_be_reliable
-from bridge.sip.session import Session, Surroundings
+from bridge.sip.session import Session
 from bridge.sip.session_states import Event, State
+from bridge.sip.surroundings import Surroundings
 
 __all__ = ["CalleeSession"]
 
@@ -59,6 +61,7 @@ class CalleeSession(Session):
 
     def handle_timeout(self, *, now_ns: int) -> None:
         super().handle_timeout(now_ns=now_ns)
+        self._release(now_ns=now_ns)
         self._outputs += self._provisionals.take_due(now_ns=now_ns)
         if self._provisionals.is_overdue and self.state is State.INVITED:
             self._say(504, (), now_ns=now_ns)
@@ -87,7 +90,7 @@ class CalleeSession(Session):
         """
         if self.state is not State.INVITED or self._held is not None:
             raise LocalProtocolError(f"answered while {self.state.name}", rule="RFC 3261 §13.3.1.4")
-        if self._provisionals.is_open:
+        if self._provisionals.is_open or self._ours.is_open:
             self._held = sdp, headers
             return
         self._move(Event.ANSWER, now_ns=now_ns)
@@ -148,8 +151,28 @@ class CalleeSession(Session):
             self._agree(request, key, b"", source=source, now_ns=now_ns)
             if awaited:
                 self._outputs.append(Answered(self.call, request.body))
+        self._release(now_ns=now_ns)
+
+    @property
+    def _agreed_early(self) -> Dialog | None:
+        is_agreed = self._is_described and not self._provisionals.is_open
+        return self.dialog if self.state is State.INVITED and is_agreed else None
+
+    def _changed_early(self, dialog: Dialog, success: Response) -> None:
+        """Nothing is to be noted: the 200 has no description any more."""
+
+    def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
+        super().conclude(outcome, now_ns=now_ns)
+        self._release(now_ns=now_ns)
+
+    def _release(self, *, now_ns: int) -> None:
+        """Give the answer that waited, once nothing is before it any more."""
         held = self._held
-        if held is not None and not self._provisionals.is_open:
+        if (
+            held is not None
+            and self.state is State.INVITED
+            and not (self._provisionals.is_open or self._ours.is_open)
+        ):
             self._held = None
             self.answer(held[0], headers=held[1], now_ns=now_ns)
 

@@ -18,8 +18,9 @@ from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED, Refusal
 from bridge.sip.reason import reason_of
 from bridge.sip.redirect import contacts_of
 from bridge.sip.reliable import Acknowledger
-from bridge.sip.session import Session, Surroundings, new_branch
+from bridge.sip.session import Session
 from bridge.sip.session_states import Event, State
+from bridge.sip.surroundings import Surroundings, new_branch
 
 __all__ = ["CallerSession", "UnwantedAnswers"]
 
@@ -104,7 +105,7 @@ class CallerSession(Session):
                 self._progressed(response, source=outcome.source, now_ns=now_ns)
         elif response.status < 300:
             self._succeeded(response, source=outcome.source, now_ns=now_ns)
-        elif (again := self._again(outcome) or self._longer(response)) is not None and self._move(
+        elif (again := self._again(outcome, None) or self._longer(response)) is not None and self._move(
             Event.CHALLENGED, now_ns=now_ns
         ):
             self._invite = again
@@ -152,7 +153,9 @@ class CallerSession(Session):
         if is_new:
             if response.body:
                 self._early_sdp[response.to.tag] = response.body
-            self._outputs.append(Progressed(self.call, response.status, response.body))
+            if response.headers.all("Allow"):
+                self._note_peer(response)
+            self._outputs.append(Progressed(self.call, response.status, response.body, response.to.tag))
 
     def _longer(self, response: Response) -> Request | None:
         """The INVITE with the longer session interval that a 422 asks for (RFC 4028 §7.3)."""
@@ -165,10 +168,21 @@ class CallerSession(Session):
             return self.dialog
         return self._early.dialog(request.from_.tag)
 
+    def _dialog_with(self, tag: str) -> Dialog | None:
+        is_settled = self.dialog is not None and self.dialog.remote_tag == tag
+        return self.dialog if is_settled else self._early.dialog(tag)
+
+    @property
+    def _agreed_early(self) -> Dialog | None:
+        return self._early.answered if self.state is State.PROCEEDING else None
+
+    def _changed_early(self, dialog: Dialog, success: Response) -> None:
+        self._early_sdp[dialog.remote_tag] = success.body
+
     @property
     def _refusal_before_answer(self) -> Refusal | None:
         # Our offer stands until its answer has come reliably, be it with the 200.
-        return None if self.dialog is not None or self._early.is_answered else (491, [])
+        return None if self.dialog is not None or self._early.answered is not None else (491, [])
 
     def _succeeded(self, response: Response, *, source: tuple[str, int] | None, now_ns: int) -> None:
         if self._ack is not None:
@@ -185,6 +199,8 @@ class CallerSession(Session):
             return
         if (early := self._early.dialog(dialog.remote_tag)) is not None:
             dialog.local_seq, dialog.remote_seq = early.local_seq, early.remote_seq
+        if self._ours.asks != dialog.remote_tag:
+            self._outputs += self._ours.close()  # another phone of the fork was asked
         self.dialog = dialog
         self._note_peer(response)
         self._timer.agreed(response, now_ns=now_ns)
@@ -194,9 +210,12 @@ class CallerSession(Session):
         self._cancel_by_ns = None
         self._move(Event.SUCCESS, now_ns=now_ns)
         if self.state is State.CONFIRMED:
-            custom = custom_headers(response.headers)
-            sdp = response.body or self._early_sdp.get(dialog.remote_tag, b"")
-            self._outputs.append(Established(self.call, sdp, dialog.target.text, custom))
+            custom, tag = custom_headers(response.headers), dialog.remote_tag
+            early_sdp, has_agreed = self._early_sdp.get(tag, b""), self._early.has_answer(tag)
+            # After a reliable answer a description in the 200 is none (RFC 3261 §13.2.1).
+            sdp = early_sdp if has_agreed else response.body or early_sdp
+            agreed_with = tag if has_agreed else ""
+            self._outputs.append(Established(self.call, sdp, dialog.target.text, custom, agreed_with))
 
     def _cancel(self, *, now_ns: int) -> None:
         """Take the INVITE back; it then ends with 487, or after 64·T1 without a word (§9.1)."""

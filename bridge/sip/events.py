@@ -257,6 +257,9 @@ class Progressed:
     call: str
     status: int
     sdp: bytes = field(default=b"")
+    """The description of whoever says so: what is heard from there is heard before the answer."""
+    tag: str = ""
+    """Who says so: each phone of a fork has a tag of its own (RFC 3261 §12.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +275,8 @@ class Established:
     remote_uri: str
     headers: tuple[tuple[str, str], ...] = ()
     """The X- fields of the 200 to a call of ours."""
+    agreed_with: str = ""
+    """Tag of the callee if its reliable `Progressed` was the answer: `sdp` then says nothing new."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from bridge.sip.grammar import NameAddr
 from bridge.sip.message import Headers, Request, Response
 from bridge.sip.methods import ALLOW
 from bridge.sip.registration_steps import TRANSITIONS, Event, State
-from bridge.sip.session import new_branch
+from bridge.sip.surroundings import new_branch
 
 __all__ = [
     "Account",

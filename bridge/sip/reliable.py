@@ -134,9 +134,13 @@ class Acknowledger:
     """A caller's side: one PRACK for each reliable response, in order, in each dialog of a fork (§4)."""
 
     def __init__(self) -> None:
-        self.is_answered: bool = False
-        """Whether our offer has its answer from whoever was heard last: one that came reliably (§5)."""
         self._early: dict[str, _Early] = {}
+        self._latest: _Early | None = None
+
+    @property
+    def answered(self) -> Dialog | None:
+        """The dialog with whoever was heard last, if our offer was answered there, reliably (§5)."""
+        return self._latest.dialog if self._latest is not None and self._latest.is_answered else None
 
     def take(
         self,
@@ -171,10 +175,15 @@ class Acknowledger:
             early = self._early[response.to.tag] = _Early(dialog, number)
         early.number = number
         early.is_answered = early.is_answered or bool(response.body)
-        self.is_answered = early.is_answered
+        self._latest = early
         prack = early.dialog.request("PRACK", branch=branch)
         prack.headers.add("RAck", f"{number} {invite.cseq}")
         return True, prack, early.dialog.destination
+
+    def has_answer(self, tag: str) -> bool:
+        """Whether the one who has this tag answered our offer reliably: what it says later is no answer."""
+        early = self._early.get(tag)
+        return early is not None and early.is_answered
 
     def dialog(self, tag: str) -> Dialog | None:
         """The early dialog with the one who has this tag, if there is one."""

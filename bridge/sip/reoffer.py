@@ -46,6 +46,8 @@ class OurOffers:
         self._layer = layer
         self._ids = ids
         self._is_owner = is_owner
+        self.asks: str = ""
+        """Tag of whoever was asked last: before the answer, each phone of a fork has one."""
         self._wanted: Wanted | None = None
         self._key = ""
         self._tries = 0
@@ -82,7 +84,7 @@ class OurOffers:
         """
         if self._wanted is not None:
             return [] if not wanted.ticket else [Reoffered(self._call, wanted.ticket, 491, b"")]
-        self._wanted, self._tries = wanted, 0
+        self._wanted, self._tries, self.asks = wanted, 0, dialog.remote_tag
         if not is_free:
             self._wait(now_ns)
             return []

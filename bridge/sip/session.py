@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bridge.errors import RemoteProtocolError
-from bridge.ports import IdSource
 from bridge.sip.answers import UnackedAnswers
-from bridge.sip.dialog import Dialog, LocalPlace, Whereabouts
+from bridge.sip.dialog import Dialog, Whereabouts
 from bridge.sip.digest import DigestClient
 from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed, Reoffered
 from bridge.sip.flow import is_reliable
 from bridge.sip.identity import cause_of
 from bridge.sip.info import key_of, refusal_of_info
-from bridge.sip.layer import Outcome, Send, TransactionLayer
+from bridge.sip.layer import Outcome, Send
 from bridge.sip.message import Headers, Request, Response, respond
 from bridge.sip.methods import (
     ALLOW,
@@ -30,21 +29,12 @@ from bridge.sip.refer_events import ReferralCommand, Texted
 from bridge.sip.reoffer import OurOffers, Wanted
 from bridge.sip.replaces import Replaces
 from bridge.sip.session_states import TRANSITIONS, Event, State
-from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, Due, SessionTimer, SessionTimerSettings
+from bridge.sip.session_timer import Due, SessionTimer
 from bridge.sip.subscription import Transfers
+from bridge.sip.surroundings import Surroundings, new_branch
 from bridge.sip.texting import refusal_of_text, text_of
 
-__all__ = ["Session", "Surroundings", "new_branch"]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a session works with."""
-
-    layer: TransactionLayer
-    ids: IdSource
-    place: LocalPlace
-    timer: SessionTimerSettings = DEFAULT_SESSION_TIMER
+__all__ = ["Session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +44,6 @@ class _PendingOffer:
     dialog: Dialog
     peer: Whereabouts
     """Where to find the peer once this is accepted; until then it is where it was."""
-
-
-def new_branch(ids: IdSource) -> str:
-    """Name a transaction; the cookie says that it is unique (§8.1.1.7)."""
-    return "z9hG4bK" + ids.token(8)
 
 
 class Session(ABC):
@@ -98,9 +83,11 @@ class Session(ABC):
     def deadline_ns(self) -> int | None:
         """When to call `handle_timeout`; None while nothing is pending."""
         due = [self._answers.deadline_ns]
+        # Nothing is refreshed or asked again in a call that ends: its BYE has timers of its own.
+        if self._changeable is not None:
+            due.append(self._ours.deadline_ns)
         if self.state is State.CONFIRMED:
-            # Nothing is refreshed or asked again in a call that ends: its BYE has timers of its own.
-            due += [self._ours.deadline_ns, self._timer.deadline_ns]
+            due.append(self._timer.deadline_ns)
         return min((ns for ns in due if ns is not None), default=None)
 
     def handle_timeout(self, *, now_ns: int) -> None:
@@ -111,11 +98,10 @@ class Session(ABC):
             self._answers.clear()
             self._report("no ack")
             self._move(Event.UNACKED, now_ns=now_ns)
-        if self.dialog is not None and self.state is State.CONFIRMED:
-            outputs = self._ours.handle_timeout(
-                self.dialog, self._timer.ask(), is_free=self._is_free, now_ns=now_ns
-            )
+        if (dialog := self._changeable) is not None:
+            outputs = self._ours.handle_timeout(dialog, self._asked, is_free=self._is_free, now_ns=now_ns)
             self._tell(outputs, now_ns=now_ns)
+        if self.state is State.CONFIRMED:
             self._keep_alive(now_ns=now_ns)
 
     def drain(self) -> list[Output]:
@@ -134,26 +120,25 @@ class Session(ABC):
             return
         if outcome.request.method not in ("BYE", "REFER", "NOTIFY", "PRACK") or not outcome.is_final:
             return
-        if self.dialog is not None and (again := self._again(outcome)) is not None:
+        dialog = self._dialog_with(outcome.request.to.tag)
+        if dialog is not None and (again := self._again(outcome, dialog)) is not None:
             self._transfers.sent_again(again)
-            self._around.layer.request(
-                again, destination=self.dialog.destination, owner=self.call, now_ns=now_ns
-            )
+            self._around.layer.request(again, destination=dialog.destination, owner=self.call, now_ns=now_ns)
         elif outcome.request.method == "BYE":
             self._move(Event.BYE_DONE, now_ns=now_ns)
         else:
             self._outputs += self._transfers.conclude(outcome)
 
-    def _again(self, outcome: Outcome) -> Request | None:
+    def _again(self, outcome: Outcome, dialog: Dialog | None) -> Request | None:
         """The request with credentials, if that is what its answer asks for (§22.2)."""
         response, request = outcome.message, outcome.request
         if self.digest is None or not isinstance(response, Response):
             return None
         if not self.digest.challenged(response, request):
             return None
-        number = 1 + max(request.cseq.number, self.dialog.local_seq if self.dialog is not None else 0)
-        if self.dialog is not None:
-            self.dialog.local_seq = number
+        number = 1 + max(request.cseq.number, dialog.local_seq if dialog is not None else 0)
+        if dialog is not None:
+            dialog.local_seq = number
         return self.digest.again(request, number=number, branch=new_branch(self._around.ids))
 
     def receive(self, request: Request, key: str, *, source: tuple[str, int], now_ns: int) -> None:
@@ -252,13 +237,12 @@ class Session(ABC):
 
     def reoffer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
         """Ask the peer for a change; `Reoffered` tells what came of it."""
-        if self.dialog is None or self.state is not State.CONFIRMED:
+        if (dialog := self._changeable) is None:
             self._outputs.append(Reoffered(self.call, ticket, 487, b""))
             return
         self._sdp = sdp
-        self._outputs += self._ours.begin(
-            Wanted(ticket, sdp), self.dialog, self._timer.ask(), is_free=self._is_free, now_ns=now_ns
-        )
+        wanted = Wanted(ticket, sdp, "INVITE" if self.state is State.CONFIRMED else "UPDATE")
+        self._outputs += self._ours.begin(wanted, dialog, self._asked, is_free=self._is_free, now_ns=now_ns)
 
     def offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
         """Send what `OfferDue` asked for; nothing happens if the call has ended meanwhile."""
@@ -266,6 +250,23 @@ class Session(ABC):
             ticket, sdp, self.dialog, self._timer.ask(), now_ns=now_ns
         ):
             self._sdp = sdp
+
+    @property
+    def _changeable(self) -> Dialog | None:
+        """The dialog that a change of ours may be asked for in, if there is one by now."""
+        if self.state is State.CONFIRMED:
+            return self.dialog
+        return self._agreed_early if self._takes_update else None
+
+    @property
+    @abstractmethod
+    def _agreed_early(self) -> Dialog | None:
+        """Where offer and answer are complete though the INVITE is not answered (RFC 3311 §5.1)."""
+
+    @property
+    def _asked(self) -> list[tuple[str, str]]:
+        """Fields of a change of ours; before the answer there is nothing to refresh (RFC 4028 §7.2)."""
+        return self._timer.ask() if self.state is State.CONFIRMED else []
 
     @property
     def _is_free(self) -> bool:
@@ -285,10 +286,12 @@ class Session(ABC):
 
     def _decided(self, outcome: Outcome, *, now_ns: int) -> None:
         """Take what the peer said to a change of ours."""
-        if self.dialog is None:
+        if (dialog := self._dialog_with(outcome.request.to.tag)) is None:
             return
-        outputs, success = self._ours.conclude(outcome, self.dialog, self._once_more, now_ns=now_ns)
-        if success is not None:
+        outputs, success = self._ours.conclude(outcome, dialog, self._once_more, now_ns=now_ns)
+        if success is not None and self.state is not State.CONFIRMED:
+            self._changed_early(dialog, success)
+        elif success is not None:
             self._timer.agreed(success, now_ns=now_ns)
             self._note_peer(success)
             if outcome.request.body and not any(isinstance(output, Reoffered) for output in outputs):
@@ -296,17 +299,23 @@ class Session(ABC):
         elif outcome.is_final and not self._ours.is_wanted:
             if isinstance(outcome.message, Response) and outcome.message.status in (405, 501):
                 self._takes_update = False  # the next try is a re-INVITE
-            self._timer.failed(now_ns=now_ns)
+            if self.state is State.CONFIRMED:
+                self._timer.failed(now_ns=now_ns)
         self._tell(outputs, now_ns=now_ns)
 
     def _once_more(self, outcome: Outcome) -> Request | None:
         """A change with what its answer asks for: credentials, or a longer interval (RFC 4028 §7.4)."""
-        if (again := self._again(outcome)) is not None or self.dialog is None:
+        dialog = self._dialog_with(outcome.request.to.tag)
+        if (again := self._again(outcome, dialog)) is not None or dialog is None:
             return again
         if not isinstance(outcome.message, Response) or not self._timer.raised(outcome.message):
             return None
-        self.dialog.local_seq += 1
-        return self._renewed(outcome.request, number=self.dialog.local_seq)
+        dialog.local_seq += 1
+        return self._renewed(outcome.request, number=dialog.local_seq)
+
+    @abstractmethod
+    def _changed_early(self, dialog: Dialog, success: Response) -> None:
+        """Take note that a change of ours was accepted before the answer to the INVITE."""
 
     def _renewed(self, request: Request, *, number: int) -> Request:
         """The request with the session interval that is right by now, as a transaction of its own."""
@@ -331,6 +340,10 @@ class Session(ABC):
 
     def _dialog_of(self, request: Request) -> Dialog | None:
         """The dialog that a request may be of; who calls has several before the answer."""
+        return self.dialog
+
+    def _dialog_with(self, tag: str) -> Dialog | None:
+        """The dialog with the one who has this tag."""
         return self.dialog
 
     @property

@@ -59,7 +59,7 @@ def test_progress_is_told_and_the_answer_acknowledged() -> None:
     desk.hear(reply(invite, 100))
     assert desk.look() == []
     desk.hear(reply(invite, 183, body=OFFER))
-    assert desk.the(Progressed) == Progressed("us", 183, OFFER)
+    assert desk.the(Progressed) == Progressed("us", 183, OFFER, "bot")
 
     desk.hear(reply(invite, 200, to_tag="lena", contact=CONTACT, body=OFFER))
 

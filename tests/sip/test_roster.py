@@ -4,7 +4,7 @@ from bridge.sip.dialog import LocalPlace
 from bridge.sip.events import Ended, Gone, Place, Unserved
 from bridge.sip.layer import Outcome, TransactionLayer
 from bridge.sip.roster import Roster
-from bridge.sip.session import Surroundings
+from bridge.sip.surroundings import Surroundings
 from tests.fakes import MS, SeededIds
 from tests.sip.messages import BRIDGE_IP, OFFER, PHONE
 
