@@ -81,6 +81,7 @@ class RunningBridge:
         self.process: subprocess.Popen[str]
 
     def __enter__(self) -> Self:
+        self._ready.clear()  # it may have run before
         self.process = subprocess.Popen(
             self._command,
             env=self._environment,
