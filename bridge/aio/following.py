@@ -9,8 +9,7 @@ from bridge.sip.locating import Wanted
 
 __all__ = ["follow"]
 
-_LONGEST_S, _SHORTEST_S = 300.0, 5.0
-"""Bounds of the pause between two questions, whatever the answers' TTL is."""
+_LONGEST_S = 300.0
 _LOST_S = 30.0
 
 
@@ -20,6 +19,7 @@ async def follow(
     *,
     on_found: Callable[[Found], None],
     on_lost: Callable[[SetupError], None],
+    shortest_s: float = 5.0,
 ) -> None:
     """Look a name up, and again whenever the time of its answers is over; an address only once.
 
@@ -28,6 +28,7 @@ async def follow(
         wanted: What is looked up.
         on_found: Gets each answer.
         on_lost: Told when there is none; it is asked for again all the same.
+        shortest_s: Pause between two questions, if the TTL is shorter.
     """
     while True:
         try:
@@ -39,5 +40,5 @@ async def follow(
             on_found(found)
             if found.ttl_s is None:
                 return
-            pause_s = min(max(found.ttl_s, _SHORTEST_S), _LONGEST_S)
+            pause_s = min(max(found.ttl_s, shortest_s), _LONGEST_S)
         await asyncio.sleep(pause_s)

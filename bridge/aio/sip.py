@@ -80,7 +80,10 @@ class SipSettings:
     tls: ssl.SSLContext | None = None
     """Our certificate and key."""
     tls_client: ssl.SSLContext | None = None
-    """What the certificates of peers that we call are checked with; None trusts the system's authorities."""
+    """What the certificates of peers that we call are checked with; None trusts the system's authorities.
+
+    Its own check of names is switched off: ours knows those of SIP (RFC 5922 §7).
+    """
     ws_listen: tuple[tuple[str, int], ...] = ()
     """Where WebSockets are taken (RFC 7118), secured if `tls` is there."""
     ws_origins: tuple[str, ...] = ()

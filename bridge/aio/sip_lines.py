@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.hosts import source_of
+from bridge.hosts import address_of, source_of
 from bridge.sip.flow import Address
 
-__all__ = ["Line", "LineLimits", "Lines"]
+__all__ = ["Line", "LineLimits", "Lines", "Place", "place_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,21 @@ class LineLimits:
     """From its begin to the first whole message, or from a message's begin to its end."""
     unsent_bytes: int = 262_144
     """A peer that does not read so much of ours is left."""
+
+
+Place = tuple[str, int, str, str]
+
+
+def place_of(target: Address) -> Place:
+    """What connections to a target are known by: where it is, and the domain if TLS is to prove that."""
+    host, port = target
+    is_proven = target.transport == "TLS" and address_of(target.name) is None
+    return host, port, target.transport, target.name.lower() if is_proven else ""
+
+
+def _places_of(peer: Address) -> set[Place]:
+    """Whoever asks for the address alone may have the connection of a domain."""
+    return {place_of(peer), (*peer, peer.transport, "")}
 
 
 class Line(ABC):
@@ -56,7 +71,7 @@ class Lines:
         self._on_cut = on_cut
         self._last = 0
         self._lines: dict[int, Line] = {}
-        self._by_place: dict[tuple[str, int, str], int] = {}
+        self._by_place: dict[Place, int] = {}
         self._sources: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -77,18 +92,20 @@ class Lines:
 
     def enter(self, line: Line) -> None:
         """Take up a connection; `leave` lets it go."""
-        host, port = line.peer
+        host, _ = line.peer
         self._lines[line.peer.connection] = line
-        self._by_place[host, port, line.peer.transport] = line.peer.connection
+        for place in _places_of(line.peer):
+            self._by_place[place] = line.peer.connection
         self._sources[source_of(host)] += 1
 
     def leave(self, line: Line) -> None:
         """A connection is gone; harmless twice."""
-        host, port = line.peer
+        host, _ = line.peer
         if self._lines.pop(line.peer.connection, None) is None:
             return
-        if self._by_place.get((host, port, line.peer.transport)) == line.peer.connection:
-            del self._by_place[host, port, line.peer.transport]
+        for place in _places_of(line.peer):
+            if self._by_place.get(place) == line.peer.connection:
+                del self._by_place[place]
         source = source_of(host)
         self._sources[source] -= 1
         if not self._sources[source]:
@@ -99,9 +116,12 @@ class Lines:
         """The connection with this number, if it is open."""
         return self._lines.get(connection)
 
-    def toward(self, host: str, port: int, transport: str) -> Line | None:
-        """An open connection to this place, whoever opened it (RFC 5923)."""
-        return self._lines.get(self._by_place.get((host, port, transport), 0))
+    def toward(self, target: Address) -> Line | None:
+        """An open connection to this place, whoever opened it (RFC 5923).
+
+        One over TLS to a domain must have been checked for that domain: an address may serve many.
+        """
+        return self._lines.get(self._by_place.get(place_of(target), 0))
 
     def close(self) -> None:
         """End every connection."""

@@ -4,11 +4,14 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from bridge.aio.ports_taken import port_taken
 from bridge.aio.sip_lines import Line, Lines
 from bridge.aio.tasks import Tasks
 from bridge.errors import RemoteProtocolError, SetupError
+from bridge.hosts import spot
+from bridge.sip.certificate import identities_of, vouches_for
 from bridge.sip.flow import Address
 from bridge.sip.framing import PING, PONG, StreamFramer
 
@@ -165,7 +168,7 @@ async def dial_stream(
 
     Args:
         target: Where, by ``TCP`` or ``TLS``, and whom the certificate must name.
-        tls: What the certificate is checked with; for ``TLS``.
+        tls: What the certificate is checked with; for ``TLS``. It leaves the check of names to us.
         lines: Who counts the connections.
         receive: Called on the loop with each message.
         tasks: Who owns its reader.
@@ -187,8 +190,21 @@ async def dial_stream(
         ) from None
     except (OSError, TimeoutError) as error:
         raise SetupError(f"no {transport} connection to {host}:{port}: {error or 'no answer'}") from None
-    peer = Address(host, port, transport, lines.number())
+    if secured is not None and secured.verify_mode is not ssl.CERT_NONE:
+        _check_names(writer, target)
+    peer = Address(host, port, transport, lines.number(), target.name)
     line = _StreamLine(peer, writer, unsent_bytes=lines.limits.unsent_bytes)
     lines.enter(line)
     tasks.start(_carry(line, reader, lines, receive, was_called=False), name=f"to {host}:{port}")
     return line
+
+
+def _check_names(writer: asyncio.StreamWriter, target: Address) -> None:
+    """End a connection to somebody else than we were sent to (RFC 5922 §7)."""
+    certificate = writer.get_extra_info("peercert") or {}
+    names = cast("tuple[tuple[str, str], ...]", certificate.get("subjectAltName", ()))
+    if vouches_for(names, target.name):
+        return
+    writer.transport.abort()
+    others = ", ".join(identities_of(names)) or "nobody"
+    raise SetupError(f"the certificate at {spot(*target)} is for {others}, not for {target.name}")

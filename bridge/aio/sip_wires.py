@@ -1,12 +1,13 @@
 """Every transport of a SIP endpoint behind one `send`: UDP, TCP, TLS and WebSocket."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bridge.aio.names import Names
-from bridge.aio.sip_lines import LineLimits, Lines
+from bridge.aio.sip_lines import LineLimits, Lines, Place, place_of
 from bridge.aio.sip_lookups import Lookups
 from bridge.aio.sip_route import Families
 from bridge.aio.sip_streams import StreamServer, dial_stream
@@ -84,8 +85,9 @@ class SipWires:
         self._lines = Lines(settings.limits, on_cut=on_cut)
         self._dials = Tasks("sip connections")
         self._names = names
+        self._tls_client = settings.tls_client
         self._lookups = Lookups(self._located, clock=clock, deliver=self.send, fail=self._fail)
-        self._waiting: dict[tuple[str, int, str], list[Send]] = {}
+        self._waiting: dict[Place, list[Send]] = {}
         self._unsent = 0
         self._udp = SipWire(receive, clock)
         self._servers: list[StreamServer | WebSocketServer] = []
@@ -207,15 +209,16 @@ class SipWires:
             if not self._udp.send(send.data, (address, port)) and send.key:
                 self._on_unsent(send.key, f"nothing can be sent to {spot(address, port)}")
             return
-        place = address, port, transport
-        if (line := self._lines.toward(*place)) is not None:
+        name = send.destination.name if isinstance(send.destination, Address) else host
+        target = Address(address, port, transport, name=name)
+        place = place_of(target)
+        if (line := self._lines.toward(target)) is not None:
             line.send(send.data)
         elif (waiting := self._waiting.get(place)) is not None and len(waiting) < _MOST_WAITING:
             waiting.append(send)
         elif waiting is None and len(self._waiting) < _MOST_DIALS and transport in ("TCP", "TLS"):
             self._waiting[place] = [send]
-            name = send.destination.name if isinstance(send.destination, Address) else host
-            self._dials.start(self._dial(Address(*place, name=name), place), name=f"{host}:{port}")
+            self._dials.start(self._dial(target), name=f"{host}:{port}")
         else:
             self._fail([send], SetupError(f"no {transport} connection to {host}:{port}"))
 
@@ -228,15 +231,23 @@ class SipWires:
             await server.close()
         self._udp.close()
 
+    async def _client_tls(self) -> ssl.SSLContext:
+        if self._tls_client is None:
+            # The system's authorities are many files.
+            self._tls_client = await asyncio.to_thread(ssl.create_default_context)
+        # Whose certificate names its domain by a SIP URI would not pass (RFC 5922 §7).
+        self._tls_client.check_hostname = False
+        return self._tls_client
+
     async def _located(self, wanted: Wanted) -> Address:
         return (await self._names.locate(wanted, families=self.families)).targets[0]
 
-    async def _dial(self, target: Address, place: tuple[str, int, str]) -> None:
+    async def _dial(self, target: Address) -> None:
+        place = place_of(target)
         try:
             line = await dial_stream(
                 target,
-                tls=self._settings.tls_client
-                or (ssl.create_default_context() if target.transport == "TLS" else None),
+                tls=await self._client_tls() if target.transport == "TLS" else None,
                 lines=self._lines,
                 receive=self._receive,
                 tasks=self._dials,

@@ -257,6 +257,9 @@ def test_no_secret_is_shown_by_the_settings() -> None:
             '"all" must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address',
         ),
         ("[sip]\nallow = [1]", "sip.allow = [1]: must be a list of texts"),
+        ('[sip]\ndns_servers = ["dns.example"]', '"dns.example" must be an address such as 192.0.2.53'),
+        ('[sip]\ndns_servers = ["192.0.2.53:0"]', '"192.0.2.53:0" must be an address'),
+        ('[sip]\ndns_servers = ["192.0.2.53:x"]', '"192.0.2.53:x" must be an address'),
         ('[sip]\nadvertised_ip = "0.0.0.0"', "must be an address that peers can reach, which 0.0.0.0 is not"),
         ("[sip]\nadvertised_ip = 1", 'must be an IPv4 address in quotes, or "" for none'),
         ('[media]\nports = "1-2"', "must rise and lie from 1024 to 65535"),
@@ -471,6 +474,10 @@ def test_the_password_of_a_trunk_may_come_from_the_environment(tmp_path: Path) -
 
     (trunk,) = loaded.config.trunks
     assert trunk.server == ("pbx", 5070)
+    assert TrunkSection.model_validate({"name": "a", "server": "[2001:db8::5]"}).server == (
+        "2001:db8::5",
+        None,
+    )
     assert trunk.password is not None
     assert trunk.password.get_secret_value() == SECRET
     assert SECRET not in repr(loaded)
@@ -514,3 +521,17 @@ def test_networks_and_servers_may_be_of_ipv6(tmp_path: Path) -> None:
     assert config.sip.may_dial("::1")
     assert not config.sip.may_dial("127.0.0.1")
     assert config.trunks[0].server == ("2001:db8::5", 5070)
+
+
+def test_dns_servers_are_addresses_with_or_without_a_port() -> None:
+    config = load(
+        environ={}, sets=['sip.dns_servers=["192.0.2.53","192.0.2.54:5353","2001:db8::53","[::1]:54"]']
+    )
+
+    assert config.sip.dns_servers == (
+        ("192.0.2.53", 53),
+        ("192.0.2.54", 5353),
+        ("2001:db8::53", 53),
+        ("::1", 54),
+    )
+    assert load(environ={}, sets=["sip.dns_servers=192.0.2.53"]).sip.dns_servers == (("192.0.2.53", 53),)
