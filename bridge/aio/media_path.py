@@ -121,7 +121,7 @@ class MediaPath:
                 return
             except OSError:
                 continue  # An ICMP message about an earlier packet (RFC 1122 §4.1.3.3).
-            self.take(data, source)
+            self.take(data, source[:2])
             if not self._is_listening:
                 return
 

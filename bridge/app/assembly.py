@@ -94,6 +94,7 @@ def call_settings(config: Config) -> CallSettings:
         max_duration_s=config.call.max_duration_s,
         ring_timeout_s=config.sip.ring_timeout_s,
         advertised_ip=config.media.advertised_ip or config.sip.advertised_ip,
+        advertised_ip6=config.media.advertised_ip6 or config.sip.advertised_ip6,
         srtp=config.media.srtp,
         srtp_keys=config.media.srtp_keys,
         ice=config.media.ice,
@@ -296,6 +297,7 @@ def media_settings(config: Config) -> MediaSettings:
     return MediaSettings(
         ports=section.ports,
         bind_ip=section.bind_ip,
+        bind_ip6=section.bind_ip6,
         capacity=section.capacity,
         ports_shared=section.ports_shared,
         wide_capacity=section.wide_capacity,

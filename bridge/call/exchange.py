@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from bridge.aio.browser_call import BrowserCall
 from bridge.aio.dtls import Certificate
@@ -15,7 +15,7 @@ from bridge.call.archive import Archive
 from bridge.call.bus import Bus
 from bridge.call.caller import Caller, Dialogue, is_hidden, route_for
 from bridge.call.ledger import Ledger
-from bridge.call.line import Line, has_own_way, ice_of, security_of
+from bridge.call.line import Line, Media, expected, ice_of, media_ip, of_family, security_of
 from bridge.call.outside import CLOSED, Outside, Way
 from bridge.call.placing import reach
 from bridge.call.routes import Route
@@ -27,21 +27,13 @@ from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.codecs import CODECS, NAMES
-from bridge.sip.glance import media_address
 from bridge.sip.grammar import Uri
 from bridge.sip.identity import Presented, checked_headers
 from bridge.sip.offer import Negotiator
 
-__all__ = ["Exchange", "Media"]
+__all__ = ["Exchange"]
 
 _log = logging.getLogger(__name__)
-
-
-class Media(Protocol):
-    """Where rows come from; `bridge.engine.supervisor.MediaEngine` in life."""
-
-    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg: ...
-    def refit(self, leg: MediaLeg, rate_hz: int) -> None: ...
 
 
 @asynccontextmanager
@@ -155,8 +147,8 @@ class Exchange:
             return
         latch_ip = incoming.source[0] if is_hidden(incoming) else None
         try:
-            remote = None if has_own_way(incoming.sdp) else media_address(incoming.sdp)
-            leg = self._media.reserve(remote=remote, latch_ip=latch_ip)
+            remote, in_ipv6 = expected(incoming, self._settings)
+            leg = self._media.reserve(remote=remote, latch_ip=latch_ip, in_ipv6=in_ipv6)
         except EngineError as error:
             _log.warning("call refused: %s", error)
             incoming.reject(503)
@@ -237,7 +229,8 @@ class Exchange:
         line: Line | None = None
 
         def offer(local_ip: str) -> bytes:
-            nonlocal line
+            nonlocal leg, line
+            leg = of_family(local_ip, leg, self._media)
             line = self._line(leg, local_ip, latch_ip=None)
             return line.negotiator.offer()
 
@@ -389,11 +382,10 @@ class Exchange:
         codecs: Sequence[str] | None = None,
         is_browser: bool = False,
     ) -> Line:
-        ip = self._settings.advertised_ip or local_ip
         has_handshakes = is_browser or (self._settings.srtp != "off" and "dtls" in self._settings.srtp_keys)
         certificate = self._certificate if has_handshakes else None
         negotiator = Negotiator(
-            ip=ip,
+            ip=media_ip(leg, local_ip, self._settings),
             port=leg.local_port,
             session_id=self._dice.number(62),
             codecs=self._settings.codecs if codecs is None else codecs,

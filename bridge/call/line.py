@@ -2,26 +2,47 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from bridge.aio.dtls import Certificate
 from bridge.aio.media_path import MediaPath
-from bridge.call.caller import Dialogue
+from bridge.call.caller import Caller, Dialogue
 from bridge.call.session import CallSettings, Session
 from bridge.engine.leg import MediaLeg
 from bridge.errors import LocalProtocolError, NegotiationError
+from bridge.hosts import is_v6
 from bridge.ports import IdSource
 from bridge.rtp.srtp import SrtpKeys
 from bridge.sip.crypto import MediaCrypto
 from bridge.sip.dtls import DtlsParty
+from bridge.sip.glance import media_address
 from bridge.sip.ice import IceParty
 from bridge.sip.offer import Negotiated, Negotiator
 from bridge.sip.security import MediaSecurity
 
-__all__ = ["Line", "Terms", "has_own_way", "ice_of", "security_of"]
+__all__ = [
+    "Line",
+    "Media",
+    "Terms",
+    "expected",
+    "has_own_way",
+    "ice_of",
+    "media_ip",
+    "of_family",
+    "security_of",
+]
 
 _READY_WITHIN_S = 10.0
 """A handshake takes three round trips, and a second more for each that is lost."""
+
+
+class Media(Protocol):
+    """Where rows come from; `bridge.engine.supervisor.MediaEngine` in life."""
+
+    def reserve(
+        self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None, in_ipv6: bool = False
+    ) -> MediaLeg: ...
+    def refit(self, leg: MediaLeg, rate_hz: int) -> None: ...
 
 
 class Terms(TypedDict):
@@ -155,6 +176,50 @@ class Line:
     def _changed(self, session: Session) -> None:
         if self.is_open:
             self.leg.update(**self.terms(session))
+
+
+def expected(caller: Caller, settings: CallSettings) -> tuple[tuple[str, int] | None, bool]:
+    """Where a caller's media will come from, None if that is not known yet, and whether by IPv6.
+
+    Media may go by another family of addresses than signalling, if we were told our address of that one.
+    """
+    in_ipv6 = is_v6(caller.local_ip)
+    if has_own_way(caller.sdp) or (remote := media_address(caller.sdp)) is None:
+        return None, in_ipv6
+    if is_v6(remote[0]) is in_ipv6:
+        return remote, in_ipv6
+    is_known = (settings.advertised_ip if in_ipv6 else settings.advertised_ip6) is not None
+    return (remote, not in_ipv6) if is_known else (None, in_ipv6)
+
+
+def of_family(local_ip: str, leg: MediaLeg, media: Media) -> MediaLeg:
+    """The leg, or another in its place if we go by the other family of addresses than was thought.
+
+    Raises:
+        EngineError: If there is none; the leg is closed then.
+    """
+    if leg.is_ipv6 is is_v6(local_ip):
+        return leg
+    leg.close()
+    return media.reserve(in_ipv6=is_v6(local_ip))
+
+
+def media_ip(leg: MediaLeg, local_ip: str, settings: CallSettings) -> str:
+    """Our address in a call's descriptions.
+
+    Args:
+        leg: Its media.
+        local_ip: Our address as seen by whom we signal with.
+        settings: What addresses we were told.
+
+    Raises:
+        NegotiationError: If the media goes by the other family of addresses, and ours there is not known.
+    """
+    in_ipv6 = leg.is_ipv6
+    told = settings.advertised_ip6 if in_ipv6 else settings.advertised_ip
+    if told is None and is_v6(local_ip) is not in_ipv6:
+        raise NegotiationError(f"media by {'IPv6' if in_ipv6 else 'IPv4'} from {local_ip}")
+    return told or local_ip
 
 
 def has_own_way(sdp: bytes) -> bool:

@@ -58,7 +58,9 @@ class CallSettings:
     ring_timeout_s: float = 60.0
     """How long a call of ours may ring."""
     advertised_ip: str | None = None
-    """Address in our SDP; None is the address of the route to the peer."""
+    """IPv4 address in our SDP; None is the address of the route to the peer."""
+    advertised_ip6: str | None = None
+    """The same of IPv6."""
     recordings: Path | None = None
     """Folder for recordings; None records nothing."""
     keeps_text: bool = False

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bridge.engine.commands import Datagram
+from bridge.engine.hosts6 import FIRST_KEY6, Hosts6
 from bridge.plane.packets import Arrivals
 
 __all__ = ["Aside"]
@@ -21,11 +22,16 @@ class Aside:
 
     Their number is bounded, by row, for the address that we send to and for all others together: strangers
     cannot use up what is the peer's.
+
+    Args:
+        capacity: Number of rows.
+        hosts: Who knows hosts of IPv6.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, hosts: Hosts6) -> None:
         self.dropped: int = 0
         """Datagrams beyond the bound."""
+        self._hosts = hosts
         self._generations = np.zeros(capacity, np.int64)
         self._rows: set[int] = set()
         self._counts: dict[tuple[int, bool], tuple[int, int]] = {}
@@ -51,7 +57,7 @@ class Aside:
 
         Args:
             arrivals: What has come, still encrypted.
-            destination: Says where a row sends, ``ip << 16 | port``.
+            destination: Says where a row sends, as a key.
             now_ns: Present time.
         """
         count = arrivals.count
@@ -69,7 +75,9 @@ class Aside:
                 self.dropped += 1
                 continue
             data = arrivals.packets[at, :length].tobytes()
-            handed.append(Datagram(row, int(self._generations[row]), now_ns, source_key=source, data=data))
+            host = b"" if source < FIRST_KEY6 else self._hosts.address(source >> 16) or b""
+            generation = int(self._generations[row])
+            handed.append(Datagram(row, generation, now_ns, source_key=source, data=data, host=host))
         arrivals.remove(found)
         return handed
 

@@ -34,6 +34,7 @@ class MediaSettings:
     ports: tuple[int, int] = (16384, 20479)
     """First and last UDP port; even ones carry RTP."""
     bind_ip: str = "0.0.0.0"
+    bind_ip6: str = "::"
     capacity: int = 1024
     """Legs of 8 kHz at once, over all processes; each takes 128 KiB of memory once it is used."""
     wide_capacity: int = 128

@@ -235,8 +235,10 @@ class Datagram:
     generation: int
     at_ns: int
     source_key: int
-    """Where from, ``ip << 16 | port``."""
+    """Where from, ``host << 16 | port``."""
     data: bytes = field(repr=False)
+    host: bytes = b""
+    """The IPv6 address that the key stands for; empty of IPv4."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """One call's end in the media engine: its port, its row, its rings."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
@@ -29,18 +30,20 @@ from bridge.engine.commands import (
     UpdateRow,
 )
 from bridge.engine.dues import Dues
-from bridge.engine.ports import BoundPorts, peer_address, peer_key
+from bridge.engine.hosts6 import told
+from bridge.engine.leg_status import LegStatus
+from bridge.engine.ports import BoundPorts, host_number, peer_address, peer_key
 from bridge.engine.seat import Seat
 from bridge.engine.shared_ports import Spot
 from bridge.errors import EngineError, LocalProtocolError
-from bridge.plane.columns import QUALITIES, Columns, nowhere
+from bridge.plane.columns import nowhere
 from bridge.plane.events import RowFailed
 from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.plane.spec import RowSpec
 from bridge.ports import IdSource
 from bridge.rtp.srtp import CLEAR, SrtpKeys
 
-__all__ = ["Coding", "LegStatus", "MediaLeg"]
+__all__ = ["Coding", "MediaLeg"]
 
 
 class Coding(TypedDict, total=False):
@@ -54,73 +57,6 @@ class Coding(TypedDict, total=False):
     opus_loss_percent: int
     comfort_payload_type: int
     in_band: bool
-
-
-class LegStatus:
-    """What the plane tells about a leg without being asked.
-
-    Zero until the plane has opened the row; the last reading once the leg is over.
-    """
-
-    def __init__(self, columns: Columns, row: int, generation: int) -> None:
-        self._columns = columns
-        self._row = row
-        self._generation = generation
-        self._last: dict[str, int | float] = {}
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the plane carries the leg now."""
-        return int(self._columns.generation[self._row]) == self._generation
-
-    @property
-    def last_rx_ns(self) -> int:
-        """When the last believed packet came; 0 = never."""
-        return int(self.snapshot().get("last_rx_ns", 0))
-
-    @property
-    def played(self) -> int:
-        """Absolute index of the next sample to be played."""
-        return int(self.snapshot().get("played", 0))
-
-    @property
-    def epoch(self) -> int:
-        """Present epoch: one higher after each flush."""
-        return int(self.snapshot().get("epoch", 0))
-
-    @property
-    def remote(self) -> tuple[str, int] | None:
-        """Where packets are sent; None while unknown."""
-        key = int(self.snapshot().get("remote_key", 0))
-        return peer_address(key) if key else None
-
-    def snapshot(self) -> dict[str, int | float]:
-        """Counters and state by the names of `bridge.plane.columns.Columns`."""
-        if not self.is_live:
-            return dict(self._last)
-        columns, row = self._columns, self._row
-        values: dict[str, int | float] = {**columns.counters(row)}
-        for name in (
-            "last_rx_ns",
-            "played",
-            "epoch",
-            "remote_key",
-            "latched",
-            "floor_state",
-            "depth_samples",
-        ):
-            values[name] = int(getattr(columns, name)[row])
-        values["lost_out"] = int(columns.lost_out[row])
-        for name in ("srtp_tx_end", "srtp_rx_end", "srtp_rx_ssrc", "srtcp_sent"):
-            values[name] = int(getattr(columns, name)[row])
-        for name in ("jitter_ticks", *QUALITIES):
-            values[name] = float(getattr(columns, name)[row])
-        return values if self.is_live else dict(self._last)
-
-    def freeze(self) -> None:
-        """Keep the present reading: the row is about to be given up, and perhaps its memory."""
-        self._last = self.snapshot()
-        self._columns, self._row = nowhere(), 0
 
 
 class MediaLeg:
@@ -150,6 +86,8 @@ class MediaLeg:
         """Its place on a port that other calls use too; None = the ports are its own."""
         self.local_port: int = ports.port
         """Even UDP port for the SDP."""
+        self.is_ipv6: bool = ports.is_ipv6
+        """Its packets go by IPv6, and by that alone; else by IPv4."""
         self.generation: int = generation
         """Never given to another leg while this control process lives."""
         self.srtp: SrtpKeys = CLEAR
@@ -431,7 +369,7 @@ class MediaLeg:
         """Pass an event on to the owner of the call; called by the engine. Nothing follows a failure."""
         if isinstance(event, Datagram):
             if self.on_datagram is not None and self._seat is not None:
-                self.on_datagram(event.data, peer_address(event.source_key))
+                self.on_datagram(event.data, _source_of(event))
             return
         if isinstance(event, RowOpened | RowFailed | EngineDied):
             self._opened.set()
@@ -485,15 +423,25 @@ class MediaLeg:
     ) -> RowSpec:
         if self.ports.rtcp is None:
             rtcp = None  # The odd port was taken: then only a shared one carries RTCP.
+        self.status.hosts = told(remote and remote[0], latch_ip, rtcp and rtcp[0])
         return RowSpec(
             generation=self.generation,
             ssrc=self.ssrc,
             sequence=self._sequence,
             timestamp=self._timestamp,
             remote_key=0 if remote is None else peer_key(remote),
-            latch_ip=0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16,
+            latch_ip=0 if latch_ip is None else host_number(latch_ip),
             rtcp_key=0 if rtcp is None else peer_key(rtcp),
+            hosts=self.status.hosts,
             cname=self._cname,
             rate_hz=self.rate_hz,
             **negotiated,
         )
+
+
+def _source_of(datagram: Datagram) -> tuple[str, int]:
+    """Where it came from."""
+    port = datagram.source_key & 0xFFFF
+    if datagram.host:
+        return socket.inet_ntop(socket.AF_INET6, datagram.host), port
+    return peer_address(datagram.source_key) or ("", port)

@@ -93,7 +93,7 @@ class MediaLoop:
         self._clock = clock
         self._rows = _Rows()
         self._guard = RowGuard()
-        self._aside = Aside(len(plane.due_ns))
+        self._aside = Aside(len(plane.due_ns), sockets.hosts)
         self._commands: deque[Message] = deque(orders)
         self._reports = Reports(link)
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
@@ -250,6 +250,7 @@ class MediaLoop:
                 self._srtp.update(row, command.srtp, ssrc=spec.ssrc)
                 plane.update(row, spec, now_ns=now_ns)
                 self._sockets.expect(row, spec)
+                self._sockets.hosts.follow(row, spec.hosts)
                 self._listen(row, spec)
             case SharePort():
                 self._sockets.share(command.port, self._take_fds(command.fds))
@@ -279,6 +280,7 @@ class MediaLoop:
             self._sockets.seat(row, command.shared_port, command.spec)
         else:
             self._sockets.add(row, fds)
+        self._sockets.hosts.follow(row, command.spec.hosts)
         is_taken_over = self._plane.open(row, command.spec, now_ns=now_ns)
         self._lock(row, command, is_taken_over=is_taken_over)
         self._listen(row, command.spec)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.engine.demux import Demux
+from bridge.engine.hosts6 import FIRST_KEY6, Hosts6
 from bridge.engine.sockets import FOREVER_NS, assign_rows, forget_backlog
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
@@ -62,6 +63,18 @@ _DONTWAIT = int(socket.MSG_DONTWAIT)
 _RECEIVE = int(socket.MSG_DONTWAIT | socket.MSG_TRUNC)
 """Lengths are those of the wire, so that what was too long is known (recv(2))."""
 _SOCKADDR_IN = np.dtype([("family", "u2"), ("port", ">u2"), ("ip", ">u4"), ("zero", "u8")])
+_SOCKADDR_IN6 = np.dtype(
+    [("family", "u2"), ("port", ">u2"), ("flow", "u4"), ("address", "V16"), ("scope", "u4")]
+)
+_SOCKADDR = np.dtype(
+    {
+        "names": ["family", "port", "ip", "address"],
+        "formats": ["u2", ">u2", ">u4", "V16"],
+        "offsets": [0, 2, 4, 8],
+        "itemsize": 32,
+    }
+)
+"""Room for either: what the kernel writes tells by `family` which it is."""
 
 _BURST = 4
 """Packets taken from one socket per turn; more stay queued, so that no flood starves the others."""
@@ -140,40 +153,46 @@ class BatchSockets:
         # The same by columns, for rows on shared ports: -1 where a row has a port of its own.
         self._shared_fd_by_name = np.full(2 * capacity, -1, np.int64)
         self._seated: set[int] = set()
-        self._build_headers(capacity)
-        self._build_departures(_MOST_PACKETS * capacity)
+        self.hosts = Hosts6()
+        self._fds6: set[int] = set()
+        """Those of IPv6; while there are none, nothing is asked of any packet."""
+        self._most = _MOST_PACKETS * capacity
+        self._build_headers()
+        self._build_departures(self._most)
 
-    def _build_headers(self, capacity: int) -> None:
+    def _build_headers(self) -> None:
         """Point one mmsghdr at each buffer of the Arrivals; they stay valid for ever."""
         packets = self._arrivals.packets
         count, size = packets.shape
-        self._names = np.zeros(count, _SOCKADDR_IN)
+        self._names = np.zeros(count, _SOCKADDR)
         self._iovecs = np.zeros(count, _IOVEC)
-        self._headers = np.zeros(count, _MMSGHDR)
-        self._sockets_per_call = count // _BURST
         index = np.arange(count, dtype=np.uint64)
         self._iovecs["base"] = packets.ctypes.data + index * np.uint64(packets.strides[0])
         self._iovecs["length"] = size
-        self._headers["name"] = self._names.ctypes.data + index * np.uint64(_SOCKADDR_IN.itemsize)
-        self._headers["name_length"] = _SOCKADDR_IN.itemsize
-        self._headers["iov"] = self._iovecs.ctypes.data + index * np.uint64(_IOVEC.itemsize)
-        self._headers["iov_length"] = 1
+        self._headers = _headers_of(self._names, self._iovecs)
         self._headers_at = self._headers.ctypes.data
 
     def _build_departures(self, most: int) -> None:
         """The same for what is sent: `sendto` needs the addresses, `sendmmsg` the headers."""
         self._peers = np.zeros(most, _SOCKADDR_IN)
         self._peers["family"] = socket.AF_INET
-        index = np.arange(most, dtype=np.uint64)
-        peers_at = self._peers.ctypes.data + index * np.uint64(_SOCKADDR_IN.itemsize)
-        self._peers_at = peers_at.tolist()
         self._out_iovecs = np.zeros(most, _IOVEC)
-        self._out_headers = np.zeros(most, _MMSGHDR)
-        self._out_headers["name"] = peers_at
-        self._out_headers["name_length"] = _SOCKADDR_IN.itemsize
-        self._out_headers["iov"] = self._out_iovecs.ctypes.data + index * np.uint64(_IOVEC.itemsize)
-        self._out_headers["iov_length"] = 1
+        self._out_headers = _headers_of(self._peers, self._out_iovecs)
         self._out_headers_at = self._out_headers.ctypes.data
+        self._peers_at = self._out_headers["name"].tolist()
+        # Made with the first socket of IPv6.
+        self._peers6 = np.zeros(0, _SOCKADDR_IN6)
+        self._out_headers6 = _headers_of(self._peers6, self._out_iovecs[:0])
+
+    def _note_family(self, fd: int) -> None:
+        sock = socket.socket(fileno=fd)
+        if sock.family == socket.AF_INET6:
+            self._fds6.add(fd)
+            if not len(self._peers6):
+                self._peers6 = np.zeros(self._most, _SOCKADDR_IN6)
+                self._peers6["family"] = socket.AF_INET6
+                self._out_headers6 = _headers_of(self._peers6, self._out_iovecs)
+        sock.detach()
 
     def watch(self, link: socket.socket) -> None:
         self._link_fd = link.fileno()
@@ -186,6 +205,7 @@ class BatchSockets:
             self._fd_by_name[name] = fd
             os.set_blocking(fd, False)
             forget_backlog(fd)
+            self._note_family(fd)
             self._name_by_fd[fd] = name
             self._legs.register(fd, select.EPOLLIN)
 
@@ -195,6 +215,7 @@ class BatchSockets:
         self._shared.append(tuple(fds))
         for fd in fds:
             os.set_blocking(fd, False)
+            self._note_family(fd)
             self._legs.register(fd, select.EPOLLIN)
 
     def seat(self, row: int, port: int, spec: RowSpec) -> None:
@@ -211,6 +232,7 @@ class BatchSockets:
         self._demux.learn(row, key)
 
     def remove(self, row: int) -> None:
+        self.hosts.leave(row)
         if row in self._seated:
             self._seated.remove(row)
             self._demux.remove(row)
@@ -219,6 +241,7 @@ class BatchSockets:
             # The parent's duplicate keeps the registration alive, so closing alone does not end it.
             self._legs.unregister(fd)
             del self._name_by_fd[fd]
+            self._fds6.discard(fd)
             os.close(fd)
         self._fds[row] = ()
         self._fd_by_name[row] = self._fd_by_name[~row] = -1
@@ -237,6 +260,9 @@ class BatchSockets:
     def receive(self) -> int:
         arrivals = self._arrivals
         arrivals.count = 0
+        if self._fds6:
+            # The kernel has put there how long the last address was.
+            self._headers["name_length"] = _SOCKADDR.itemsize
         if self._shared:
             self._receive_shared()
         if self._name_by_fd:
@@ -298,6 +324,10 @@ class BatchSockets:
         arrivals, peers = self._arrivals, self._names[begin:end]
         arrivals.lengths[begin:end] = self._headers["length"][begin:end]
         arrivals.sources[begin:end] = (peers["ip"].astype(np.int64) << 16) | peers["port"]
+        if self._fds6 and len(six := np.flatnonzero(peers["family"] == socket.AF_INET6)):
+            packed = peers["address"][six].tolist()
+            numbers = np.array([self.hosts.number(address) for address in packed], np.int64)
+            arrivals.sources[begin + six] = numbers << 16 | peers["port"][six]
         arrivals.count = end
 
     def send(self, departures: Departures) -> None:
@@ -316,6 +346,8 @@ class BatchSockets:
 
     def _send_own(self, departures: Departures, chosen: Sequence[int]) -> None:
         """Send from ports of one row each, a call per packet."""
+        if self._fds6:
+            chosen = self._send_own6(departures, np.asarray(chosen, np.intp))
         count = len(departures)
         peers = self._peers[:count]
         peers["port"] = departures.destinations & 0xFFFF
@@ -332,19 +364,50 @@ class BatchSockets:
             if sendto(fds[rows[at]], begin + at * stride, lengths[at], _DONTWAIT, peers_at[at], size) < 0:
                 self.errors += 1  # A full buffer too: either way this packet never leaves.
 
+    def _send_own6(self, departures: Departures, chosen: NDArray[np.intp]) -> list[int]:
+        """The same for what goes by IPv6; return what does not."""
+        is_six = departures.destinations[chosen] >= FIRST_KEY6
+        six = self._fill6(departures, chosen[is_six])
+        begin, stride = departures.packets.ctypes.data, departures.packets.strides[0]
+        rows, lengths = departures.rows[six].tolist(), departures.lengths[six].tolist()
+        peers_at, size = self._peers6.ctypes.data, _SOCKADDR_IN6.itemsize
+        for index, at in enumerate(six.tolist()):
+            fd, peer_at = self._fd_by_name[rows[index]], peers_at + index * size
+            if self._libc.sendto(fd, begin + at * stride, lengths[index], _DONTWAIT, peer_at, size) < 0:
+                self.errors += 1
+        others: list[int] = chosen[~is_six].tolist()
+        return others
+
+    def _fill6(self, departures: Departures, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Write where these packets go, in order; return those whose hosts are known."""
+        if not len(chosen):
+            return chosen
+        packed = list(map(self.hosts.address, (departures.destinations[chosen] >> 16).tolist()))
+        if None in packed:
+            self.errors += packed.count(None)
+            chosen = chosen[[address is not None for address in packed]]
+        peers = self._peers6[: len(chosen)]
+        peers["port"] = departures.destinations[chosen] & 0xFFFF
+        peers["address"] = np.frombuffer(b"".join(filter(None, packed)), "V16")
+        return chosen
+
     def _send_shared(self, departures: Departures, fd: int, chosen: NDArray[np.intp]) -> None:
         """Send from one shared port, all in one call."""
-        count = len(chosen)
-        peers, iovecs = self._peers[:count], self._out_iovecs[:count]
-        destinations = departures.destinations[chosen]
-        peers["port"] = destinations & 0xFFFF
-        peers["ip"] = destinations >> 16
-        packets = departures.packets
+        if fd in self._fds6:
+            chosen = self._fill6(departures, chosen)
+            headers_at = self._out_headers6.ctypes.data
+        else:
+            peers, destinations = self._peers[: len(chosen)], departures.destinations[chosen]
+            peers["port"] = destinations & 0xFFFF
+            peers["ip"] = destinations >> 16
+            headers_at = self._out_headers_at
+        count, packets = len(chosen), departures.packets
+        iovecs = self._out_iovecs[:count]
         iovecs["base"] = packets.ctypes.data + chosen * packets.strides[0]
         iovecs["length"] = departures.lengths[chosen]
         sent = 0
         while sent < count:
-            at = self._out_headers_at + sent * _MMSGHDR_BYTES
+            at = headers_at + sent * _MMSGHDR_BYTES
             taken = self._libc.sendmmsg(fd, at, count - sent, _DONTWAIT)
             if taken <= 0:
                 # The first of them cannot be sent; those behind it can.
@@ -367,6 +430,17 @@ class BatchSockets:
         # the peer may be there again in a moment, and a call ends by signalling or inactivity only.
         if self._ffi.errno not in _HARMLESS:
             self.errors += 1
+
+
+def _headers_of(names: NDArray[np.void], iovecs: NDArray[np.void]) -> NDArray[np.void]:
+    """One mmsghdr for each address and its buffer."""
+    headers = np.zeros(len(names), _MMSGHDR)
+    index = np.arange(len(names), dtype=np.uint64)
+    headers["name"] = names.ctypes.data + index * np.uint64(names.itemsize)
+    headers["name_length"] = names.itemsize
+    headers["iov"] = iovecs.ctypes.data + index * np.uint64(iovecs.itemsize)
+    headers["iov_length"] = 1
+    return headers
 
 
 class _Timer:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bridge.engine.hosts6 import FIRST_KEY6
 from bridge.engine.ports import BoundPorts, PortRange
 from bridge.errors import EngineError
 
@@ -29,7 +30,7 @@ class Spot:
     number: int
     """Which shared port."""
     key: int
-    """The peer's address, ``ip << 16 | port``."""
+    """The peer's address, as the plane holds it."""
     nat_ip: int
     """The peer is behind this address, on any port; 0 = it is not."""
 
@@ -54,7 +55,7 @@ class SharedPorts:
 
     Args:
         ports: Where new pairs come from.
-        size: Most ports that are shared.
+        size: Most ports that are shared, of each family of addresses.
     """
 
     def __init__(self, ports: PortRange, *, size: int) -> None:
@@ -73,14 +74,16 @@ class SharedPorts:
         """Find a place for a peer; None if there is none: the call then takes a port of its own.
 
         Args:
-            key: Where the peer's packets will come from, ``ip << 16 | port``, by its description.
+            key: Where the peer's packets will come from, by its description (`bridge.engine.ports.peer_key`).
             nat_ip: Or from this address, on any port, because it is behind NAT; 0 = it is not.
             now_ns: Present time.
         """
-        fits = [number for number, shared in enumerate(self._shared) if shared.has_room(key, nat_ip, now_ns)]
+        in_ipv6 = key >= FIRST_KEY6
+        kin = [number for number, shared in enumerate(self._shared) if shared.ports.is_ipv6 is in_ipv6]
+        fits = [number for number in kin if self._shared[number].has_room(key, nat_ip, now_ns)]
         number = min(fits, key=lambda number: len(self._shared[number].keys), default=-1)
-        if (number < 0 or len(self._shared[number].keys) >= _CROWD) and len(self._shared) < self._size:
-            opened = self._open()
+        if (number < 0 or len(self._shared[number].keys) >= _CROWD) and len(kin) < self._size:
+            opened = self._open(in_ipv6=in_ipv6)
             number = opened if opened >= 0 else number
         if number < 0:
             return None
@@ -104,10 +107,10 @@ class SharedPorts:
             self._range.release(shared.ports)
         self._shared.clear()
 
-    def _open(self) -> int:
+    def _open(self, *, in_ipv6: bool) -> int:
         """Open one more; below 0 if no port is left."""
         try:
-            ports = self._range.bind()
+            ports = self._range.bind(in_ipv6=in_ipv6)
         except EngineError:
             return -1
         for sock in ports.sockets():

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from bridge.engine.demux import NOBODY, Demux
+from bridge.engine.hosts6 import FIRST_KEY6, Hosts6
 from bridge.engine.ports import peer_address
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
@@ -58,6 +59,8 @@ class LegSockets(Protocol):
     """System errors on sockets (ICMP refusals included); never fatal, always counted."""
     strangers: int
     """Packets on shared ports that belong to no call."""
+    hosts: Hosts6
+    """IPv6 addresses of the rows; `remove` forgets a row's."""
 
     def watch(self, link: socket.socket) -> None:
         """Name the command pipe: `wait` returns early when it can be read."""
@@ -80,7 +83,7 @@ class LegSockets(Protocol):
         ...
 
     def learn(self, row: int, key: int) -> None:
-        """The row's packets come from this address, ``ip << 16 | port``."""
+        """The row's packets come from this address, a key."""
         ...
 
     def remove(self, row: int) -> None:
@@ -143,6 +146,7 @@ class PlainSockets:
         self.rtcp_packets = 0
         self.errors = 0
         self.strangers = 0
+        self.hosts = Hosts6()
         self._arrivals = arrivals
         self._demux = demux
         self._views = [memoryview(packet) for packet in arrivals.packets]
@@ -187,6 +191,7 @@ class PlainSockets:
     def remove(self, row: int) -> None:
         self._seats.pop(row, None)
         self._demux.remove(row)
+        self.hosts.leave(row)
         for name in (row, ~row):
             if (sock := self._sockets.pop(name, None)) is not None:
                 self._selector.unregister(sock)
@@ -224,15 +229,27 @@ class PlainSockets:
         end = min(arrivals.count + at_most, arrivals.capacity)
         while arrivals.count < end:
             try:
-                length, (host, port) = sock.recvfrom_into(self._views[arrivals.count], 0, _TRUNC)
+                length, source = sock.recvfrom_into(self._views[arrivals.count], 0, _TRUNC)
             except BlockingIOError:
                 return
             except OSError:
                 self.errors += 1
                 return
             arrivals.lengths[arrivals.count] = length
-            arrivals.sources[arrivals.count] = int.from_bytes(socket.inet_aton(host)) << 16 | port
+            arrivals.sources[arrivals.count] = self._host_number(source[0]) << 16 | source[1]
             arrivals.count += 1
+
+    def _host_number(self, host: str) -> int:
+        if ":" not in host:
+            return int.from_bytes(socket.inet_aton(host))
+        return self.hosts.number(socket.inet_pton(socket.AF_INET6, host.partition("%")[0]))
+
+    def _place(self, key: int) -> tuple[str, int] | None:
+        """Where a key points to; None for an IPv6 host that is not known."""
+        if key < FIRST_KEY6:
+            return peer_address(key)
+        packed = self.hosts.address(key >> 16)
+        return None if packed is None else (socket.inet_ntop(socket.AF_INET6, packed), key & 0xFFFF)
 
     def _socket_of(self, name: int) -> socket.socket | None:
         """Where a row sends from; ``~row`` is its RTCP."""
@@ -249,11 +266,14 @@ class PlainSockets:
             departures.destinations.tolist(),
             strict=False,
         ):
-            sock = self._socket_of(row)
+            sock, place = self._socket_of(row), self._place(key)
             if sock is None:
                 continue
+            if place is None:
+                self.errors += 1
+                continue
             try:
-                sock.sendto(packet[:length], peer_address(key))
+                sock.sendto(packet[:length], place)
             except OSError:
                 self.errors += 1
 

@@ -16,8 +16,9 @@ from bridge.aio.tasks import Tasks
 from bridge.engine.budget import LIMIT, Budget, weight_of
 from bridge.engine.child import MediaSettings
 from bridge.engine.commands import Datagram, EngineDied, LegEvent, Message, RowClosed, RowOpened
-from bridge.engine.leg import LegStatus, MediaLeg
-from bridge.engine.ports import BoundPorts, PortRange, peer_key, raise_file_limit
+from bridge.engine.leg import MediaLeg
+from bridge.engine.leg_status import LegStatus
+from bridge.engine.ports import BoundPorts, PortRange, host_number, peer_key, raise_file_limit
 from bridge.engine.seat import Seat
 from bridge.engine.shared import EngineGauges
 from bridge.engine.shared_ports import SharedPorts, Spot
@@ -26,6 +27,7 @@ from bridge.engine.station import Station
 from bridge.engine.verdict import Verdict, is_available
 from bridge.engine.verdict_child import VerdictProcess
 from bridge.errors import EngineError
+from bridge.hosts import is_v6
 from bridge.plane.columns import Columns
 from bridge.plane.events import RowFailed, VoiceQuestioned
 from bridge.plane.shape import NARROW
@@ -62,7 +64,9 @@ class MediaEngine:
         self._clock = clock
         self._dice = dice
         self._on_death = on_death
-        self._ports = PortRange(first, last, bind_ip=settings.bind_ip, skip=dice.number(16))
+        self._ports = PortRange(
+            first, last, bind_ip=settings.bind_ip, bind_ip6=settings.bind_ip6, skip=dice.number(16)
+        )
         self._shared: list[SharedPorts] = []
         self._generations = itertools.count(1)
         self._legs: dict[int, MediaLeg] = {}
@@ -170,6 +174,7 @@ class MediaEngine:
         *,
         remote: tuple[str, int] | None = None,
         latch_ip: str | None = None,
+        in_ipv6: bool = False,
     ) -> MediaLeg:
         """Take a row of the process that has most to spare, and a port pair or a place on a shared one.
 
@@ -177,6 +182,7 @@ class MediaEngine:
             rate_hz: Audio rate of the row.
             remote: Where the peer's packets will come from, by its description; None = not known yet.
             latch_ip: The peer is behind NAT at this address.
+            in_ipv6: Its packets go by IPv6, and by that alone; else by IPv4.
 
         Raises:
             EngineError: If no port or row is left, or the media process is down at this moment.
@@ -192,7 +198,7 @@ class MediaEngine:
             raise self._busy()
         # One that is being replaced will carry the call in a moment; another one does now.
         seat = min(roomy, key=lambda seat: (seat.process is None, seat.budget.planned, seat.load))
-        spot, ports = self._place(seat.shared, remote, latch_ip)
+        spot, ports = self._place(seat.shared, remote, latch_ip, in_ipv6=in_ipv6)
         leg = MediaLeg(
             seat=seat,
             row=seat.free_rows.take(rate_hz),
@@ -251,14 +257,19 @@ class MediaEngine:
         await self._tasks.close()
 
     def _place(
-        self, shared: SharedPorts | None, remote: tuple[str, int] | None, latch_ip: str | None
+        self,
+        shared: SharedPorts | None,
+        remote: tuple[str, int] | None,
+        latch_ip: str | None,
+        *,
+        in_ipv6: bool,
     ) -> tuple[Spot | None, BoundPorts]:
-        if shared is not None and remote is not None:
-            nat_ip = 0 if latch_ip is None else peer_key((latch_ip, 0)) >> 16
+        if shared is not None and remote is not None and is_v6(remote[0]) is in_ipv6:
+            nat_ip = 0 if latch_ip is None else host_number(latch_ip)
             taken = shared.take(peer_key(remote), nat_ip, now_ns=self._clock.now_ns())
             if taken is not None:
                 return taken
-        return None, self._ports.bind()
+        return None, self._ports.bind(in_ipv6=in_ipv6)
 
     def hear(self, message: Message) -> None:
         """Take a report; called by a station."""

@@ -181,7 +181,7 @@ class RtpPhone:
                 break
             arrival_ns = _arrival_ns(ancillary, offset_ns)
             packet = read_packet(data, arrival_ns=arrival_ns)
-            if source != remote:
+            if source[:2] != remote:
                 self.tape.strangers += 1
             elif packet is None:
                 self.tape.malformed += 1

@@ -38,7 +38,7 @@ class Remains:
         due_ns, state = int(columns.tx_due_ns[row]), int(columns.floor_state[row])
         key = int(columns.remote_key[row])
         # A re-INVITE that it did not hear of any more may name another address.
-        has_key = 0 < key < 1 << 48 and int(columns.signalled_key[row]) == spec.remote_key
+        has_key = key > 0 and int(columns.signalled_key[row]) == spec.remote_key
         return cls(
             sequence=int(columns.tx_sequence[row]) & 0xFFFF,
             timestamp=int(columns.tx_timestamp[row]) & 0xFFFF_FFFF,

@@ -38,7 +38,8 @@ class RowSpec:
     dtmf_payload_type: int
     """Payload type of telephone-event; -1 = none."""
     remote_key: int
-    """Address from the SDP, ``ip << 16 | port``; 0 = unknown."""
+    """Address from the SDP, ``host << 16 | port``; 0 = unknown. Hosts are numbers below 2**47: of IPv4 the
+    address, of IPv6 one that `hosts` explains."""
     latch_ip: int
     """0 = believe only `remote_key` before the first packet; else the address of the signalling source,
     believed with any port (NAT)."""
@@ -47,7 +48,7 @@ class RowSpec:
     interruptible: int
     """Bits: 1 speech, 2 dtmf."""
     rtcp_key: int = 0
-    """Where the peer wants RTCP on a port of its own, ``ip << 16 | port``; 0 = nowhere."""
+    """Where the peer wants RTCP on a port of its own, ``host << 16 | port``; 0 = nowhere."""
     rtcp_mux: bool = False
     """RTCP shares the port of RTP, both ways (RFC 5761)."""
     cname: str = ""
@@ -79,6 +80,8 @@ class RowSpec:
 
     in_band: bool = False
     """STUN and DTLS come to its port as well, and are not the plane's business."""
+    hosts: bytes = b""
+    """Which IPv6 addresses its numbers stand for; only who sends and receives reads it."""
 
     def __post_init__(self) -> None:
         if not 0 < self.generation < 1 << 32:
@@ -92,10 +95,10 @@ class RowSpec:
             raise ValueError(f"comfort noise is sent beside G.711, not {CODECS[self.codec].encoding}")
         if not (0 <= self.ssrc < 1 << 32 and 0 <= self.sequence < 1 << 16 and 0 <= self.timestamp < 1 << 32):
             raise ValueError("ssrc, sequence or timestamp does not fit its header field")
-        if not (0 <= self.remote_key < 1 << 48 and 0 <= self.latch_ip < 1 << 32):
-            raise ValueError("remote_key or latch_ip is no IPv4 address")
-        if not 0 <= self.rtcp_key < 1 << 48:
-            raise ValueError("rtcp_key is no IPv4 address")
+        if not (0 <= self.remote_key < 1 << 63 and 0 <= self.latch_ip < 1 << 47):
+            raise ValueError("remote_key or latch_ip is no address")
+        if not 0 <= self.rtcp_key < 1 << 63:
+            raise ValueError("rtcp_key is no address")
         if len(self.cname.encode()) > 255:
             raise ValueError(f"a canonical name of {len(self.cname.encode())} bytes, at most 255")
         if not -1 <= self.sensitivity <= 2:

@@ -17,9 +17,7 @@ def media_address(sdp: bytes) -> tuple[str, int] | None:
     except (StopIteration, RemoteProtocolError):
         return None
     address = address_of(theirs.address_of(audio) or "")
-    if address is None or is_v6(address) or address == "0.0.0.0":
-        return None
-    return address, audio.port
+    return None if address in (None, "0.0.0.0", "::") else (address, audio.port)
 
 
 def is_behind_nat(sdp: bytes, *, source_ip: str) -> bool:

@@ -66,6 +66,7 @@ def accept(
     codecs: Iterable[str] = DEFAULT_CODECS,
     security: MediaSecurity | None = None,
     comfort_noise: bool = False,
+    local_ip: str = "0.0.0.0",
 ) -> Negotiated:
     """Read the peer's answer to an offer of ours.
 
@@ -76,13 +77,22 @@ def accept(
         codecs: What it offered.
         security: What the offer was secured with, if it was.
         comfort_noise: Whether it offered that.
+        local_ip: Our address in it, or any of its family.
 
     Raises:
         RemoteProtocolError: If it is not SDP.
         NegotiationError: If the peer refused the stream or chose what we did not offer.
     """
     security = security or MediaSecurity()
-    agreed = _accept(answer, wanted(codecs), None, security=security, direction=direction, index=index)
+    agreed = _accept(
+        answer,
+        wanted(codecs),
+        None,
+        local_ip=local_ip,
+        security=security,
+        direction=direction,
+        index=index,
+    )
     return agreed if comfort_noise else replace(agreed, comfort_payload_type=-1)
 
 
@@ -167,6 +177,7 @@ class Negotiator:
             answer,
             self._carried(),
             self.negotiated,
+            local_ip=self._local.ip,
             security=self._security,
             ice=self._ice,
             direction=self._direction,
@@ -233,12 +244,16 @@ def _answer(
     for index, media in enumerate(streams):
         is_dtls = security.is_dtls(media)
         has_ice = ice is not None and ice.takes(media, ip=local.ip, is_dtls=is_dtls)
-        agreed = choose(theirs, media, codecs, now, has_ice=has_ice) if security.takes(media) else None
+        if not security.takes(media):
+            continue
+        agreed = choose(theirs, media, codecs, now, local_ip=local.ip, has_ice=has_ice)
         if agreed is not None:
             usable[index] = agreed
     if not usable:
         names = " or ".join(codec.name for codec in codecs)
-        raise NegotiationError(f"the offer has no audio with {names} and our security to one IPv4 address")
+        raise NegotiationError(
+            f"the offer has no audio with {names} and our security to one address of our family"
+        )
     # Some offer the same twice: first the secure profile, or last.
     best = min(usable, key=lambda index: (streams[index].protocol in CLEAR_PROFILES, index))
     secured = security.answer(streams[best])
@@ -259,6 +274,7 @@ def _accept(
     codecs: tuple[Codec, ...],
     now: Negotiated | None,
     *,
+    local_ip: str,
     security: MediaSecurity,
     ice: IceParty | None = None,
     direction: str,
@@ -267,7 +283,9 @@ def _accept(
     theirs = SessionDescription.parse(answer)
     media = theirs.completed(theirs.media[index]) if index < len(theirs.media) else None
     terms = None if ice is None or media is None else ice.accept(media)
-    chosen = None if media is None else choose(theirs, media, codecs, now, has_ice=terms is not None)
+    chosen = None
+    if media is not None:
+        chosen = choose(theirs, media, codecs, now, local_ip=local_ip, has_ice=terms is not None)
     if chosen is None or media is None:
         raise NegotiationError("the answer refuses the audio that we offered")
     secured = security.accept(media)

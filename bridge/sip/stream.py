@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bridge.hosts import address_of, is_v6
 from bridge.rtp.ice import IceTerms
 from bridge.rtp.srtp import CLEAR, SrtpKeys
 from bridge.sip.codecs import (
@@ -51,6 +52,8 @@ DIRECTIONS = {
     (False, False): "inactive",
 }
 """By whether we send, and whether we receive."""
+_NOBODY = ("0.0.0.0", "::")
+"""Addresses that say that there is none."""
 _RTCP = re.compile(r"([0-9]{1,5})(?: IN IP[46] ([^ ]+))?")
 """Value of ``a=rtcp`` (RFC 3605 §2.1)."""
 _RTCP_TYPES = range(64, 96)
@@ -133,6 +136,7 @@ def choose(
     codecs: tuple[Codec, ...],
     now: Negotiated | None,
     *,
+    local_ip: str,
     has_ice: bool = False,
 ) -> Negotiated | None:
     """What this stream of the peer offers us, if anything; how it is secured is another question.
@@ -142,6 +146,7 @@ def choose(
         media: One of its streams.
         codecs: What we may speak.
         now: What the call speaks so far.
+        local_ip: Our address: the peer's must be of its family.
         has_ice: Whether the stream will have ICE: then its address need not be one.
     """
     if media.kind != "audio" or media.port == 0:
@@ -150,8 +155,10 @@ def choose(
     speech = [(number, codec) for number, found in known if (codec := codec_of(found, codecs)) is not None]
     if not speech:
         return None
-    address = theirs.address_of(media) or ""
-    if not has_ice and not _is_reachable(address):
+    named = theirs.address_of(media) or ""
+    address = address_of(named) or named
+    is_reachable = _is_reachable(address, local_ip)
+    if not has_ice and not is_reachable:
         return None
     # The codec of the call stays where it can.
     number, codec = next((pair for pair in speech if now and pair[1].number == now.codec), speech[0])
@@ -160,8 +167,8 @@ def choose(
     direction = _MIRROR[theirs.direction_of(media)]
     # RFC 2543 had no directions: the address 0.0.0.0 is how it says hold (RFC 3264 §8.4). With ICE it says
     # that the candidates are yet to come (RFC 8840 §4.1.1).
-    is_mute = address == "0.0.0.0" and not has_ice
-    remote = (address, media.port) if _is_reachable(address) and address != "0.0.0.0" else None
+    is_mute = address in _NOBODY and not has_ice
+    remote = (address, media.port) if is_reachable and address not in _NOBODY else None
     sending = direction in ("sendrecv", "sendonly") and not is_mute
     agreed = Negotiated(
         codec=codec.number,
@@ -202,22 +209,28 @@ def _rtcp_address(media: Media, remote: tuple[str, int] | None) -> tuple[str, in
         return None
     host, port = remote[0], remote[1] + 1
     if (match := _RTCP.fullmatch(media.attribute("rtcp") or "")) is not None:
-        host, port = match[2] or host, int(match[1])
-    return (host, port) if 0 < port < 1 << 16 and host != "0.0.0.0" and _is_reachable(host) else None
+        host, port = address_of(match[2] or host) or "", int(match[1])
+    is_one = 0 < port < 1 << 16 and host not in _NOBODY and _is_reachable(host, remote[0])
+    return (host, port) if is_one else None
 
 
 def is_events(found: RtpMap) -> bool:
     return is_same(found, events_of(found.clock_rate))
 
 
-def _is_reachable(address: str) -> bool:
-    """Whether it is the IPv4 address of one host, or 0.0.0.0, which says hold."""
+def _is_reachable(address: str, local_ip: str) -> bool:
+    """Whether it is the address of one host, of our family, or no address at all, which says hold."""
     try:
-        place = ipaddress.IPv4Address(address)
+        place = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if is_v6(address) is not is_v6(local_ip) or place.is_multicast:
+        return False
+    if isinstance(place, ipaddress.IPv6Address):
+        # Which link one of fe80::/10 is on, no description can say.
+        return not place.is_link_local
     # 0.x is this host, 240.0.0.0/4 holds the broadcast: nobody's media is to be aimed there.
-    return address == "0.0.0.0" or not (place.is_multicast or place.is_reserved or place.packed[0] == 0)
+    return address in _NOBODY or not (place.is_reserved or place.packed[0] == 0)
 
 
 def answered(media: Media, chosen: Negotiated, local: LocalMedia, secured: Secured) -> Media:

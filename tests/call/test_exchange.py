@@ -42,6 +42,7 @@ class RowLeg(HandLeg):
     def __init__(self, *, breaks: bool = False) -> None:
         super().__init__()
         self.local_port = 40_000
+        self.is_ipv6 = False
         self.rate_hz = 8000
         self.status = SimpleNamespace(snapshot=dict, last_rx_ns=0)
         self.terms: list[dict[str, Any]] = []
@@ -92,9 +93,12 @@ class Media:
         self._wide_hz = wide_hz
         self._breaks = breaks
 
-    def reserve(self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None) -> MediaLeg:
+    def reserve(
+        self, *, remote: tuple[str, int] | None = None, latch_ip: str | None = None, in_ipv6: bool = False
+    ) -> MediaLeg:
         self.peers.append((remote, latch_ip))
         self.legs.append(RowLeg(breaks=self._breaks))
+        self.legs[-1].is_ipv6 = in_ipv6
         return cast("MediaLeg", self.legs[-1])
 
     def refit(self, leg: MediaLeg, rate_hz: int) -> None:

@@ -5,12 +5,13 @@ import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bridge.engine.commands import LegEvent
 from bridge.engine.supervisor import MediaEngine, MediaLeg
+from bridge.hosts import is_v6
 from bridge.plane.events import PlayoutIdle
 from bridge.plane.g711 import encode_ulaw
 
@@ -23,17 +24,18 @@ E = TypeVar("E", bound=LegEvent)
 class Phone:
     """A plain socket that speaks RTP and keeps what it is sent."""
 
-    def __init__(self) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host = host
+        self.sock = socket.socket(socket.AF_INET6 if is_v6(host) else socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((host, 0))
         self.sock.setblocking(False)
-        self.address: tuple[str, int] = self.sock.getsockname()
+        self.address: tuple[str, int] = self.sock.getsockname()[:2]
         self._sequence = 100
 
     def speak(self, payload: bytes, to: int) -> None:
         self._sequence += 1
         header = struct.pack(">BBHII", 0x80, 0, self._sequence, self._sequence * 160, 0xFEED)
-        self.sock.sendto(header + payload, ("127.0.0.1", to))
+        self.sock.sendto(header + payload, (self.host, to))
 
     async def hear(self, packets: int) -> list[bytes]:
         loop = asyncio.get_running_loop()
@@ -51,21 +53,29 @@ class Call:
     """A leg that is open, and everything it was told."""
 
     def __init__(
-        self, engine: MediaEngine, phone: Phone, *, sending: bool = True, is_known: bool = False
+        self,
+        engine: MediaEngine,
+        phone: Phone,
+        *,
+        sending: bool = True,
+        is_known: bool = False,
+        **terms: Any,  # noqa: ANN401  of `MediaLeg.open`
     ) -> None:
         self.phone = phone
         self.events: asyncio.Queue[LegEvent] = asyncio.Queue()
-        self.leg: MediaLeg = engine.reserve(remote=phone.address if is_known else None)
+        self.leg: MediaLeg = engine.reserve(
+            remote=phone.address if is_known else None, in_ipv6=is_v6(phone.host)
+        )
         self.leg.open(
             codec=0,
             payload_type=0,
             dtmf_payload_type=101,
             remote=phone.address,
-            latch_ip=None,
             sending=sending,
             receiving=True,
             interruptible=3,
             deliver=self.events.put_nowait,
+            **({"latch_ip": None} | terms),
         )
 
     def update(self, *, sending: bool) -> None:

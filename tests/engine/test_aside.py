@@ -3,6 +3,7 @@ import pytest
 
 from bridge.engine.aside import Aside
 from bridge.engine.commands import Datagram
+from bridge.engine.hosts6 import Hosts6
 from bridge.plane.packets import MAX_PACKET_BYTES, Arrivals
 
 MS = 1_000_000
@@ -29,7 +30,7 @@ def left(arrivals: Arrivals) -> list[tuple[int, bytes]]:
 
 
 def test_checks_and_handshakes_are_taken_from_rows_that_asked() -> None:
-    aside = Aside(8)
+    aside = Aside(8, Hosts6())
     aside.watch(3, 77)
     arrivals = arrived((3, VOICE, PEER), (3, CHECK, STRANGER), (4, CHECK, PEER), (3, HELLO, PEER))
 
@@ -45,7 +46,7 @@ def test_checks_and_handshakes_are_taken_from_rows_that_asked() -> None:
 
 @pytest.mark.parametrize("data", [b"\x04x", b"\x13x", b"\x40x", b"\x80x", b"\xffx", b""])
 def test_what_is_neither_stays_for_whoever_counts_it(data: bytes) -> None:
-    aside = Aside(8)
+    aside = Aside(8, Hosts6())
     aside.watch(3, 77)
     arrivals = arrived((3, data, PEER))
 
@@ -54,7 +55,7 @@ def test_what_is_neither_stays_for_whoever_counts_it(data: bytes) -> None:
 
 
 def test_a_datagram_that_was_cut_stays_as_well() -> None:
-    aside = Aside(8)
+    aside = Aside(8, Hosts6())
     aside.watch(3, 77)
     arrivals = arrived((3, CHECK + bytes(MAX_PACKET_BYTES), PEER))
 
@@ -63,7 +64,7 @@ def test_a_datagram_that_was_cut_stays_as_well() -> None:
 
 
 def test_a_row_that_is_left_keeps_its_packets() -> None:
-    aside = Aside(8)
+    aside = Aside(8, Hosts6())
     assert not aside
     aside.watch(3, 77)
     assert len(aside) == 1
@@ -76,7 +77,7 @@ def test_a_row_that_is_left_keeps_its_packets() -> None:
 
 
 def test_strangers_cannot_use_up_what_is_the_peers() -> None:
-    aside = Aside(8)
+    aside = Aside(8, Hosts6())
     aside.watch(3, 77)
     flood = [(3, CHECK, STRANGER)] * 500
 
@@ -90,7 +91,7 @@ def test_strangers_cannot_use_up_what_is_the_peers() -> None:
 
 
 def test_a_batch_without_such_packets_is_left_as_it_is() -> None:
-    aside = Aside(8)
+    aside = Aside(8, Hosts6())
     aside.watch(3, 77)
     arrivals = arrived(*[(3, VOICE, PEER)] * 4)
     before = arrivals.packets.copy()

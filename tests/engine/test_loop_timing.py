@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bridge.engine.commands import OpenRow, SetInterruptible
+from bridge.engine.hosts6 import Hosts6
 from bridge.engine.link import Link
 from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
 from bridge.engine.shared import SharedMemory
@@ -25,6 +26,7 @@ class VirtualSockets:
         self.rtcp_packets = 0
         self.errors = 0
         self.strangers = 0
+        self.hosts = Hosts6()
         self.waits: list[tuple[int, bool]] = []
         self._clock = clock
 

@@ -1,9 +1,13 @@
 import socket
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bridge.engine.ports import PortRange, peer_address, peer_key, raise_file_limit
+from bridge.engine.hosts6 import FIRST_KEY6, told
+from bridge.engine.ports import PortRange, host_number, peer_address, peer_key, raise_file_limit
 from bridge.errors import EngineError
 
 LOCAL = "127.0.0.1"
@@ -32,10 +36,48 @@ def test_a_peer_survives_the_way_through_the_plane() -> None:
     assert peer_key(("0.0.0.1", 2)) == 1 << 16 | 2
 
 
+@given(st.ip_addresses(), st.integers(0, 65535))
+def test_any_address_and_port_fit_into_a_column(address: IPv4Address | IPv6Address, port: int) -> None:
+    host = str(address)
+
+    key = peer_key((host, port))
+
+    assert 0 <= key < 1 << 63
+    assert (key >= FIRST_KEY6) is (address.version == 6)
+    assert (key >> 16, key & 0xFFFF) == (host_number(host), port)
+    known = peer_address(key, told(host))
+    assert known is not None
+    assert (ip_address(known[0]), known[1]) == (address, port)
+
+
+@given(st.ip_addresses(v=6), st.ip_addresses(v=6))
+def test_two_hosts_of_ipv6_have_two_numbers(one: IPv6Address, other: IPv6Address) -> None:
+    assert (host_number(str(one)) == host_number(str(other))) is (one == other)
+    assert host_number(one.exploded) == host_number(one.compressed)
+
+
+def test_a_host_of_ipv6_that_was_not_told_is_not_guessed() -> None:
+    assert peer_address(peer_key(("2001:db8::7", 4000))) is None
+    assert peer_address(peer_key(("2001:db8::7", 4000)), told("2001:db8::8", "10.0.0.1", None)) is None
+
+
+def test_a_port_of_ipv6_is_one_of_ipv6_alone(block: int) -> None:
+    ports = PortRange(block, block + 5, bind_ip=LOCAL, bind_ip6="::1")
+    six = ports.bind(in_ipv6=True)
+    four = ports.bind()
+
+    assert (six.is_ipv6, four.is_ipv6) == (True, False)
+    assert six.rtp.getsockname()[:2] == ("::1", six.port)
+    assert six.rtp.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
+    assert six.rtp.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 0xB8
+    ports.release(six)
+    ports.release(four)
+
+
 @pytest.mark.parametrize(
-    "peer", [("::1", 5000), ("phone.example", 5000), ("127.0.0.1", 65536), ("127.0.0.1", -1)]
+    "peer", [("::1::", 5000), ("phone.example", 5000), ("127.0.0.1", 65536), ("::1", -1)]
 )
-def test_what_is_no_ipv4_peer_is_named(peer: tuple[str, int]) -> None:
+def test_what_is_no_peer_is_named(peer: tuple[str, int]) -> None:
     with pytest.raises(EngineError, match="not"):
         peer_key(peer)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bridge.engine.demux import Demux
+from bridge.engine.hosts6 import told
 from bridge.engine.mmsg import BatchSockets, is_supported
 from bridge.engine.ports import peer_key
 from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets, forget_backlog
@@ -24,7 +25,8 @@ ROOM = 32
 class Bench:
     """A kind of sockets with its buffer, its command pipe and a peer."""
 
-    def __init__(self, kind: type[LegSockets]) -> None:
+    def __init__(self, kind: type[LegSockets], host: str) -> None:
+        self.host = host
         self.arrivals = Arrivals(ROOM)
         demux = Demux(lambda row: -1)
         self.sockets: LegSockets = (
@@ -34,32 +36,39 @@ class Bench:
         )
         self.link, self.control = socket.socketpair()
         self.sockets.watch(self.link)
-        self.peer = bound()
+        self.peer = self.bound()
         self.kept: list[socket.socket] = []
 
     def add(self, row: int, *, rtcp: bool = False) -> tuple[str, int]:
         """Hand over sockets as the supervisor does: it keeps its own duplicates."""
-        mine = [bound() for _ in range(2 if rtcp else 1)]
+        mine = [self.bound() for _ in range(2 if rtcp else 1)]
         self.kept += mine
         self.sockets.add(row, [os.dup(sock.fileno()) for sock in mine])
-        return mine[0].getsockname()  # type: ignore[no-any-return]
+        self.sockets.hosts.follow(row, told(self.host))
+        return place_of(mine[0])
 
     def add_after(self, *early: bytes) -> tuple[str, int]:
         """Hand over a row's sockets when packets wait in both of them."""
-        mine = [bound(), bound()]
+        mine = [self.bound(), self.bound()]
         self.kept += mine
         for sock in mine:
             for packet in early:
-                self.peer.sendto(packet, sock.getsockname())
+                self.peer.sendto(packet, place_of(sock))
         self.sockets.add(0, [os.dup(sock.fileno()) for sock in mine])
-        return mine[0].getsockname()  # type: ignore[no-any-return]
+        self.sockets.hosts.follow(0, told(self.host))
+        return place_of(mine[0])
 
     def share(self, port: int) -> tuple[tuple[str, int], tuple[str, int]]:
         """Hand a shared pair over; return where RTP and RTCP go."""
-        mine = [bound(), bound()]
+        mine = [self.bound(), self.bound()]
         self.kept += mine
         self.sockets.share(port, [os.dup(sock.fileno()) for sock in mine])
-        return mine[0].getsockname(), mine[1].getsockname()
+        return place_of(mine[0]), place_of(mine[1])
+
+    def seat(self, row: int, port: int, spec: RowSpec) -> None:
+        """Let a row share a port, as the loop does."""
+        self.sockets.seat(row, port, spec)
+        self.sockets.hosts.follow(row, told(self.host))
 
     def packets(self) -> list[tuple[int, bytes, int]]:
         count = self.sockets.receive()
@@ -73,17 +82,30 @@ class Bench:
             for at in range(count)
         ]
 
+    def bound(self) -> socket.socket:
+        return bound(self.host)
+
     def close(self) -> None:
         self.sockets.close()
         for sock in (self.link, self.control, self.peer, *self.kept):
             sock.close()
 
 
-def bound() -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
+def bound(host: str = "127.0.0.1") -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((host, 0))
     sock.settimeout(5)
     return sock
+
+
+def place_of(sock: socket.socket) -> tuple[str, int]:
+    host, port = sock.getsockname()[:2]
+    return str(host), int(port)
+
+
+def heard(sock: socket.socket) -> tuple[bytes, tuple[str, int]]:
+    data, source = sock.recvfrom(2000)
+    return data, source[:2]
 
 
 def departures(*packets: tuple[int, bytes, tuple[str, int]]) -> Departures:
@@ -98,11 +120,17 @@ def departures(*packets: tuple[int, bytes, tuple[str, int]]) -> Departures:
     )
 
 
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def host(request: pytest.FixtureRequest) -> str:
+    """Whatever holds for sockets holds for those of both families of addresses."""
+    return str(request.param)
+
+
 @pytest.fixture(params=[BatchSockets, PlainSockets])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, host: str) -> Iterator[Bench]:
     if request.param is BatchSockets and not is_supported():
         pytest.skip("no recvmmsg here")
-    made = Bench(request.param)
+    made = Bench(request.param, host)
     yield made
     made.close()
 
@@ -114,7 +142,7 @@ def test_packets_arrive_with_their_row_and_source(bench: Bench) -> None:
     bench.peer.sendto(b"to five", second)
     bench.peer.sendto(b"to three again", first)
 
-    source = peer_key(bench.peer.getsockname())
+    source = peer_key(place_of(bench.peer))
     packets = bench.packets() + bench.packets()
     assert sorted(packets) == [
         (3, b"to three", source),
@@ -159,23 +187,23 @@ def test_empty_and_oversized_datagrams_are_only_datagrams(bench: Bench) -> None:
 
 def test_packets_leave_from_their_rows_port(bench: Bench) -> None:
     first, second = bench.add(1), bench.add(2)
-    peer = bench.peer.getsockname()
+    peer = place_of(bench.peer)
 
     bench.sockets.send(departures((1, b"a" * 172, peer), (2, b"b" * 20, peer)))
 
-    received = {bench.peer.recvfrom(2000) for _ in range(2)}
+    received = {heard(bench.peer) for _ in range(2)}
     assert received == {(b"a" * 172, first), (b"b" * 20, second)}
 
 
 def test_reports_leave_from_the_rows_rtcp_port(bench: Bench) -> None:
     rtp = bench.add(7, rtcp=True)
-    rtcp = bench.kept[-1].getsockname()
+    rtcp = place_of(bench.kept[-1])
     bench.add(0)
-    peer = bench.peer.getsockname()
+    peer = place_of(bench.peer)
 
     bench.sockets.send(departures((~7, b"report", peer), (7, b"voice", peer)))
 
-    assert {bench.peer.recvfrom(2000) for _ in range(2)} == {(b"report", rtcp), (b"voice", rtp)}
+    assert {heard(bench.peer) for _ in range(2)} == {(b"report", rtcp), (b"voice", rtp)}
     bench.sockets.remove(7)
     bench.sockets.send(departures((~7, b"late", peer), (~0, b"nowhere", peer), (0, b"end", peer)))
     assert bench.peer.recv(2000) == b"end"
@@ -189,12 +217,12 @@ def test_sending_nothing_is_fine(bench: Bench) -> None:
 
 def test_rtcp_comes_with_its_row_and_is_never_taken_for_media(bench: Bench) -> None:
     rtp = bench.add(4, rtcp=True)
-    rtcp = bench.kept[-1].getsockname()
+    rtcp = place_of(bench.kept[-1])
     for _ in range(3):
         bench.peer.sendto(b"report", rtcp)
     bench.peer.sendto(b"voice", rtp)
 
-    source = peer_key(bench.peer.getsockname())
+    source = peer_key(place_of(bench.peer))
     packets: list[tuple[int, bytes, int, bool]] = []
     for row, data, sender in bench.packets():
         packets.append((row, data, sender, bool(bench.arrivals.is_rtcp[len(packets)])))
@@ -219,8 +247,8 @@ def test_a_flood_of_rtcp_comes_in_portions_and_starves_nobody(bench: Bench) -> N
 
 def test_a_peer_that_is_gone_harms_nobody(bench: Bench) -> None:
     address = bench.add(0)
-    gone = bound()
-    nowhere = gone.getsockname()
+    gone = bench.bound()
+    nowhere = place_of(gone)
     gone.close()
 
     for _ in range(3):
@@ -322,11 +350,11 @@ def seated(address: tuple[str, int], *, rtcp: tuple[str, int] | None = None) -> 
 
 def test_rows_on_a_shared_port_get_what_their_own_peers_send(bench: Bench) -> None:
     rtp, rtcp = bench.share(0)
-    other, stranger = bound(), bound()
+    other, stranger = bench.bound(), bench.bound()
     bench.kept += [other, stranger]
-    mine, theirs = bench.peer.getsockname(), other.getsockname()
-    bench.sockets.seat(2, 0, seated(mine, rtcp=mine))
-    bench.sockets.seat(4, 0, seated(theirs, rtcp=theirs))
+    mine, theirs = place_of(bench.peer), place_of(other)
+    bench.seat(2, 0, seated(mine, rtcp=mine))
+    bench.seat(4, 0, seated(theirs, rtcp=theirs))
 
     for number in range(3):
         bench.peer.sendto(b"mine%d" % number, rtp)
@@ -346,8 +374,8 @@ def test_rows_on_a_shared_port_get_what_their_own_peers_send(bench: Bench) -> No
 def test_shared_and_own_ports_live_side_by_side(bench: Bench) -> None:
     rtp, _ = bench.share(0)
     address = bench.add(1)
-    peer = bench.peer.getsockname()
-    bench.sockets.seat(3, 0, seated(peer))
+    peer = place_of(bench.peer)
+    bench.seat(3, 0, seated(peer))
 
     bench.peer.sendto(b"shared", rtp)
     bench.peer.sendto(b"own", address)
@@ -356,7 +384,7 @@ def test_shared_and_own_ports_live_side_by_side(bench: Bench) -> None:
     bench.sockets.send(
         departures((1, b"a", peer), (3, b"b", peer), (~3, b"c", peer), (1, b"d", peer), (3, b"e", peer))
     )
-    answers = [bench.peer.recvfrom(2000) for _ in range(5)]
+    answers = [heard(bench.peer) for _ in range(5)]
     assert {data for data, source in answers if source == rtp} == {b"b", b"e"}
     assert {data for data, source in answers if source == address} == {b"a", b"d"}
     assert len({source for _, source in answers}) == 3
@@ -364,8 +392,8 @@ def test_shared_and_own_ports_live_side_by_side(bench: Bench) -> None:
 
 def test_a_row_that_left_a_shared_port_neither_hears_nor_speaks(bench: Bench) -> None:
     rtp, _ = bench.share(0)
-    peer = bench.peer.getsockname()
-    bench.sockets.seat(3, 0, seated(peer))
+    peer = place_of(bench.peer)
+    bench.seat(3, 0, seated(peer))
     bench.sockets.remove(3)
 
     bench.peer.sendto(b"late", rtp)
@@ -373,16 +401,16 @@ def test_a_row_that_left_a_shared_port_neither_hears_nor_speaks(bench: Bench) ->
 
     assert bench.packets() == []
     assert bench.sockets.strangers == 1
-    bench.sockets.seat(3, 0, seated(peer))
+    bench.seat(3, 0, seated(peer))
     bench.peer.sendto(b"again", rtp)
     assert [data for _, data, _ in bench.packets()] == [b"again"]
 
 
 def test_a_packet_that_cannot_be_sent_holds_up_no_other(bench: Bench) -> None:
     bench.share(0)
-    peer = bench.peer.getsockname()
+    peer = place_of(bench.peer)
     for row in range(3):
-        bench.sockets.seat(row, 0, seated((peer[0], peer[1] + row)))
+        bench.seat(row, 0, seated((peer[0], peer[1] + row)))
 
     bench.sockets.send(departures((0, b"a", peer), (1, b"b", (peer[0], 0)), (2, b"c", peer)))
 
@@ -392,13 +420,55 @@ def test_a_packet_that_cannot_be_sent_holds_up_no_other(bench: Bench) -> None:
 
 def test_a_moved_peer_is_followed_when_the_plane_has_proven_it(bench: Bench) -> None:
     rtp, _ = bench.share(0)
-    moved = bound()
+    moved = bench.bound()
     bench.kept.append(moved)
-    bench.sockets.seat(1, 0, seated(bench.peer.getsockname()))
-    bench.sockets.learn(1, peer_key(moved.getsockname()))
+    bench.seat(1, 0, seated(place_of(bench.peer)))
+    bench.sockets.learn(1, peer_key(place_of(moved)))
 
     moved.sendto(b"here now", rtp)
     assert [(row, data) for row, data, _ in bench.packets()] == [(1, b"here now")]
     bench.sockets.expect(1, seated(("127.0.0.2", 9)))
     moved.sendto(b"no longer", rtp)
     assert bench.packets() == []
+
+
+@pytest.mark.parametrize("host", ["::1"], indirect=True)
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_what_goes_to_a_host_that_was_never_named_is_counted_and_the_rest_leaves(
+    bench: Bench, is_shared: bool
+) -> None:
+    peer = place_of(bench.peer)
+    if is_shared:
+        bench.share(0)
+        bench.seat(1, 0, seated(peer))
+    else:
+        bench.add(1)
+
+    bench.sockets.send(departures((1, b"a", ("2001:db8::1", 9)), (1, b"b", peer)))
+
+    assert bench.peer.recv(2000) == b"b"
+    assert bench.sockets.errors == 1
+
+
+def test_rows_of_both_families_are_read_and_written_together() -> None:
+    for kind in (BatchSockets, PlainSockets):
+        bench = Bench(kind, "::1")
+        four = bound()
+        six_at = bench.add(1)
+        mine = bound()
+        bench.kept += [four, mine]
+        bench.sockets.add(2, [os.dup(mine.fileno())])
+        for _ in range(3):
+            # The kernel leaves behind how long an address of the other family was.
+            bench.peer.sendto(b"six", six_at)
+            four.sendto(b"four", place_of(mine))
+            assert set(bench.packets()) == {
+                (1, b"six", peer_key(place_of(bench.peer))),
+                (2, b"four", peer_key(place_of(four))),
+            }
+            bench.sockets.send(departures((2, b"4", place_of(four)), (1, b"6", place_of(bench.peer))))
+            assert (four.recv(9), bench.peer.recv(9)) == (b"4", b"6")
+        bench.sockets.remove(1)
+        four.sendto(b"four", place_of(mine))
+        assert [data for _, data, _ in bench.packets()] == [b"four"]
+        bench.close()

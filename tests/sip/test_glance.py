@@ -28,7 +28,9 @@ def test_a_private_address_behind_a_public_one_shows_a_nat() -> None:
         ),
         (("m=audio 0 RTP/AVP 0", "m=audio 4002 RTP/AVP 0"), "c=IN IP4 10.0.0.1", ("10.0.0.1", 4002)),
         (("m=audio 4000 RTP/AVP 0",), "c=IN IP4 0.0.0.0", None),
-        (("m=audio 4000 RTP/AVP 0",), "c=IN IP6 ::1", None),
+        (("m=audio 4000 RTP/AVP 0",), "c=IN IP6 2001:DB8:0::7", ("2001:db8::7", 4000)),
+        (("m=audio 4000 RTP/AVP 0",), "c=IN IP6 ::", None),
+        (("m=audio 4000 RTP/AVP 0",), "c=IN IP4 phone.example", None),
         (("m=video 4000 RTP/AVP 31",), "c=IN IP4 10.0.0.1", None),
     ],
 )

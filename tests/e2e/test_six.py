@@ -1,0 +1,73 @@
+"""Calls over IPv6, beside calls over IPv4, at one bridge; what was said is understood at both ends."""
+
+import asyncio
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bridge.clock import SystemClock
+from bridge.dice import SystemDice
+from bridge.load.caller import Caller
+from bridge.load.clip import Clip, render_clip_apart
+from bridge.plane.g711 import decode_ulaw
+from tests.e2e import agents
+from tests.e2e.lab import account_when
+from tests.e2e.running import RunningBridge, free_port
+from tests.hearing import transcribe, word_errors
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+SAID = "Please tell the captain that the harbour is full of yellow boats."
+HOSTS = ("::1", "127.0.0.1")
+
+
+async def talk(bridge: RunningBridge, host: str, clip: Clip) -> tuple[str, NDArray[np.int16]]:
+    """Call by one family of addresses, talk and listen; return the call's id and what was heard."""
+    uri = bridge.uri("firm").replace("127.0.0.1", f"[{host}]" if ":" in host else host)
+    async with await Caller.start(
+        clock=SystemClock(), dice=SystemDice(), local_ip=host, payload_types=(0,), noise=False
+    ) as caller:
+        await caller.dial(uri, timeout_s=10)
+        await caller.say(clip)
+        told = await account_when(bridge, caller, lambda told: told["state"] == "ended", timeout_s=30)
+        assert told["media"]["rx_packets"] > 100
+        assert told["media"]["rx_stranger"] == 0
+        assert bytes(caller.call.remote_sdp).count(f" {host}\r\n".encode()) == 2
+        return told["id"], decode_ulaw(caller.heard().codes)
+
+
+def recorded(folder: Path, call_id: str) -> NDArray[np.int16]:
+    """The caller's side of what the bridge heard."""
+    with wave.open(str(next(folder.rglob(f"*{call_id}*.wav")))) as file:
+        both = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+    return np.ascontiguousarray(both[:, 0])
+
+
+@pytest.mark.parametrize("ports_shared", [False, True], ids=["own-ports", "shared-ports"])
+@pytest.mark.parametrize("plain_sockets", [False, True], ids=["batched", "plain"])
+async def test_a_phone_on_ipv6_and_one_on_ipv4_talk_with_one_bridge(
+    tmp_path: Path, ports_shared: bool, plain_sockets: bool
+) -> None:
+    port = free_port()
+    settings = {
+        "sip.listen": f"127.0.0.1:{port}, [::1]:{port}",
+        "media.bind_ip6": "::1",
+        "media.ports_shared": str(ports_shared).lower(),
+        "media.plain_sockets": str(plain_sockets).lower(),
+        "recording.enabled": "true",
+        "recording.folder": tmp_path,
+    }
+    clip = await render_clip_apart(SAID)
+    with RunningBridge(settings | agents.routes(firm="longanyang")) as bridge:
+        bridge.sip_port = port
+        heard = await asyncio.gather(*(talk(bridge, host, clip) for host in HOSTS))
+
+    for call_id, sound in heard:
+        understood = transcribe(sound)
+        asked = transcribe(recorded(tmp_path, call_id))
+        print(f"the caller understood {understood!r}, the bridge {asked!r}")
+        assert word_errors(agents.FIRM, understood) <= 0.15
+        assert word_errors(SAID, asked) <= 0.2
