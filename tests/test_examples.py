@@ -21,7 +21,7 @@ from bridge.sip.message import Request
 from tests.aio.sip_phones import Phone, phone
 from tests.aio.test_registrar import LENA, RegistrarDesk
 from tests.e2e.callee import callee
-from tests.e2e.lab import calling, eventually, matches, rendered
+from tests.e2e.lab import account_when, calling, eventually, matches, rendered
 from tests.e2e.running import RunningBridge
 from tests.hearing import transcribe, word_errors
 from tests.sip.messages import parsed_request
@@ -38,6 +38,7 @@ TESTED = {
     "05_transfer_to_human.py",
     "06_record_a_message.py",
     "07_register_to_pbx.py",
+    "08_say_it_back.py",
 }
 
 
@@ -233,6 +234,26 @@ async def test_07_is_an_extension_of_a_pbx() -> None:
     assert request.to.uri.text == "sip:lena@127.0.0.1"
     assert f"trunk pbx: registered sip:lena@127.0.0.1 at {where} for 60 s" in printed
     assert LENA.password not in "".join(printed)
+
+
+async def test_08_says_back_what_it_understood_and_leaves_at_goodbye() -> None:
+    said = "I am only calling to say goodbye."
+    clip = await render_clip_apart(said)
+    with example("08_say_it_back.py") as bridge:
+        async with calling(bridge, "anything") as caller:
+            await account_when(
+                bridge, caller, lambda told: any(each["is_over"] for each in told["utterances"])
+            )
+            await caller.say(clip)
+            reason = await asyncio.wait_for(asyncio.shield(caller.call.ended), 30)
+        bridge.stop()
+    heard = await asyncio.to_thread(transcribe, caller.heard().pcm)
+    print(heard)
+
+    assert reason == "callee hung up"
+    assert "you said" in heard.lower()
+    assert word_errors(said, heard.lower().partition("you said")[2]) <= 0.3
+    assert not any("goodbye" in line for line in bridge.output)
 
 
 async def serve_one_registration(pbx: Phone) -> Request:

@@ -49,11 +49,14 @@ class _Utterance:
         self._samples += len(samples)
         self.recognition.hear(self._resampler.push(samples.astype("<i2").tobytes()))
 
-    def words(self, told: Understanding, number: int) -> CallerWords:
+    def words(self, told: Understanding, number: int, *, now_ns: int) -> CallerWords:
         began_ns = self.began_ns + told.begin_ms * _MS
         heard_ns = self.began_ns + self._samples * 1_000_000_000 // self._rate_hz
         ended_ns = heard_ns if told.end_ms is None else self.began_ns + told.end_ms * _MS
-        return CallerWords(number, told.text.strip(), told.is_final, began_ns, max(began_ns, ended_ns))
+        # What a service says of times is its own; nobody has spoken in the future.
+        began_ns = min(began_ns, now_ns)
+        ended_ns = max(began_ns, min(ended_ns, now_ns))
+        return CallerWords(number, told.text.strip(), told.is_final, began_ns, ended_ns)
 
     def finish(self) -> None:
         self.recognition.hear(self._resampler.flush())
@@ -162,7 +165,7 @@ class Ears:
                 if told is None:
                     self._sentences += 1
                 number = self._sentences if told is None else told.id
-                words = utterance.words(understanding, number)
+                words = utterance.words(understanding, number, now_ns=self._clock.now_ns())
                 self._on_words(words)
                 told = None if words.is_final else words
         except RecognitionError as error:

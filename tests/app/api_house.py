@@ -23,6 +23,7 @@ from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
+from bridge.ports import Recognizer
 from tests.aio.sip_phones import Phone, endpoint, phone
 from tests.call.fakes import ScriptedVoice
 from tests.call.test_exchange import Media, exchange, heard, wait
@@ -103,12 +104,14 @@ async def house(
     prompts: Path = Path("prompts"),
     fetch_file: Callable[[str, FetchTerms], Awaitable[bytes]] = _nothing,
     voice: ScriptedVoice | None = None,
+    ears: Recognizer | None = None,
+    keeps_text: bool = False,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[House]:
     """A house that serves."""
     config = (config or Config()).resolved()
     media, clock = Media(), ManualClock(start_ns=10**9)
-    served = exchange(media, agent, prompts=prompts, voice=voice)
+    served = exchange(media, agent, prompts=prompts, voice=voice, ears=ears, keeps_text=keeps_text)
     office = TrunkOffice(trunks(config), (), served.answer, clock=SystemClock(), dice=SystemDice())
     async with endpoint(office.answer) as sip, phone() as telephone:
         admission = Admission(config.sip, office, sip, trunks=trunks(config))

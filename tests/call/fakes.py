@@ -9,7 +9,7 @@ from bridge.audio import OpusFormat, PcmFormat
 from bridge.errors import SynthesisError
 from bridge.plane.columns import Columns
 from bridge.plane.events import Ducked, FlushCause, Flushed, PlayoutIdle, SpeechStarted
-from bridge.plane.ring import PlayoutWriter
+from bridge.plane.ring import CaptureReader, PlayoutWriter
 from bridge.ports import SentenceMark, Voice, WordTime
 from tests.fakes import MS, ManualClock
 
@@ -35,6 +35,9 @@ class HandLeg:
 
     def flush(self) -> None:
         self.columns.epoch[0] += 1
+
+    def capture(self) -> CaptureReader:
+        return CaptureReader(self.columns, 0, 7)
 
     @property
     def written(self) -> int:

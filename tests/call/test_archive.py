@@ -1,7 +1,7 @@
 """What a record of a call holds, and what it must not."""
 
 from bridge.call.archive import moved
-from bridge.call.trace import CallTrace
+from bridge.call.trace import CallTrace, WordsRecord
 from tests.call.records import MS, OFFSET_NS, ended, kept
 
 
@@ -49,3 +49,13 @@ def test_times_move_to_another_start_of_the_machine_and_nothing_else_does() -> N
     assert after["barge_ins"][0]["stages_ms"] == before["barge_ins"][0]["stages_ms"]
     assert moved(after, -7) == before
     assert moved(ended().summary(), 7)["utterances"] == 1
+
+
+def test_the_times_of_the_callers_words_move_with_the_others() -> None:
+    trace = ended(keeps_text=True)
+    trace.words.append(WordsRecord("yes", 2000, 3000))
+
+    told = moved(dict(kept(trace).detail), 1000)
+
+    assert told["words"] == [{"text": "yes", "began_ns": 3000, "ended_ns": 4000}]
+    assert kept(ended()).detail["words"] == []

@@ -127,12 +127,13 @@ def exchange(
     *,
     voice: ScriptedVoice | None = None,
     prompts: Path = Path("prompts"),
+    **settings: Any,  # noqa: ANN401
 ) -> Exchange:
     return Exchange(
         media=media,
         synthesizer=voice or ScriptedVoice(ManualClock()),
         routes=[Route(agent=agent)],
-        settings=CallSettings(prompts=prompts),
+        settings=CallSettings(prompts=prompts, **settings),
         clock=SystemClock(),
         dice=SystemDice(),
         observer=Nobody(),
