@@ -51,7 +51,7 @@ async def test_words_are_told_as_they_come_and_kept_only_where_texts_are(keeps_t
 
     assert (first["text"], first["final"], first["id"]) == ("I would", False, 1)
     assert (second["text"], second["final"], second["id"]) == ("I would like tea.", True, 1)
-    assert second["ended_ns"] - second["began_ns"] == 900_000_000
+    assert first["began_ns"] <= second["began_ns"] <= second["ended_ns"] <= second["at_ns"]
     for event in (first, second):
         assert EVENT.validate_python(event)
     assert status == 200
