@@ -32,15 +32,19 @@ from bridge.plane.events import Latched, RowFailed
 from bridge.plane.packets import Arrivals
 from bridge.plane.spec import RowSpec
 from bridge.ports import Clock
+from bridge.rtp.srtp import SrtpKeys
 
-__all__ = ["EVENT_DRIVEN_ROWS", "FINE_TICK_ROWS", "MediaLoop"]
+__all__ = ["EVENT_DRIVEN_ROWS", "SLOT_DRIVEN_ROWS", "SLOT_ROWS", "MediaLoop"]
 
-EVENT_DRIVEN_ROWS = 16
-"""Up to here every packet is worth a wake-up of its own: the caller is heard at once."""
-FINE_TICK_ROWS = 64
-"""Up to here the tick is short; beyond, fewer ticks leave more time for more rows."""
+EVENT_DRIVEN_ROWS = 8
+"""Up to here every packet is worth a wake-up of its own."""
+SLOT_DRIVEN_ROWS = 64
+"""Up to here the slots in use are the only ticks: a voice that is heard right before the packets are built
+mutes the same packet as one that was heard earlier. Beyond, packets are fetched on a fixed grid."""
+SLOT_ROWS = 24
+"""Rows that share a slot before the next one is begun: every slot in use costs a wake-up, and that costs as
+much as four calls in Opus."""
 _MS = 1_000_000
-_FINE_TICK_NS = 2 * _MS
 _TICK_NS = 4 * _MS
 _SLOT_NS = 20 * _MS
 _SLOTS = _SLOT_NS // _TICK_NS
@@ -48,8 +52,6 @@ _ROUNDS = 4
 """Times that packets are fetched in one turn; beyond, sending what is due comes first."""
 _OBEY_NS = 2 * _MS
 """Time for commands in one turn: a crowd of new calls must not make the running ones late."""
-_SLOT_ROWS = 8
-"""Rows that share a slot before the next one is begun: every slot in use costs a wake-up."""
 _RETRY_NS = 20 * _MS
 _AT_ONCE_NS = 1
 
@@ -57,8 +59,9 @@ _AT_ONCE_NS = 1
 class MediaLoop:
     """Drives one `Plane` with real packets and real time.
 
-    Deadlines are absolute. With few rows the loop sleeps until a packet, a command or the next slot;
-    with many it ticks on a fixed grid, and rows are spread over it; with none it sleeps until a command.
+    Deadlines are absolute. With few rows, or while one shakes hands, the loop sleeps until a packet, a
+    command or the next slot; with more until a command or the next slot; with many it ticks on a fixed grid,
+    and rows are spread over it; with none it sleeps until a command.
 
     Args:
         plane: The columns' arithmetic.
@@ -94,6 +97,8 @@ class MediaLoop:
         self._rows = _Rows()
         self._guard = RowGuard()
         self._aside = Aside(len(plane.due_ns), sockets.hosts)
+        self._keyless: set[int] = set()
+        """Rows that make their keys on the media's way and have none yet: their datagrams must not wait."""
         self._commands: deque[Message] = deque(orders)
         self._reports = Reports(link)
         self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
@@ -121,8 +126,9 @@ class MediaLoop:
             RemoteProtocolError: If the pipe brought garbage.
         """
         rows = self.rows
-        is_event_driven = rows <= EVENT_DRIVEN_ROWS
-        deadline_ns = self._deadline_ns(is_event_driven)
+        is_gridded = rows > SLOT_DRIVEN_ROWS
+        is_event_driven = rows <= EVENT_DRIVEN_ROWS or (bool(self._keyless) and not is_gridded)
+        deadline_ns = self._deadline_ns(is_gridded)
         wait_ns = _AT_ONCE_NS if self._commands else deadline_ns
         has_commands = self._sockets.wait(wait_ns, for_packets=is_event_driven and rows > 0)
         now_ns = self._clock.now_ns()
@@ -139,10 +145,9 @@ class MediaLoop:
             self._link.flush()
         return True
 
-    def _deadline_ns(self, is_event_driven: bool) -> int:
-        rows = self.rows
-        if is_event_driven:
-            deadline_ns = int(self._plane.due_ns.min()) if rows else FOREVER_NS
+    def _deadline_ns(self, is_gridded: bool) -> int:
+        if not is_gridded:
+            deadline_ns = int(self._plane.due_ns.min()) if self.rows else FOREVER_NS
             self._tick_ns = FOREVER_NS
         else:
             if self._tick_ns == FOREVER_NS:
@@ -155,8 +160,7 @@ class MediaLoop:
     def _next_tick_ns(self, now_ns: int) -> int:
         # The grid is absolute: a late tick does not shift the ones after it, and one that took too long
         # makes the next one late, which then shows in the gauges.
-        step_ns = _FINE_TICK_NS if self.rows <= FINE_TICK_ROWS else _TICK_NS
-        return (now_ns // step_ns + 1) * step_ns
+        return (now_ns // _TICK_NS + 1) * _TICK_NS
 
     def _carry(self, now_ns: int) -> None:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
@@ -220,6 +224,7 @@ class MediaLoop:
         self._plane.close(row)
         self._srtp.close(row)
         self._aside.leave(row)
+        self._keyless.discard(row)
 
     def _obey(self) -> bool:
         now_ns = self._clock.now_ns()
@@ -251,7 +256,7 @@ class MediaLoop:
                 plane.update(row, spec, now_ns=now_ns)
                 self._sockets.expect(row, spec)
                 self._sockets.hosts.follow(row, spec.hosts)
-                self._listen(row, spec)
+                self._listen(row, spec, command.srtp)
             case SharePort():
                 self._sockets.share(command.port, self._take_fds(command.fds))
             case CloseRow(row=row, generation=generation) if self._rows.holds(row, generation):
@@ -283,7 +288,7 @@ class MediaLoop:
         self._sockets.hosts.follow(row, command.spec.hosts)
         is_taken_over = self._plane.open(row, command.spec, now_ns=now_ns)
         self._lock(row, command, is_taken_over=is_taken_over)
-        self._listen(row, command.spec)
+        self._listen(row, command.spec, command.srtp)
         if is_taken_over:
             # It keeps its place on the grid, and with it the time of its packets.
             self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
@@ -297,9 +302,12 @@ class MediaLoop:
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
 
-    def _listen(self, row: int, spec: RowSpec) -> None:
+    def _listen(self, row: int, spec: RowSpec, keys: SrtpKeys) -> None:
         """Take what is no RTP out of a row's packets, if it has such."""
+        self._keyless.discard(row)
         if spec.in_band:
+            if not keys.suite:
+                self._keyless.add(row)
             self._aside.watch(row, spec.generation)
         else:
             self._aside.leave(row)
@@ -357,7 +365,7 @@ class _Rows:
 
     def add(self, row: int, generation: int) -> None:
         self.remove(row)
-        slots_used = min(_SLOTS, len(self) // _SLOT_ROWS + 1)
+        slots_used = min(_SLOTS, len(self) // SLOT_ROWS + 1)
         slot = self._crowd.index(min(self._crowd[:slots_used]))
         self._crowd[slot] += 1
         self._generations[row], self._slots[row] = generation, slot

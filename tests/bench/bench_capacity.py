@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bridge.engine.loop import FINE_TICK_ROWS
+from bridge.engine.loop import SLOT_DRIVEN_ROWS
 from tests.bench.capacity import Cell, cost_line, excess_ms
 from tests.bench.saturation import Search, bears
 from tests.bench.stages import STAGES, Stages, stage_set
@@ -151,7 +151,7 @@ def show(cells: list[Cell], console: Console) -> None:
         for goal, met in cell.verdicts().items():
             console.print(f"{'met    ' if met else 'NOT MET'}  {cell.stages}, {cell.legs} calls: {goal}")
     for (stages, shared), alike in _curves(cells).items():
-        coarse = [cell for cell in alike if cell.legs > FINE_TICK_ROWS]
+        coarse = [cell for cell in alike if cell.legs > SLOT_DRIVEN_ROWS]
         if (line := cost_line(coarse)) is not None:
             fixed, slope = line
             ports = "shared ports" if shared else "a port per call"
@@ -208,7 +208,7 @@ def document(cells: list[Cell], limits: list[dict[str, Any]]) -> dict[str, Any]:
                 "core_percent_per_call": line[1],
             }
             for (stages, shared), alike in _curves(cells).items()
-            if (line := cost_line([cell for cell in alike if cell.legs > FINE_TICK_ROWS])) is not None
+            if (line := cost_line([cell for cell in alike if cell.legs > SLOT_DRIVEN_ROWS])) is not None
         ],
         "limits": limits,
     }

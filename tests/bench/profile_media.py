@@ -25,7 +25,7 @@ from rich.table import Table
 from bridge.engine.commands import OpenRow, SharePort
 from bridge.engine.demux import Demux
 from bridge.engine.link import Link
-from bridge.engine.loop import FINE_TICK_ROWS, MediaLoop
+from bridge.engine.loop import MediaLoop
 from bridge.engine.mmsg import BatchSockets
 from bridge.engine.ports import peer_key, raise_file_limit
 from bridge.engine.shared import SharedMemory
@@ -311,7 +311,7 @@ def _show(legs: int, told: argparse.Namespace, console: Console) -> None:
         profile.disable()
     finally:
         rig.close()
-    ticks = 10 if legs <= FINE_TICK_ROWS else 5
+    ticks = split.times["wait"] / told.slots
     pairs = legs * told.slots
     ports = " on one port" if told.shared else ""
     console.print(

@@ -14,7 +14,7 @@ import json
 import sys
 from typing import Any, cast
 
-__all__ = ["ReadyServer"]
+__all__ = ["ReadyServer", "event", "frame", "sentence"]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
@@ -78,9 +78,9 @@ class ReadyServer(asyncio.Protocol):
             message = json.loads(payload)
             self._answer(message["header"], message["payload"])
         elif opcode == _PING:
-            self._write(_frame(_PONG, payload))
+            self._write(frame(_PONG, payload))
         elif opcode == _CLOSE:
-            self._write(_frame(_CLOSE, payload[:2]))
+            self._write(frame(_CLOSE, payload[:2]))
             if self._transport is not None:
                 self._transport.close()
 
@@ -89,7 +89,7 @@ class ReadyServer(asyncio.Protocol):
         if action == "run-task":
             self._asked = payload["parameters"].get("x_ready", {})
             self._has_spoken, self._last_words = False, b""
-            self._write(_event(task_id, "task-started", {}))
+            self._write(event(task_id, "task-started", {}))
         elif action == "continue-task" and not self._has_spoken:
             self._has_spoken = True
             self._speak(task_id, **self._asked)
@@ -107,10 +107,10 @@ class ReadyServer(asyncio.Protocol):
         self, task_id: str, *, frames: int, size: int, apart_ms: float = 0, ignores_cancel: bool = False
     ) -> None:
         del ignores_cancel  # of the answer to a cancel, not of the sound
-        begin = _event(task_id, "result-generated", _sentence("sentence-begin"))
-        pair = _event(task_id, "result-generated", _sentence("sentence-synthesis"))
-        pair += _frame(_BINARY, bytes(size))
-        end = _event(task_id, "result-generated", _sentence("sentence-end") | {"usage": {"characters": 1}})
+        begin = event(task_id, "result-generated", sentence("sentence-begin"))
+        pair = event(task_id, "result-generated", sentence("sentence-synthesis"))
+        pair += frame(_BINARY, bytes(size))
+        end = event(task_id, "result-generated", sentence("sentence-end") | {"usage": {"characters": 1}})
         if apart_ms:
             self._speaking = asyncio.create_task(
                 self._speak_slowly(begin, pair, end, frames, apart_ms / 1000)
@@ -133,22 +133,22 @@ class ReadyServer(asyncio.Protocol):
 
 def _finished(task_id: str) -> bytes:
     usage = {"output": {"sentence": {"words": []}}, "usage": {"characters": 1}}
-    return _event(task_id, "task-finished", usage)
+    return event(task_id, "task-finished", usage)
 
 
-def _sentence(kind: str) -> dict[str, Any]:
+def sentence(kind: str) -> dict[str, Any]:
     output: dict[str, Any] = {"type": kind, "sentence": {"index": 0, "words": []}}
     if kind != "sentence-synthesis":
         output["original_text"] = "Hello."
     return {"output": output}
 
 
-def _event(task_id: str, event: str, payload: dict[str, Any]) -> bytes:
+def event(task_id: str, event: str, payload: dict[str, Any]) -> bytes:
     header = {"task_id": task_id, "event": event, "attributes": {}}
-    return _frame(_TEXT, json.dumps({"header": header, "payload": payload}).encode())
+    return frame(_TEXT, json.dumps({"header": header, "payload": payload}).encode())
 
 
-def _frame(opcode: int, payload: bytes) -> bytes:
+def frame(opcode: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < 126:
         return bytes((0x80 | opcode, length)) + payload

@@ -29,7 +29,7 @@ from bridge.engine.commands import (
 )
 from bridge.engine.demux import Demux
 from bridge.engine.link import Link
-from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
+from bridge.engine.loop import EVENT_DRIVEN_ROWS, SLOT_DRIVEN_ROWS, SLOT_ROWS, MediaLoop
 from bridge.engine.mmsg import BatchSockets, is_supported
 from bridge.engine.ports import peer_key
 from bridge.engine.reports import MOST_OWED
@@ -202,7 +202,7 @@ def test_a_packet_is_heard_at_once_while_rows_are_few(bench: Bench) -> None:
     assert [data for _, data, _ in bench.plane.heard] == [b"now"]
 
 
-@pytest.mark.parametrize("rows", [EVENT_DRIVEN_ROWS + 4, FINE_TICK_ROWS + 6])
+@pytest.mark.parametrize("rows", [EVENT_DRIVEN_ROWS + 4, SLOT_DRIVEN_ROWS + 6])
 def test_many_rows_are_spread_over_the_20_ms_and_all_served(bench: Bench, rows: int) -> None:
     for row in range(rows):
         bench.open(row, generation=row + 1)
@@ -213,7 +213,7 @@ def test_many_rows_are_spread_over_the_20_ms_and_all_served(bench: Bench, rows: 
 
     slots = [int(bench.plane.due_ns[row]) % (20 * MS) // (4 * MS) for row in range(rows)]
     crowd = [slots.count(slot) for slot in range(5)]
-    assert max(crowd) <= max(8, rows // 5 + 1)
+    assert max(crowd) <= max(SLOT_ROWS, rows // 5 + 1)
     assert bench.memory.gauges().ticks >= 1
 
 

@@ -3,20 +3,24 @@
 import select
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
-from bridge.engine.commands import OpenRow, SetInterruptible
+from bridge.engine.commands import CloseRow, OpenRow, SetInterruptible, UpdateRow
 from bridge.engine.hosts6 import Hosts6
 from bridge.engine.link import Link
-from bridge.engine.loop import EVENT_DRIVEN_ROWS, FINE_TICK_ROWS, MediaLoop
+from bridge.engine.loop import EVENT_DRIVEN_ROWS, SLOT_DRIVEN_ROWS, SLOT_ROWS, MediaLoop
 from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS
 from bridge.engine.srtp import SrtpRows
 from bridge.plane.packets import Arrivals, Departures
 from bridge.plane.spec import RowSpec
+from bridge.rtp.srtp import SrtpKeys
 from tests.engine.fake_plane import SLOT_NS, FakePlane, spec
 from tests.fakes import MS, ManualClock
+
+KEYS = SrtpKeys("AEAD_AES_128_GCM", tx="01" * 28, rx="02" * 28)
 
 
 class VirtualSockets:
@@ -91,7 +95,7 @@ class Bench:
         self.sockets = VirtualSockets(self.clock)
         ours, theirs = socket.socketpair()
         self.control, self.link = Link(ours), Link(theirs)
-        self.memory = SharedMemory(1)
+        self.memory = SharedMemory(SLOT_ROWS + 1)
         self.loop = MediaLoop(
             self.plane,
             Arrivals(16),
@@ -122,7 +126,7 @@ def bench() -> Iterator[Bench]:
     made.memory.close_fd()
 
 
-@pytest.mark.parametrize("rows", [1, EVENT_DRIVEN_ROWS, EVENT_DRIVEN_ROWS + 1, FINE_TICK_ROWS + 1, 200])
+@pytest.mark.parametrize("rows", [1, EVENT_DRIVEN_ROWS, EVENT_DRIVEN_ROWS + 1, SLOT_DRIVEN_ROWS + 1, 200])
 def test_every_row_sends_every_20_ms_and_exactly_on_time(bench: Bench, rows: int) -> None:
     bench.open(range(rows))
     bench.run_for(rows + 40)
@@ -137,7 +141,7 @@ def test_every_row_sends_every_20_ms_and_exactly_on_time(bench: Bench, rows: int
     assert bench.memory.gauges().lateness_ns(0.5) <= 1000
 
 
-@pytest.mark.parametrize("rows", [4, EVENT_DRIVEN_ROWS + 4, FINE_TICK_ROWS + 6])
+@pytest.mark.parametrize("rows", [4, EVENT_DRIVEN_ROWS + 4, SLOT_DRIVEN_ROWS + 6])
 def test_a_crowd_of_commands_delays_no_packet_by_more_than_their_share(bench: Bench, rows: int) -> None:
     bench.open(range(rows))
     bench.run_for(rows + 40)
@@ -151,7 +155,7 @@ def test_a_crowd_of_commands_delays_no_packet_by_more_than_their_share(bench: Be
 
 
 def test_a_tick_that_takes_too_long_shows_as_lateness_of_the_next(bench: Bench) -> None:
-    bench.open(range(FINE_TICK_ROWS + 6))
+    bench.open(range(SLOT_DRIVEN_ROWS + 6))
     bench.run_for(200)
     bench.plane.slow_ns = 30 * MS
     bench.run_for(40)
@@ -168,6 +172,46 @@ def test_few_rows_share_their_wake_ups(bench: Bench) -> None:
     bench.run_for(1000)
 
     assert bench.memory.gauges().ticks - ticks == 50
+
+
+def test_a_small_crowd_is_heard_when_it_is_answered_and_not_before(bench: Bench) -> None:
+    bench.open(range(SLOT_ROWS))
+    bench.run_for(SLOT_ROWS + 40)
+    ticks, waits = bench.memory.gauges().ticks, len(bench.sockets.waits)
+
+    bench.run_for(1000)
+
+    assert bench.memory.gauges().ticks - ticks == 50
+    assert not any(for_packets for _, for_packets in bench.sockets.waits[waits:])
+
+
+def test_a_handshake_in_a_crowd_waits_for_no_slot(bench: Bench) -> None:
+    bench.open(range(SLOT_ROWS))
+    bench.run_for(SLOT_ROWS + 40)
+    in_band = replace(spec(99), in_band=True)
+
+    bench.control.send(OpenRow(SLOT_ROWS, 0, in_band))
+    bench.run_for(40)
+    while_it_shakes = bench.sockets.waits[-1]
+    bench.control.send(UpdateRow(SLOT_ROWS, in_band, KEYS))
+    bench.run_for(40)
+
+    assert while_it_shakes[1]
+    assert not bench.sockets.waits[-1][1]
+
+
+@pytest.mark.parametrize("end", [CloseRow(SLOT_ROWS, 99), UpdateRow(SLOT_ROWS, spec(99))])
+def test_a_handshake_that_comes_to_nothing_wakes_nobody_any_more(
+    bench: Bench, end: CloseRow | UpdateRow
+) -> None:
+    bench.open(range(SLOT_ROWS))
+    bench.control.send(OpenRow(SLOT_ROWS, 0, replace(spec(99), in_band=True)))
+    bench.run_for(SLOT_ROWS + 40)
+
+    bench.control.send(end)
+    bench.run_for(40)
+
+    assert not bench.sockets.waits[-1][1]
 
 
 def test_rows_without_a_slot_need_no_timer(bench: Bench) -> None:
