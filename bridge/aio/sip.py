@@ -263,6 +263,7 @@ class SipEndpoint:
         timeout_s: float = 32.0,
         targets: Sequence[tuple[str, int]] = (),
         on_progress: Callable[[int], None] | None = None,
+        on_early: Callable[[SipCall, str, bytes], None] | None = None,
     ) -> SipCall:
         """Call somebody; returns when 200 has come and ACK is sent. Cancelling it cancels the call.
 
@@ -279,6 +280,7 @@ class SipEndpoint:
                 None of them looks up the host of `uri`. Addresses that were checked belong here: a
                 second look-up could be answered differently.
             on_progress: See `SipCall.on_progress`.
+            on_early: See `SipCall.on_early`.
 
         Raises:
             CallRefused: If the callee or a proxy declines; a NegotiationError with the status.
@@ -287,7 +289,7 @@ class SipEndpoint:
         first, *others = await self._targets(uri, targets)
         name, call_id = self._dice.token(8), self._dice.token(12)
         call = SipCall(name, self._feed, call_id=call_id, remote_uri=uri, remote_sdp=b"")
-        call.on_progress = on_progress
+        call.on_progress, call.on_early = on_progress, on_early
         place = Place(
             name,
             call_id,

@@ -107,6 +107,10 @@ class SipCall:
         """Gets the status of each provisional answer to a call of ours: 180, 183, …"""
         self.on_moved: Callable[[], None] = _ignore
         """Called when a call of ours goes on to another server, for one has not served it."""
+        self.on_early: Callable[[SipCall, str, bytes], None] | None = None
+        """Gets the tag and the description of whoever is heard before a call of ours is answered."""
+        self.agreed_with: str = ""
+        """Tag of the callee if its early description was the answer; see `Established`."""
         self.status: int = 0
         """What ended a call of ours before it stood: 486, 404, …"""
         self.cause: str = ""
@@ -197,8 +201,8 @@ class SipCall:
     def deliver(self, output: CallOutput) -> None:
         """Take what the agent says about this call; called by the endpoint only."""
         match output:
-            case Established(sdp=sdp, headers=headers):
-                self.remote_sdp = sdp or self.remote_sdp
+            case Established(sdp=sdp, headers=headers, agreed_with=agreed_with):
+                self.remote_sdp, self.agreed_with = sdp or self.remote_sdp, agreed_with
                 self.headers = headers or self.headers
                 self._established.set_result(None)
             case Offered():
@@ -224,8 +228,11 @@ class SipCall:
                 self.on_key(digit, duration_ms)
             case Texted(text=text) if self.on_text is not None:
                 self.on_text(text)
-            case Progressed(status=status) if self.on_progress is not None:
-                self.on_progress(status)
+            case Progressed(status=status, sdp=sdp, tag=tag):
+                if self.on_progress is not None:
+                    self.on_progress(status)
+                if sdp and self.on_early is not None:
+                    self.on_early(self, tag, sdp)
 
     def _offer_due(self, due: OfferDue) -> None:
         """Write a change anew after its wait, or offer the call as it is, to refresh it."""
@@ -317,6 +324,8 @@ class IncomingCall:
         self.on_reinvite: Callable[[bytes], bytes] | None = None
         """Gets a change that the caller wants before we answer (RFC 3311); see `SipCall.on_reinvite`."""
         self._early: asyncio.Future[bytes] = loop.create_future()
+        self._call: SipCall | None = None
+        """What `early` has handed out."""
 
     def __repr__(self) -> str:
         return f"IncomingCall({self.call_id})"
@@ -378,15 +387,28 @@ class IncomingCall:
 
     def ring(self) -> None:
         """Send 180 once; harmless when the caller gave up."""
-        if not self._is_ringing and not self._over.done():
+        if not self._is_ringing and self.is_waiting:
             self._is_ringing = True
             self._feed(Ring(self._arrived.call))
 
     async def ringing(self, duration_s: float) -> bool:
         """Let it ring; True if the caller still waits after `duration_s`."""
-        if duration_s > 0 and not self._over.done():
-            await asyncio.wait([self._over], timeout=duration_s)
-        return not self._over.done()
+        if duration_s > 0 and self.is_waiting:
+            ends = [self._over] if self._call is None else [self._over, self._call.ended]
+            await asyncio.wait(ends, timeout=duration_s, return_when=asyncio.FIRST_COMPLETED)
+        return self.is_waiting
+
+    def early(self, sdp: bytes) -> SipCall:
+        """Send 183 with our answer, and hand out the call that rings; `answer` or `reject` must follow.
+
+        Raises:
+            CallEnded: If the caller gave up, or the call was rejected.
+        """
+        if self._over.done():
+            raise CallEnded(self._over.result())
+        self.progress(sdp)
+        self._call = self._hand_out()
+        return self._call
 
     async def answer(self, sdp: bytes, *, headers: Iterable[tuple[str, str]] = ()) -> SipCall:
         """Send 200, after `sip.answer_after_ms`; the ACK is awaited in the background.
@@ -404,7 +426,16 @@ class IncomingCall:
         if remaining_s > 0:
             self.ring()
         if not await self.ringing(remaining_s):
-            raise CallEnded(self._over.result())
+            over = self._over if self._call is None else self._call.ended
+            raise CallEnded(over.result())
+        call = self._call or self._hand_out()
+        self.answered = call
+        self._over.set_result("answered")
+        self._feed(Answer(self._arrived.call, sdp, fields))
+        return call
+
+    def _hand_out(self) -> SipCall:
+        """Let what follows reach a `SipCall`."""
         call = SipCall(
             self._arrived.call,
             self._feed,
@@ -412,11 +443,8 @@ class IncomingCall:
             remote_uri=self.from_uri,
             remote_sdp=self.sdp,
         )
-        self._adopt(self._arrived.call, call)
-        self.answered = call
-        self._over.set_result("answered")
         call.headers = self._arrived.presented.headers
-        self._feed(Answer(self._arrived.call, sdp, fields))
+        self._adopt(self._arrived.call, call)
         return call
 
     def reject(self, status: int, reason: str | None = None) -> None:
@@ -424,14 +452,14 @@ class IncomingCall:
 
         A 503 says when to try again: a dispatcher then asks the next bridge meanwhile (RFC 3261 §21.5.4).
         """
-        if not self._over.done():
+        if self.is_waiting:
             headers = (("Retry-After", _RETRY_AFTER_S),) if status == 503 else ()
             self._feed(Reject(self._arrived.call, status, reason, headers))
 
     @property
     def is_waiting(self) -> bool:
         """Whether the caller still has no final answer."""
-        return not self._over.done()
+        return not self._over.done() and (self._call is None or not self._call.ended.done())
 
     def progress(self, sdp: bytes) -> None:
         """Send 183 with our description: the caller hears us before we answer. Harmless if it gave up."""

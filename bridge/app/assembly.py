@@ -76,6 +76,7 @@ def route_table(config: Config, agent: Agent | None) -> list[Route]:
             voice=Voice(model=row.model, name=row.voice, language=row.language),
             greeting=row.greeting,
             headers=row.headers,
+            early_media=row.early_media,
         )
         for row in config.routes
     ]

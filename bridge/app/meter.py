@@ -25,7 +25,8 @@ class Meter:
         )
         self._metrics.leg_closed(trace.id, trace.media)
         if trace.first_audio_ns is not None:
-            self._metrics.first_audio((trace.first_audio_ns - answered_ns) / 1e9)
+            # Who is heard before the answer need not be waited for after it.
+            self._metrics.first_audio(max(0, trace.first_audio_ns - answered_ns) / 1e9)
         for _ in range(trace.false_alarms):
             self._metrics.interruption("speech", flushed=False)
         for record in trace.barge_ins:

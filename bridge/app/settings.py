@@ -413,6 +413,8 @@ class Route(_Section):
     """Language hint; empty lets the service decide."""
     greeting: str = ""
     """What the agent says first; empty is the agent's own greeting."""
+    early_media: bool = False
+    """Whether the agent begins before the call is answered, and answers it itself: ``call.answer()``."""
     headers: HeaderLines = ()
     """Header fields of our answer, and of our INVITE, ``X-Customer: 4711``."""
 

@@ -62,6 +62,35 @@ class Call:
         return dict(reversed(self._session.presented.headers))
 
     @property
+    def is_answered(self) -> bool:
+        """Whether the call is answered; with `early_media` the agent begins before."""
+        return self._session.is_answered
+
+    async def answer(self) -> None:
+        """Answer a caller who hears us already (``early_media`` of the route); harmless once it is done.
+
+        A caller who is not answered within ``sip.ring_timeout_s``, or when the agent returns, is turned away.
+
+        Raises:
+            CallEnded: If the caller gave up.
+        """
+        await self._session.answer()
+
+    async def answered(self) -> None:
+        """Wait until the other side answers a call of ours; until then we hear tones and announcements."""
+        await self._session.answered()
+
+    async def reject(self, status: int = 603) -> None:
+        """Turn away a caller who was not answered yet, with a SIP status of 400 to 699; else hang up.
+
+        Raises:
+            ValueError: If it is another status.
+        """
+        if not 400 <= status <= 699:
+            raise ValueError(f"a call is rejected with 400 to 699, not {status}")
+        await self._session.reject(status)
+
+    @property
     def greeting(self) -> str:
         """The route's greeting; empty if it has none."""
         return self._session.route.greeting

@@ -5,31 +5,32 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from bridge.aio.browser_call import BrowserCall
-from bridge.aio.dtls import Certificate
 from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, IncomingCall, SipCall, SipEndpoint
+from bridge.aio.sip_transfer import Referral
 from bridge.call.archive import Archive
 from bridge.call.bus import Bus
 from bridge.call.caller import Caller, Dialogue, is_hidden, route_for
+from bridge.call.connection import Connection
+from bridge.call.early import EarlySound
 from bridge.call.ledger import Ledger
-from bridge.call.line import Line, Media, expected, ice_of, media_ip, of_family, security_of
+from bridge.call.line import Line, Media, expected, of_family
+from bridge.call.lines import Lines
 from bridge.call.outside import CLOSED, Outside, Way
-from bridge.call.placing import reach
+from bridge.call.placing import Listener, reach
 from bridge.call.routes import Route
 from bridge.call.session import CallObserver, CallSettings, Session
-from bridge.call.takeover import Seat, Seats
+from bridge.call.takeover import Seats
 from bridge.call.trace import CallTrace
 from bridge.call.transfer import Followers
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, LocalProtocolError, NegotiationError, RemoteProtocolError, SetupError
 from bridge.ports import Clock, IdSource, Synthesizer
-from bridge.sip.codecs import CODECS, NAMES
+from bridge.sip.codecs import NAMES
 from bridge.sip.grammar import Uri
 from bridge.sip.identity import Presented, checked_headers
-from bridge.sip.offer import Negotiator
 
 __all__ = ["Exchange"]
 
@@ -99,7 +100,7 @@ class Exchange:
         """The records of all calls."""
         self.outside: Outside = CLOSED
         """Whom calls may be sent to; nobody until it is set."""
-        self._certificate: Certificate | None = None
+        self._lines = Lines(media, settings, dice)
         self._seats = Seats()
         self._followers = Followers(self._follow)
 
@@ -154,7 +155,7 @@ class Exchange:
             incoming.reject(503)
             return
         try:
-            await self.certify(is_browser=isinstance(incoming, BrowserCall))
+            await self._lines.certify(is_browser=isinstance(incoming, BrowserCall))
             await self._answer_on(incoming, route, leg, latch_ip=latch_ip, replaced=replaced)
         except (NegotiationError, RemoteProtocolError) as error:
             _log.info("call refused: %s", error)
@@ -227,14 +228,22 @@ class Exchange:
     ) -> None:
         leg = self._media.reserve()
         line: Line | None = None
+        early: EarlySound | None = None
 
         def offer(local_ip: str) -> bytes:
-            nonlocal leg, line
+            nonlocal leg, line, early
             leg = of_family(local_ip, leg, self._media)
-            line = self._line(leg, local_ip, latch_ip=None)
+            line = self._lines.make(leg, local_ip, latch_ip=None)
+            if route.early_media:
+                early = self._early(trace, way, route, line)
             return line.negotiator.offer()
 
-        await self.certify()
+        def heard(sip: SipCall, tag: str, sdp: bytes) -> None:
+            if early is not None:
+                trace.sip_call_id = sip.call_id
+                early.heard(sip, tag, sdp)
+
+        await self._lines.certify()
 
         def progressed(status: int) -> None:
             self.ledger.progressed(trace, status)
@@ -243,24 +252,46 @@ class Exchange:
         try:
             async with AsyncExitStack() as stack:
                 sip = await reach(
-                    way, self.outside, stack, offer=offer, timeout_s=timeout_s, on_progress=progressed
+                    way,
+                    self.outside,
+                    stack,
+                    offer=offer,
+                    timeout_s=timeout_s,
+                    listener=Listener(progressed, heard, lambda: early is not None and early.is_heard),
                 )
                 async with _ending(sip):
                     if line is None:
                         raise LocalProtocolError("a call was answered without an offer")
+                    if early is not None and early.is_heard:
+                        on_status(200)
+                        await early.settle(sip)
+                        return
                     line.negotiator.accept(sip.remote_sdp)
                     self._media.refit(leg, line.agreed.rate_hz)
                     trace.sip_call_id = sip.call_id
-                    session = self._session(trace, line, route, to_user=_user(way.uri), remote_uri=way.uri)
+                    session = self._placed(trace, line, way, route)
                     session.presented = Presented(headers=sip.headers)
                     line.prepare(session)
                     await line.stand(session, sip)
                     on_status(200)
                     await self._serve(session, sip, line)
         finally:
+            if early is not None:
+                await early.close("no answer")
             if line is not None:
                 line.close()
             leg.close()
+
+    def _placed(self, trace: CallTrace, line: Line, way: Way, route: Route) -> Session:
+        return self._session(trace, line, route, to_user=_user(way.uri), remote_uri=way.uri)
+
+    def _early(self, trace: CallTrace, way: Way, route: Route, line: Line) -> EarlySound:
+        return EarlySound(
+            line,
+            fit=lambda rate_hz: self._media.refit(line.leg, rate_hz),
+            begin=lambda: self._placed(trace, line, way, route),
+            serve=lambda session, sip: self._serve(session, sip, line, is_answered=False),
+        )
 
     async def _follow(self, way: Way, route: Route, on_status: Callable[[int], None]) -> None:
         """Place a call that a peer asked for."""
@@ -285,15 +316,18 @@ class Exchange:
         if isinstance(incoming, IncomingCall):
             incoming.answer_headers = route.headers
         if not incoming.sdp:
-            line = self._line(leg, incoming.local_ip, latch_ip=latch_ip)
+            line = self._lines.make(leg, incoming.local_ip, latch_ip=latch_ip)
             await self._answer_late(incoming, route, line, replaced=replaced)
             return
-        line, sdp = self._agree(incoming, leg, latch_ip=latch_ip)
+        line, sdp = self._lines.agree(incoming, leg, latch_ip=latch_ip)
         session = self._answering(incoming, route, line)
         try:
             line.prepare(session)
             # The voice gets ready while it rings: the first word costs no handshake.
             session.speaker.bind()
+            if route.early_media and isinstance(incoming, IncomingCall) and replaced is None:
+                await self._serve_early(incoming, session, line, sdp)
+                return
             incoming.ring()
             self.bus.tell(session.trace.id, "call.ringing", {"status": 180})
             sip = await incoming.answer(sdp)
@@ -305,6 +339,18 @@ class Exchange:
             line.close()
             self.ledger.forsake(session.trace, "caller gave up")
             await session.speaker.close()
+
+    async def _serve_early(self, incoming: IncomingCall, session: Session, line: Line, sdp: bytes) -> None:
+        """Let the agent be heard by a caller whom it has not answered yet (RFC 3960 §3)."""
+        sip = incoming.early(sdp)
+        self.bus.tell(session.trace.id, "call.ringing", {"status": 183})
+
+        async def answer() -> None:
+            await incoming.answer(sdp)
+
+        session.on_answer, session.on_reject = answer, incoming.reject
+        await line.stand(session, sip)
+        await self._serve(session, sip, line, is_answered=False)
 
     async def _answer_late(
         self, incoming: Caller, route: Route, line: Line, *, replaced: Session | None
@@ -330,23 +376,6 @@ class Exchange:
                 line.close()
                 self.ledger.forsake(session.trace, "failed")
 
-    def _agree(self, incoming: Caller, leg: MediaLeg, *, latch_ip: str | None) -> tuple[Line, bytes]:
-        """Answer the caller's offer, with a narrow codec where no row is free for a wide one."""
-        is_browser = isinstance(incoming, BrowserCall)
-        line = self._line(leg, incoming.local_ip, latch_ip=latch_ip, is_browser=is_browser)
-        sdp = line.negotiator.answer(incoming.sdp)
-        try:
-            self._media.refit(leg, line.agreed.rate_hz)
-        except EngineError as error:
-            _log.warning("a call goes on with a narrow codec, if it can: %s", error)
-            narrow = [name for name in self._settings.codecs if CODECS[name].rate_hz == leg.rate_hz]
-            line = self._line(leg, incoming.local_ip, latch_ip=latch_ip, codecs=narrow, is_browser=is_browser)
-            try:
-                sdp = line.negotiator.answer(incoming.sdp)
-            except NegotiationError:
-                raise error from None
-        return line, sdp
-
     def _answering(self, incoming: Caller, route: Route, line: Line) -> Session:
         trace = self.ledger.begin(
             "inbound",
@@ -362,38 +391,9 @@ class Exchange:
             session.inactivity_s = incoming.inactivity_s
         return session
 
-    async def certify(self, *, is_browser: bool = False) -> None:
-        """Have a certificate, where a call may come to need one; its libraries take a while to load.
-
-        At the start it is worth calling, so that the first call need not wait; later it does nothing.
-        """
-        settings = self._settings
-        is_wanted = is_browser or (settings.srtp != "off" and "dtls" in settings.srtp_keys)
-        if is_wanted and self._certificate is None:
-            made = await asyncio.to_thread(Certificate.make, self._dice.token(8))
-            self._certificate = self._certificate or made
-
-    def _line(
-        self,
-        leg: MediaLeg,
-        local_ip: str,
-        *,
-        latch_ip: str | None,
-        codecs: Sequence[str] | None = None,
-        is_browser: bool = False,
-    ) -> Line:
-        has_handshakes = is_browser or (self._settings.srtp != "off" and "dtls" in self._settings.srtp_keys)
-        certificate = self._certificate if has_handshakes else None
-        negotiator = Negotiator(
-            ip=media_ip(leg, local_ip, self._settings),
-            port=leg.local_port,
-            session_id=self._dice.number(62),
-            codecs=self._settings.codecs if codecs is None else codecs,
-            security=security_of(self._settings, self._dice, certificate, is_browser=is_browser),
-            ice=ice_of(self._settings, self._dice, is_browser=is_browser),
-            comfort_noise=self._settings.comfort_noise,
-        )
-        return Line(leg, negotiator, latch_ip, certificate)
+    async def certify(self) -> None:
+        """Have the certificate that calls may need; see `Lines.certify`."""
+        await self._lines.certify()
 
     def _session(
         self, trace: CallTrace, line: Line, route: Route, *, to_user: str, remote_uri: str
@@ -415,63 +415,18 @@ class Exchange:
         session.outside = self.outside
         return session
 
-    async def _serve(self, session: Session, sip: Dialogue, line: Line) -> None:
-        def renegotiate(offer: bytes) -> bytes:
-            if not offer:
-                return line.negotiator.offer()
-            sdp = line.negotiator.answer(offer)
-            line.update(session)
-            return sdp
+    async def _serve(self, session: Session, sip: Dialogue, line: Line, *, is_answered: bool = True) -> None:
+        def referred(session: Session, dialog: SipCall, referral: Referral) -> None:
+            self._followers.referred(session, dialog, self.outside, referral)
 
-        def answered(sdp: bytes) -> None:
-            line.negotiator.accept(sdp)
-            line.update(session)
-
-        def retake(incoming: IncomingCall) -> bytes:
-            sdp = line.negotiator.answer(incoming.sdp)
-            line.latch_ip = incoming.source[0] if is_hidden(incoming) else None
-            line.update(session)
-            return sdp
-
-        dialogue = sip
-
-        def seat(dialog: Dialogue) -> None:
-            nonlocal dialogue
-            dialogue = dialog
-            dialog.on_reinvite, dialog.on_answer, dialog.on_key = renegotiate, answered, session.key
-            if isinstance(dialog, SipCall):
-                dialog.on_text = session.text
-                dialog.transfers.on_referral = partial(
-                    self._followers.referred, session, dialog, self.outside
-                )
-
-        async def hold(is_holding: bool) -> None:
-            line.negotiator.hold(is_holding)
-            try:
-                answered(await dialogue.reoffer(line.negotiator.offer))
-            except BaseException:
-                line.negotiator.hold(not is_holding)
-                raise
-
-        seat(sip)
-        session.on_hold = hold
-        if isinstance(sip, SipCall):
-            self._seats.take(Seat(session, sip, retake, seat))
+        connection = Connection(session, line, on_referral=referred)
+        connection.begin(sip, self._seats)
         self.ledger.stands(session)
         try:
-            await session.serve(sip)
+            await session.serve(sip, is_answered=is_answered)
         finally:
-            self._seats.leave(session)
+            connection.part(self._seats)
             self.ledger.over(session)
-            session.on_hold = None
-            _unseat(dialogue)
-
-
-def _unseat(dialog: Dialogue) -> None:
-    """Let go of each other: a call that is over is then gone, and no collector has to find it."""
-    dialog.on_reinvite = dialog.on_answer = dialog.on_key = None
-    if isinstance(dialog, SipCall):
-        dialog.on_text = dialog.transfers.on_referral = None
 
 
 def _give_way(replaced: Session | None) -> None:

@@ -149,7 +149,8 @@ class Line:
     def update(self, session: Session) -> None:
         """Follow a later offer and answer."""
         self._agree(session)
-        self.leg.update(**self.terms(session))
+        if self.is_open:
+            self.leg.update(**self.terms(session))
 
     def close(self) -> None:
         """End what ICE and DTLS do; before the leg closes. Safe twice."""

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bridge.aio.sip import ANONYMOUS, CallRefused, Identity, SipCall
 from bridge.call.outside import Outside, Way
@@ -11,9 +11,21 @@ from bridge.errors import ConfigError, SetupError
 from bridge.sip.locating import MOST_TARGETS
 from bridge.sip.redirect import Redirects
 
-__all__ = ["reach"]
+__all__ = ["Listener", "reach"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told how a call of ours goes, before it is answered."""
+
+    on_progress: Callable[[int], None]
+    """Gets each status from 101 to 199."""
+    on_early: Callable[[SipCall, str, bytes], None]
+    """Gets what can be heard; see `SipCall.on_early`."""
+    is_bound: Callable[[], bool]
+    """Whether somebody is heard already: then nobody else is called."""
 
 
 async def reach(
@@ -23,7 +35,7 @@ async def reach(
     *,
     offer: Callable[[str], bytes],
     timeout_s: float,
-    on_progress: Callable[[int], None],
+    listener: Listener,
 ) -> SipCall:
     """Call, and try where a 3xx sends us, as far as the dial plan and its limit admit.
 
@@ -33,7 +45,7 @@ async def reach(
         stack: Holds what a further way needs, until the call is over.
         offer: Makes our description, given our address toward the callee.
         timeout_s: How long each may ring.
-        on_progress: Gets each status from 101 to 199.
+        listener: Who is told how it goes.
 
     Raises:
         CallRefused: The last refusal there was.
@@ -43,18 +55,17 @@ async def reach(
     first = way.identity
     while True:
         try:
-            return await _call(way, offer, timeout_s=timeout_s, on_progress=on_progress)
+            return await _call(way, offer, timeout_s=timeout_s, listener=listener)
         except CallRefused as error:
             redirects.add(error.contacts)
-            further = await _further(redirects, outside, stack) if error.status < 600 else None
+            is_last = error.status >= 600 or listener.is_bound()
+            further = None if is_last else await _further(redirects, outside, stack)
             if further is None:
                 raise
             way = replace(further, identity=_kept(first, further.identity))
 
 
-async def _call(
-    way: Way, offer: Callable[[str], bytes], *, timeout_s: float, on_progress: Callable[[int], None]
-) -> SipCall:
+async def _call(way: Way, offer: Callable[[str], bytes], *, timeout_s: float, listener: Listener) -> SipCall:
     """Call at one server after the other, until one serves us (RFC 3263 §4.3)."""
     endpoint = way.endpoint
     # An offer names our address, so those that see us at another one are called with another.
@@ -73,11 +84,12 @@ async def _call(
                 credentials=way.identity.credentials,
                 headers=way.identity.headers,
                 timeout_s=timeout_s,
-                on_progress=on_progress,
+                on_progress=listener.on_progress,
+                on_early=listener.on_early,
             )
         except (CallRefused, SetupError) as error:
             is_served = isinstance(error, CallRefused) and error.status != 503
-            if is_served or not groups:
+            if is_served or not groups or listener.is_bound():
                 raise
 
 

@@ -36,6 +36,9 @@ class Route:
     synthesizer: Synthesizer | None = None
     """Where this route's speech comes from; None is the bridge's own choice."""
 
+    early_media: bool = False
+    """Whether the agent begins before the call is answered: it is heard then, and hears a callee's tones."""
+
     headers: tuple[tuple[str, str], ...] = ()
     """Header fields of our 200 to a caller, and of our INVITE."""
 

@@ -146,6 +146,11 @@ class Session:
         self._holding = asyncio.Lock()
         self.on_hold: Callable[[bool], Awaitable[None]] | None = None
         """Asks the peer to let itself be held, or to go on."""
+        self.on_answer: Callable[[], Awaitable[None]] | None = None
+        """Answers a caller who hears us before that; None where there is nothing to answer."""
+        self.on_reject: Callable[[int], None] | None = None
+        """Refuses such a caller, with a status."""
+        self._answered = asyncio.Event()
         self.is_holding: bool = False
         self.hearing: Hearing = Hearing(clock)
         self.pressing: Pressing = Pressing(leg)
@@ -346,14 +351,48 @@ class Session:
             loop = await asyncio.to_thread(prompts.load_bed, folder, name, rate=rate)
         self._leg.set_bed(known_as, loop, gain_db=gain_db, under_speech_db=under_speech_db, yields=yields)
 
-    async def serve(self, sip: SipLeg) -> None:
-        """Run the agent until someone ends the call; then leave nothing behind."""
-        self.move(sip)
+    @property
+    def is_answered(self) -> bool:
+        """Whether the call stands, and does not only ring."""
+        return self._answered.is_set()
+
+    async def answered(self) -> None:
+        """Wait until the call stands; see `Call.answered`."""
+        await self._answered.wait()
+
+    async def answer(self) -> None:
+        """Answer a caller who hears us already; see `Call.answer`."""
+        if self.on_answer is not None:
+            answer, self.on_answer = self.on_answer, None
+            await answer()
+            self.stand()
+        await self.answered()
+
+    async def reject(self, status: int) -> None:
+        """Refuse a caller who hears us, from within its agent; see `Call.reject`."""
+        if self.on_reject is not None and not self.is_answered:
+            self.on_reject(status)
+        await self.hangup(f"rejected with {status}")
+
+    def stand(self) -> None:
+        """Take note that the call is answered."""
+        self._answered.set()
         self.trace.state, self.trace.answered_ns = "up", self._clock.now_ns()
         self._live_since_ns = self.trace.answered_ns
         self._observer.call_started(self.trace)
         self.tell("call.answered", {"codec": self.trace.codec, "rate_hz": self.trace.rate_hz})
         _log.info("call %s: %s, up", self.trace.id, self.trace.direction)
+
+    async def serve(self, sip: SipLeg, *, is_answered: bool = True) -> None:
+        """Run the agent until someone ends the call; then leave nothing behind.
+
+        Args:
+            sip: Its dialog.
+            is_answered: Whether it stands; `stand` must follow later where it only rings.
+        """
+        self.move(sip)
+        if is_answered:
+            self.stand()
         try:
             async with Tasks(f"call {self.trace.id}", patience_s=_LEAVE_S) as tasks:
                 self._tasks = tasks
@@ -385,8 +424,9 @@ class Session:
         await self._hang_up()
         self.trace.state, self.trace.reason = "ended", self._ending.result()
         if isinstance(self._sip, SipCall):
-            self.trace.cause = self._sip.cause
-        self._observer.call_ended(self.trace)
+            self.trace.cause, self.trace.status = self._sip.cause, self._sip.status
+        if self.is_answered:
+            self._observer.call_ended(self.trace)
         self.tell("call.ended", {"reason": self.trace.reason, "status": None})
         _log.info("call %s: ended: %s", self.trace.id, self.trace.reason)
 
@@ -407,7 +447,12 @@ class Session:
             self.end("agent failed")
 
     async def _watch(self) -> None:
-        """Return when the call has lasted too long or the peer's media has dried up."""
+        """Return when the call has rung or lasted too long, or the peer's media has dried up."""
+        try:
+            async with asyncio.timeout(None if self.on_answer is None else self._settings.ring_timeout_s):
+                await self._answered.wait()
+        except TimeoutError:
+            return self.end("not answered")
         started_ns = self._clock.now_ns()
         while True:
             now_ns = self._clock.now_ns()

@@ -28,10 +28,15 @@ from bridge.sip.stream import (
     refused,
 )
 
-__all__ = ["LocalMedia", "Negotiated", "Negotiator", "accept", "answer", "make_offer"]
+__all__ = ["LocalMedia", "Negotiated", "Negotiator", "accept", "answer", "is_alike", "make_offer"]
 
 _TAKING_TURNS = (0, 1)
 """PCMU and PCMA: the media row can change between them at any packet."""
+
+
+def is_alike(codec: int, other: int) -> bool:
+    """Whether a media row that was made for one codec can carry the other."""
+    return codec == other or (codec in _TAKING_TURNS and other in _TAKING_TURNS)
 
 
 def answer(
@@ -140,6 +145,8 @@ class Negotiator:
         self._known: dict[int, RtpMap] = {}
         """What the peer has called each payload type; no number changes its meaning within a call."""
         self.negotiated: Negotiated | None = None
+        self._is_preview = False
+        """Whether what is negotiated is only what one phone said before any was answered."""
 
     def hold(self, is_holding: bool) -> None:
         """Let our descriptions say that we want to hear nothing, or that we do again (RFC 3264 §8.4)."""
@@ -171,6 +178,19 @@ class Negotiator:
         self._streams = (*self._streams[: self._index], audio, *self._streams[self._index + 1 :])
         return self._say(describe(local, self._streams, attributes=of_session(self._groups, audio)))
 
+    def preview(self, answer: bytes) -> Negotiated:
+        """Take an answer that came before the call was answered; raises as the function `accept` does.
+
+        `accept` may follow, with what another phone says: it may choose again from all that was offered.
+        """
+        agreed = self.accept(answer)
+        self._is_preview = True
+        return agreed
+
+    def insist(self, heard: Negotiated) -> None:
+        """Let the next `offer` have only what fits to `heard`: the media row was made for that."""
+        self.negotiated = heard
+
     def accept(self, answer: bytes) -> Negotiated:
         """Take the answer to the last `offer`; raises as the function `accept` does."""
         agreed = _accept(
@@ -187,6 +207,7 @@ class Negotiator:
         offered = self._offered_events.get(CODECS[NAMES[agreed.codec]].rtp.clock_rate, -1)
         has_two = agreed.dtmf_payload_type not in (-1, offered)
         self.negotiated = replace(agreed, dtmf_offered=offered) if has_two else agreed
+        self._is_preview = False
         self._learn(SessionDescription.parse(answer))
         return self.negotiated
 
@@ -211,7 +232,7 @@ class Negotiator:
     def _carried(self) -> tuple[Codec, ...]:
         """What the call may speak from here on."""
         now = self.negotiated
-        if now is None:
+        if now is None or self._is_preview:
             return self._codecs
         if now.codec in _TAKING_TURNS:
             return tuple(codec for codec in self._codecs if codec.number in _TAKING_TURNS)

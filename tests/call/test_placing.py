@@ -7,10 +7,11 @@ import pytest
 
 from bridge.aio.sip import CallRefused, SipCall, SipEndpoint, SipSettings
 from bridge.call.outside import CLOSED, Way
-from bridge.call.placing import reach
+from bridge.call.placing import Listener, reach
 from bridge.errors import SetupError
 from tests.aio.sip_phones import FAST, LOOPBACK, describe, endpoint, phone, refuse, serve_until_it_ends
 
+NOBODY = Listener(lambda _status: None, lambda _call, _tag, _sdp: None, lambda: False)
 SIX = ("::1", 0)
 BOTH = SipSettings(
     listen=LOOPBACK, listen_also=SIX, allow=("127.0.0.0/8", "::1/128"), timers=FAST, close_within_s=0.1
@@ -24,7 +25,7 @@ async def called(ours: SipEndpoint, *targets: tuple[str, int], offers: list[str]
 
     async with AsyncExitStack() as stack, asyncio.timeout(10):
         way = Way(ours, "sip:hello@pbx.example", targets)
-        return await reach(way, CLOSED, stack, offer=offer, timeout_s=5, on_progress=lambda _: None)
+        return await reach(way, CLOSED, stack, offer=offer, timeout_s=5, listener=NOBODY)
 
 
 async def test_a_server_that_sees_us_elsewhere_is_called_with_an_offer_of_its_own() -> None:
@@ -72,7 +73,7 @@ async def test_a_way_without_addresses_leads_where_its_uri_does() -> None:
                 stack,
                 offer=lambda _: describe().offer(),
                 timeout_s=5,
-                on_progress=lambda _: None,
+                listener=NOBODY,
             )
             await call.hangup()
         assert served.counters["calls_received"] == 1
