@@ -30,10 +30,10 @@ check: $(TEST_READY) ## Format, lint, types, layers and the pure tests: about a 
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q $(UNIT) $(addprefix tests/,$(PURE) call)
+	@$(BIN)/python -m pytest -n auto -q $(UNIT) $(addprefix tests/,$(PURE) call)
 
 cover: $(TEST_READY) ## The pure tests once more: they must take every branch of the pure rooms
-	@$(BIN)/python -m pytest -q $(UNIT) \
+	@$(BIN)/python -m pytest -n auto -q $(UNIT) \
 		$(addprefix --cov=bridge.,$(PURE)) --cov-branch --cov-report= $(addprefix tests/,$(PURE) call)
 	@$(BIN)/python -m coverage report --fail-under=100 --skip-covered
 
@@ -43,7 +43,7 @@ PURE := rtp plane sip cosyvoice text speech media
 
 test: $(TEST_READY) $(SDK_READY) ## Every test that can run here
 	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory peers; fi
-	@$(BIN)/python -m pytest -n 2 $(UNIT) tests; units=$$?; \
+	@$(BIN)/python -m pytest -n auto $(UNIT) tests; units=$$?; \
 	$(BIN)/python -m pytest -n $(LANES) --dist loadfile -m "e2e or interop" tests && exit $$units
 
 # What runs whole calls waits more than it works: so many files of such tests run side by side.
