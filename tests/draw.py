@@ -12,6 +12,7 @@ from bridge.plane.floor import TRANSITIONS as FLOOR
 from bridge.sip.registration_steps import TRANSITIONS as REGISTRATION
 from bridge.sip.session_states import TRANSITIONS as SESSION
 from bridge.sip.transaction import TRANSITIONS as TRANSACTIONS
+from bridge.speech.listening import TRANSITIONS as LISTENING
 
 DOCS = Path(__file__).parents[1] / "docs"
 NOTE = "<!-- Made by `python -m tests.draw`; a test fails when it is stale. -->\n"
@@ -46,6 +47,7 @@ def machines() -> str:
     parts += machine("A registration (`bridge/sip/registration_steps.py`)", REGISTRATION)
     parts += machine("A CosyVoice task at the client (`bridge/cosyvoice/client_steps.py`)", CLIENT)
     parts += machine("A CosyVoice connection at the service (`bridge/cosyvoice/service_steps.py`)", SERVICE)
+    parts += machine("Hearing a caller's utterance (`bridge/speech/listening.py`)", LISTENING)
     return "\n".join(parts)
 
 

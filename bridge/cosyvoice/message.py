@@ -123,6 +123,8 @@ class TaskFinished:
     task_id: str
     request_uuid: str = ""
     characters: int = 0
+    is_of_hearing: bool = False
+    """Whether the task recognised speech: the official SDK wants an empty output at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,8 @@ def encode_event(event: Event) -> str:
             header["event"] = "task-finished"
             header["attributes"] = {"request_uuid": event.request_uuid}
             payload = {"output": {"sentence": {"words": []}}, "usage": {"characters": event.characters}}
+            if event.is_of_hearing:
+                payload = {"output": {}, "usage": None}
         case _:
             header["event"] = "task-failed"
             header["error_code"] = event.code

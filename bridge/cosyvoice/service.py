@@ -353,7 +353,8 @@ class ServerTask:
         self._step(step)
         self._task = None
         self._since_ns = now_ns
-        self._outputs.append(TaskFinished(task.task_id, task.request_id, characters))
+        is_of_hearing = task.model is None
+        self._outputs.append(TaskFinished(task.task_id, task.request_id, characters, is_of_hearing))
 
     def _refuse(
         self, task_id: str | None, refusal: Refusal, *, code: int = _NORMAL, step: Step = Step.FAIL

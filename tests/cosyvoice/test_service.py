@@ -16,6 +16,7 @@ from bridge.cosyvoice.message import (
     TaskFinished,
     TaskStarted,
     Word,
+    encode_event,
 )
 from bridge.cosyvoice.service import ServerTask
 from bridge.cosyvoice.service_steps import (
@@ -531,6 +532,8 @@ def test_a_recognition_runs_from_its_start_to_its_end() -> None:
     hear, result, end, finished = task.drain()
     assert (hear, result, end) == (Hear("t", b"ab"), ResultGenerated("t", "", transcript=told), End("t"))
     assert isinstance(finished, TaskFinished)
+    # The official SDK takes any other output of its end for a sentence.
+    assert '"output":{},"usage":null' in encode_event(finished)
     assert task.state is TaskState.IDLE
 
 
