@@ -4,7 +4,6 @@ Every path but /healthz needs the token. `Host` must be a name of this server, s
 rebind its own name to our address; `Origin`, where a browser sends it, must be our own.
 """
 
-import hmac
 import ipaddress
 import json
 import logging
@@ -20,6 +19,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
+from bridge.aio.access import Keys
 from bridge.aio.ports_taken import port_taken
 from bridge.hosts import is_v6, spot
 from bridge.ports import IdSource
@@ -41,6 +41,7 @@ PROBLEM = "application/problem+json"
 """How errors look (RFC 9457)."""
 
 _LARGEST_BODY_BYTES = 64 * 1024
+_LOOKING = ("GET", "HEAD", "OPTIONS")
 _SHUTDOWN_S = 2.0
 _BACKLOG = 128
 _HEADERS = {
@@ -62,6 +63,10 @@ class HttpSettings:
     """Port 0 takes any free one."""
     token: str = ""
     """Empty: a new one from the dice."""
+    read_token: str = ""
+    """What opens only what is read; empty is none."""
+    read_opens: tuple[str, ...] = ()
+    """What it opens besides: ``recordings``, ``transcripts``."""
     hosts: tuple[str, ...] = ()
     """Names this server is reached by, besides its addresses and localhost; lower case, no port."""
     tls: ssl.SSLContext | None = None
@@ -110,7 +115,8 @@ class HttpServer:
             SetupError: If the address cannot be had; says who holds it.
         """
         token = settings.token or dice.token(16)
-        app = make_app(routes, token=token, hosts=settings.hosts, own_doors=own_doors)
+        keys = Keys(token, settings.read_token, settings.read_opens)
+        app = make_app(routes, keys=keys, hosts=settings.hosts, own_doors=own_doors)
         runner, address = await listening(app, settings.listen, setting="http.listen", tls=settings.tls)
         return cls(runner, address, token, scheme="http" if settings.tls is None else "https")
 
@@ -166,7 +172,7 @@ async def listening(
 def make_app(
     routes: Iterable[web.AbstractRouteDef],
     *,
-    token: str,
+    keys: Keys,
     hosts: tuple[str, ...] = (),
     own_doors: tuple[str, ...] = (),
 ) -> web.Application:
@@ -174,11 +180,11 @@ def make_app(
 
     Args:
         routes: What is served; /healthz among them stays open.
-        token: What `?token=` or `Authorization: Bearer` must carry.
+        keys: What `?token=` or `Authorization: Bearer` must carry.
         hosts: As in `HttpSettings`.
         own_doors: As in `HttpServer.start`.
     """
-    guard = _guard(token, frozenset(hosts), own_doors)
+    guard = _guard(keys, frozenset(hosts), own_doors)
     app = web.Application(middlewares=[_errors_as_json, guard], client_max_size=_LARGEST_BODY_BYTES)
     app.add_routes(routes)
     app.on_response_prepare.append(_add_headers)
@@ -265,9 +271,7 @@ def _sentence(error: web.HTTPException, request: web.Request) -> str:
             return error.text or error.reason
 
 
-def _guard(token: str, hosts: frozenset[str], own_doors: tuple[str, ...]) -> Middleware:
-    expected = token.encode()
-
+def _guard(keys: Keys, hosts: frozenset[str], own_doors: tuple[str, ...]) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == OPEN_PATH:
@@ -287,17 +291,24 @@ def _guard(token: str, hosts: frozenset[str], own_doors: tuple[str, ...]) -> Mid
                 "requests from pages of other origins are refused",
                 fix="add the page's host to http.hosts",
             )
-        # Bytes, because compare_digest refuses text beyond ASCII.
-        if not hmac.compare_digest(presented(request).encode("utf-8", "surrogateescape"), expected):
-            return json_error(
-                401,
-                "a token is needed: ?token=… or Authorization: Bearer …",
-                {"WWW-Authenticate": "Bearer"},
-                fix="the ready line of the bridge prints it, unless http.token sets one",
-            )
-        return await handler(request)
+        return _refusal(keys, request) or await handler(request)
 
     return guard
+
+
+def _refusal(keys: Keys, request: web.Request) -> web.Response | None:
+    """Why its token does not let a request in; None if it does."""
+    access = keys.note(request, presented(request))
+    if access is None:
+        return json_error(
+            401,
+            "a token is needed: ?token=… or Authorization: Bearer …",
+            {"WWW-Authenticate": "Bearer"},
+            fix="the ready line of the bridge prints it, unless http.token sets one",
+        )
+    if not access.may_order and request.method not in _LOOKING:
+        return json_error(403, "this token only looks", fix="bring the bridge's own: http.token")
+    return None
 
 
 def presented(request: web.Request) -> str:

@@ -19,8 +19,9 @@ from bridge.aio.sip_route import family_of
 from bridge.app.api.desk import ApiSettings
 from bridge.app.config import Config
 from bridge.app.ears import is_embedded
+from bridge.app.http_settings import SELF_MADE, HttpSection
 from bridge.app.place import route_address, state_folder
-from bridge.app.settings import SELF_MADE, HttpSection, SipSection
+from bridge.app.settings import SipSection
 from bridge.app.trunk_settings import TrunkSection
 from bridge.app.webrtc import BrowserSettings, IceServer
 from bridge.call.agent import Agent
@@ -242,7 +243,12 @@ def http_settings(config: Config) -> HttpSettings:
     """
     section = config.http
     return HttpSettings(
-        listen=section.listen, token=_plain(section.token), hosts=section.hosts, tls=_tls(section)
+        listen=section.listen,
+        token=_plain(section.token),
+        read_token=_plain(section.read_token),
+        read_opens=section.read_token_opens,
+        hosts=section.hosts,
+        tls=_tls(section),
     )
 
 
@@ -290,6 +296,8 @@ def api_settings(config: Config) -> ApiSettings:
         event_backlog=section.event_backlog,
         play_hosts=section.play_hosts,
         prompts=Path(config.prompts.folder),
+        recordings=Path(config.recording.folder),
+        budget_ms=config.bargein.budget_ms.model_dump(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from bridge.app.ears_settings import EarsSection
+from bridge.app.http_settings import SELF_MADE, HttpSection, check_pair
 from bridge.app.section import Section as _Section
 from bridge.app.trunk_settings import AccountSection, TrunkSection
 from bridge.app.values import (
@@ -35,7 +36,6 @@ from bridge.app.values import (
     OriginList,
     PortRange,
     Secrets,
-    Token,
     TtsUrl,
 )
 from bridge.app.webrtc_settings import WebRtcSection
@@ -67,8 +67,6 @@ __all__ = [
 ]
 
 CLOUD_URL = endpoint()
-SELF_MADE = "self"
-"""Value of `http.tls_cert` that asks for a certificate of our own making."""
 _PATH = "/api-ws/v1/inference"
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
 
@@ -81,11 +79,6 @@ def embedded_url(listen: tuple[str, int]) -> str:
     host, port = listen
     own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"ws://{spot(own, port)}{_PATH}"
-
-
-def _check_pair(certificate: str, key: str) -> None:
-    if bool(key) is not (certificate not in ("", SELF_MADE)):
-        raise ValueError('tls_cert and tls_key go together; tls_cert = "self" needs no key')
 
 
 class SipSection(_Section):
@@ -148,7 +141,7 @@ class SipSection(_Section):
 
     @model_validator(mode="after")
     def _has_its_certificate(self) -> Self:
-        _check_pair(self.tls_cert, self.tls_key)
+        check_pair(self.tls_cert, self.tls_key)
         if self.tls_listen and not self.tls_cert:
             raise ValueError('tls_listen needs tls_cert: a file, or "self"')
         return self
@@ -157,26 +150,6 @@ class SipSection(_Section):
         """Whether `dial_allow` admits a call to this address."""
         address = ipaddress.ip_address(ip)
         return any(address in ipaddress.ip_network(network) for network in self.dial_allow)
-
-
-class HttpSection(_Section):
-    """The page, the API and the metrics."""
-
-    listen: Listen = ("127.0.0.1", 8080)
-    """TCP address."""
-    token: Token = None
-    """What every request but /healthz must carry; None makes a new one at each start."""
-    hosts: HostList = ()
-    """Further names this server is reached by, for instance behind a reverse proxy."""
-    tls_cert: str = ""
-    """Certificate file (PEM) for https; ``self`` makes and keeps one. Microphones need https."""
-    tls_key: str = ""
-    """Its key file."""
-
-    @model_validator(mode="after")
-    def _has_both(self) -> Self:
-        _check_pair(self.tls_cert, self.tls_key)
-        return self
 
 
 class ApiSection(_Section):

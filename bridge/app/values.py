@@ -41,6 +41,7 @@ __all__ = [
     "Networks",
     "OriginList",
     "PortRange",
+    "ReadList",
     "Secrets",
     "Server",
     "ShortName",
@@ -249,6 +250,13 @@ def _digests(value: object) -> tuple[str, ...]:
     return names
 
 
+def _read_list(value: object) -> tuple[str, ...]:
+    names = tuple(_items(value))
+    if not set(names) <= {"recordings", "transcripts"}:
+        raise ValueError('must be a list of "recordings" and "transcripts", or of one of them, or empty')
+    return names
+
+
 def _faults(value: object) -> tuple[str, ...]:
     # The service knows its faults, and is not loaded where none is asked for.
     names = _items(value)
@@ -342,6 +350,7 @@ Token = Annotated[SecretStr | None, BeforeValidator(_maybe_secret), AfterValidat
 Server = Annotated[tuple[str, int | None], BeforeValidator(_server)]
 DnsServers = Annotated[tuple[tuple[str, int], ...], BeforeValidator(_dns_servers)]
 Digests = Annotated[tuple[str, ...], BeforeValidator(_digests)]
+ReadList = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
 DialPatterns = Annotated[tuple[str, ...], BeforeValidator(_dial_patterns)]
 HeaderLines = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_header_lines)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]

@@ -10,7 +10,16 @@ from bridge.call.trace import CallTrace
 __all__ = ["Archive", "CallRecord", "moved", "record_of"]
 
 _MARKS = ("t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7")
-_INTERRUPTION_MARKS = (*_MARKS, "next_text")
+_SPAN = ("began_ns", "ended_ns")
+_MARKS_OF = {
+    "utterances": ("first_text_ns", "first_audio_ns", "ended_ns"),
+    "barge_ins": (*_MARKS, "next_text"),
+    "words": _SPAN,
+    "voices": _SPAN,
+    "ducks": _SPAN,
+    "keys": _SPAN,
+}
+"""Names of times in what a detail lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +107,9 @@ def record_of(trace: CallTrace, *, offset_ns: int, keeps_numbers: bool) -> CallR
 def moved(record: dict[str, Any], by_ns: int) -> dict[str, Any]:
     """Bring the monotonic times of a summary or a detail to those of another start of the machine."""
     told = _shifted(record, [name for name in record if name.endswith("_ns")], by_ns)
-    if "utterances" in told and isinstance(told["utterances"], list):
-        marks = ("first_text_ns", "first_audio_ns")
-        told["utterances"] = [_shifted(each, marks, by_ns) for each in told["utterances"]]
-    if isinstance(told.get("words"), list):
-        told["words"] = [_shifted(each, ("began_ns", "ended_ns"), by_ns) for each in told["words"]]
-    if "barge_ins" in told and isinstance(told["barge_ins"], list):
-        told["barge_ins"] = [_shifted(each, _INTERRUPTION_MARKS, by_ns) for each in told["barge_ins"]]
+    for name, marks in _MARKS_OF.items():
+        if isinstance(told.get(name), list):  # a summary only counts some of them
+            told[name] = [_shifted(each, marks, by_ns) for each in told[name]]
     return told
 
 

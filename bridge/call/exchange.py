@@ -388,6 +388,7 @@ class Exchange:
         if isinstance(incoming, IncomingCall):
             session.presented = incoming.presented
         elif isinstance(incoming, BrowserCall):
+            trace.via = "browser"
             session.inactivity_s = incoming.inactivity_s
         return session
 

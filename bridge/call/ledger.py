@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from bridge.call.archive import Archive, record_of
@@ -73,6 +74,33 @@ class Ledger:
         running += [attempt.trace for attempt in self._attempts.values()]
         told = [trace.summary() for trace in running[::-1] + list(reversed(self._ended))]
         return told + self._before[: _REMEMBERED - len(self._ended)]
+
+    def running(self) -> list[CallTrace]:
+        """Calls that are not over, newest first."""
+        running = [session.trace for session in self._live.values()]
+        return (running + [attempt.trace for attempt in self._attempts.values()])[::-1]
+
+    def recent(self, most: int) -> list[CallTrace | dict[str, Any]]:
+        """The last of those that are over, newest first; of those before our time, the summary."""
+        ended: list[CallTrace | dict[str, Any]] = list(islice(reversed(self._ended), most))
+        return ended + self._before[: most - len(ended)]
+
+    def tells_numbers(self, trace: CallTrace) -> bool:
+        """Whether a desk may show who called whom: while they talk, or if it is kept."""
+        return self._keeps_numbers or trace.state != "ended"
+
+    def trace(self, call_id: str) -> CallTrace | None:
+        """The trace of a call that we have in hand, by our id or by its SIP Call-ID."""
+        names = {call_id} - {""}
+        held = chain(self.running(), reversed(self._ended))
+        return next((trace for trace in held if names & {trace.id, trace.sip_call_id}), None)
+
+    async def look_up(self, call_id: str) -> CallTrace | None:
+        """Like `trace`, and looks into the archive as well."""
+        if (found := self.trace(call_id)) is not None or self._archive is None:
+            return found
+        told = await self._archive.find(call_id)
+        return None if told is None else CallTrace.revived(told)
 
     def call(self, call_id: str) -> dict[str, Any] | None:
         """One call in full, by our id or by its SIP Call-ID."""

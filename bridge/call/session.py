@@ -19,6 +19,7 @@ from bridge.call import prompts
 from bridge.call.agent import Call
 from bridge.call.bus import Bus, Value
 from bridge.call.ears import Ears
+from bridge.call.figures import StageFigure
 from bridge.call.hearing import CallerWords, Hearing
 from bridge.call.notices import of_event, of_utterance, of_words
 from bridge.call.opus_speech import speech_format
@@ -27,7 +28,7 @@ from bridge.call.pressing import Pressing
 from bridge.call.recording import Recorder, record_message
 from bridge.call.remote import Remote
 from bridge.call.routes import Route
-from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord, WordsRecord
+from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.call.transfer import hand_over
 from bridge.call.turns import Speaker
 from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
@@ -206,6 +207,7 @@ class Session:
             return
         if isinstance(event, Digit):
             self.trace.digits += 1
+        self.trace.lanes.note(event)
         self.hearing.on_event(event)
         self.pressing.on_event(event)
         self.speaker.on_event(event)
@@ -420,6 +422,7 @@ class Session:
         await self.speaker.close()
         await self.remote.close()
         self.trace.media, self.trace.ended_ns = self.media(), self._clock.now_ns()
+        self.trace.lanes.close(self.trace.ended_ns)
         self._leg.close()
         await self._hang_up()
         self.trace.state, self.trace.reason = "ended", self._ending.result()
@@ -478,7 +481,7 @@ class Session:
         self.hearing.on_words(words)
         self.tell(*of_words(words))
         if words.is_final and self.trace.keeps_text:
-            self.trace.words.append(WordsRecord(words.text, words.began_ns, words.ended_ns))
+            self.trace.understand(words.text, began_ns=words.began_ns, ended_ns=words.ended_ns)
 
     def _check_budget(self, record: BargeInRecord) -> None:
         """Compare an interruption with the budget: up to t6 at once, the rest when the next reply sounds."""
@@ -492,4 +495,7 @@ class Session:
         for breach in breaches:
             self.trace.breaches.append(str(breach))
             _log.warning("call %s: over budget: %s", self.trace.id, breach)
+        over = {breach.stage for breach in breaches}
+        for name, took_ms in stages.items():
+            self.trace.stages.setdefault(name, StageFigure()).take(took_ms, is_over=name in over)
         self._observer.barge_in(stages, [breach.stage for breach in breaches])

@@ -1,14 +1,19 @@
 """What happened in one call, stamped: the record behind the API, the page and the demo."""
 
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self, TypeVar
 
+from bridge.call.figures import StageFigure, quality_of, silence_of, told_stages
+from bridge.call.lanes import Lanes
 from bridge.speech.budget import BargeInTrace
 
-__all__ = ["BargeInRecord", "CallTrace", "UtteranceRecord", "WordsRecord"]
+__all__ = ["TEXTS", "BargeInRecord", "CallTrace", "UtteranceRecord", "WordsRecord"]
 
 _KEPT = 256
+TEXTS = ("text", "heard", "unheard")
+"""What of an utterance's record tells what was said."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,10 @@ class UtteranceRecord:
     label: str = ""
     """What whoever ordered it by the API knows it as."""
     is_over: bool = False
+    ended_ns: int | None = None
+    """When its last sample had left, or the floor was taken."""
+    number: int = 0
+    """Counts the utterances of a call from 1."""
 
 
 @dataclass(slots=True)
@@ -45,6 +54,8 @@ class BargeInRecord(BargeInTrace):
     """``speech``, ``dtmf`` or ``command``."""
     position: int = 0
     """Index in the leg's playout after the last sample that was sent."""
+    number: int = 0
+    """Counts the interruptions of a call from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,8 @@ class WordsRecord:
     text: str
     began_ns: int
     ended_ns: int
+    number: int = 0
+    """Counts the sentences that are kept of a call from 1."""
 
 
 @dataclass(slots=True)
@@ -94,6 +107,38 @@ class CallTrace:
     """How many digits were received; which ones is the caller's business."""
     media: dict[str, float] = field(default_factory=dict)
     """The leg's counters when the call ended."""
+    via: str = "phone"
+    """``phone`` or ``browser``."""
+    lanes: Lanes = field(default_factory=Lanes)
+    """Who sounded when."""
+    stages: dict[str, StageFigure] = field(default_factory=dict)
+    """How long the stages of all its interruptions took."""
+
+    def say(self, record: UtteranceRecord) -> None:
+        """Keep the record of an utterance that begins."""
+        record.number = _after(self.utterances)
+        self.utterances.append(record)
+
+    def interrupt(self, record: BargeInRecord) -> None:
+        """Keep the record of an interruption."""
+        record.number = _after(self.barge_ins)
+        self.barge_ins.append(record)
+
+    def understand(self, text: str, *, began_ns: int, ended_ns: int) -> None:
+        """Keep a sentence of the caller."""
+        self.words.append(WordsRecord(text, began_ns, ended_ns, _after(self.words)))
+
+    @property
+    def floor(self) -> str:
+        """Who sounds now: ``nobody``, ``bot``, ``caller`` or ``both``."""
+        if self.state != "up":
+            return "nobody"
+        last = self.utterances[-1] if self.utterances else None
+        is_saying = last is not None and last.first_audio_ns is not None and not last.is_over
+        sounds = is_saying and self.lanes.ducks.open is None
+        if self.lanes.voices.open is None:
+            return "bot" if sounds else "nobody"
+        return "both" if sounds else "caller"
 
     @property
     def first_audio_ns(self) -> int | None:
@@ -121,18 +166,54 @@ class CallTrace:
             "false_alarms": self.false_alarms,
             "digits": self.digits,
             "breaches": list(self.breaches),
+            "via": self.via,
+            "stages": told_stages(self.stages),
+            "quality": quality_of(self.media) if self.media else None,
+            "silence_ms": silence_of(self.media) if self.media else None,
         }
 
     def detail(self) -> dict[str, Any]:
         """The whole record, as ``GET /api/calls/{id}`` returns it."""
-        hidden = {} if self.keeps_text else {"text": None, "heard": None, "unheard": None}
+        hidden = {} if self.keeps_text else dict.fromkeys(TEXTS)
         return self.summary() | {
             "utterances": [_fields(u) | hidden for u in self.utterances],
             "barge_ins": [_fields(b) | {"stages_ms": b.stages_ms()} for b in self.barge_ins],
             "words": [_fields(each) for each in self.words] if self.keeps_text else [],
+            **self.lanes.told(),
+            "has_transcript": self.keeps_text,
             "media": self.media,
         }
+
+    @classmethod
+    def revived(cls, detail: Mapping[str, Any]) -> Self:
+        """Make the trace of a call that is over from its `detail`, which an older bridge may have written."""
+        own = {item.name for item in fields(cls)} - {"utterances", "barge_ins", "words", "digits", "stages"}
+        trace = cls(**{name: value for name, value in detail.items() if name in own})
+        trace.digits = detail.get("digits", 0)
+        trace.utterances.extend(_revived(UtteranceRecord, detail, "utterances"))
+        trace.barge_ins.extend(_revived(BargeInRecord, detail, "barge_ins"))
+        trace.words.extend(_revived(WordsRecord, detail, "words"))
+        trace.lanes = Lanes.revived(lambda name: detail.get(name, []))
+        trace.stages = {name: StageFigure(**each) for name, each in detail.get("stages", {}).items()}
+        texts = (record.text for record in trace.utterances)
+        trace.keeps_text = detail.get("has_transcript", any(text is not None for text in texts))
+        return trace
 
 
 def _fields(record: UtteranceRecord | BargeInRecord | WordsRecord) -> dict[str, Any]:
     return {item.name: getattr(record, item.name) for item in fields(record)}
+
+
+Record = TypeVar("Record", UtteranceRecord, BargeInRecord, WordsRecord)
+
+
+def _revived(kind: type[Record], detail: Mapping[str, Any], name: str) -> Iterable[Record]:
+    known = {item.name for item in fields(kind)}
+    for number, told in enumerate(detail.get(name, ()), 1):
+        # Records had no numbers once.
+        yield kind(**{"number": number} | {key: value for key, value in told.items() if key in known})
+
+
+def _after(records: deque[Any]) -> int:
+    """The number of the record that is to follow these."""
+    return records[-1].number + 1 if records else 1

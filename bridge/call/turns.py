@@ -283,7 +283,7 @@ class Speaker:
             try:
                 yield turn
             finally:
-                turn.record.is_over = True
+                turn.record.is_over, turn.record.ended_ns = True, self._clock.now_ns()
                 self._on_utterance(turn.record)
 
     def _take_floor(self, bits: int, sensitivity: int, label: str) -> Utterance:
@@ -300,9 +300,18 @@ class Speaker:
             self._leg.set_sensitivity(sensitivity)
         index = writer.write_index
         record = UtteranceRecord(start_sample=index, end_sample=index, label=label)
-        self._trace.utterances.append(record)
+        self._trace.say(record)
         self._turn = Utterance(self._workshop, epoch=epoch, record=record)
         return self._turn
+
+    def note_progress(self) -> None:
+        """Bring the record of what is being said up to date: its text, and what was heard of it so far."""
+        turn = self._turn
+        if turn is None or turn.script is None or turn.record.is_over or turn.flushed.done():
+            return
+        record, text = turn.record, turn.script.text
+        position = min(max(record.start_sample, self._leg.writer.played), turn.written)
+        record.text, record.heard = text, turn.heard(text, position).heard
 
     async def _leave_floor(self, turn: Utterance) -> None:
         self._leg.writer.close_utterance(turn.epoch)
@@ -371,7 +380,7 @@ class Speaker:
         record.t3, record.t4 = flushed.verdict_ns, flushed.at_ns
         record.t5 = await turn.cancel()
         record.t6 = self.bind().bound_ns or None
-        self._trace.barge_ins.append(record)
+        self._trace.interrupt(record)
         self._on_barge_in(record)
 
     async def _take_speech(self) -> Speech:

@@ -71,6 +71,8 @@ class Utterance:
         """Whether we have ordered its flush ourselves."""
         self.written: int = record.start_sample
         """Index after the last sample written."""
+        self.script: Script | None = None
+        """What is said; None of a file that is played."""
         self._workshop = workshop
         self._narration: Narration | None = None
 
@@ -97,7 +99,7 @@ class Utterance:
             CallEnded: If nobody is on the line any more.
             Exception: Whatever the text's source raised; what it gave before is in the ring.
         """
-        workshop = self._workshop
+        workshop, self.script = self._workshop, script
         telling = Telling(
             self._take_speech,
             workshop.clock,

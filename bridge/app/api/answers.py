@@ -10,9 +10,14 @@ __all__ = [
     "CallSummary",
     "Holding",
     "Interruption",
+    "Line",
     "Ordered",
     "ProblemDetails",
+    "Quality",
     "Stopped",
+    "Timeline",
+    "Transcript",
+    "Utterance",
 ]
 
 
@@ -21,6 +26,31 @@ class _Answer(BaseModel):
 
 
 Ns = Annotated[int, Field(description="Monotonic time of the bridge, in ns.")]
+
+
+class StageFigures(_Answer):
+    """How long one stage of a call's interruptions took."""
+
+    count: int
+    last_ms: float
+    worst_ms: float
+    over: int
+    """How often it was over budget."""
+
+
+class Quality(_Answer):
+    """How a call sounds; ``in`` is what we hear, ``out`` what the caller hears. Null is not known."""
+
+    mos_in: float | None
+    mos_out: float | None
+    mos_in_lowest: float | None
+    mos_out_lowest: float | None
+    jitter_in_ms: float | None
+    jitter_out_ms: float | None
+    loss_in: float | None
+    """Share of packets, 0 to 1, over the last seconds."""
+    loss_out: float | None
+    round_trip_ms: float | None
 
 
 class CallSummary(_Answer):
@@ -56,6 +86,14 @@ class CallSummary(_Answer):
     """How many keys were received."""
     breaches: list[str]
     """Stages of interruptions that were over budget."""
+    via: str = "phone"
+    """``phone`` or ``browser``."""
+    stages: dict[str, StageFigures] = {}
+    """Of its interruptions, by the names of [bargein.budget_ms]."""
+    quality: Quality | None = None
+    """At its end; null while it is up (the desk tells it then)."""
+    silence_ms: dict[str, int] | None = None
+    """For how long we sent silence, by its cause; likewise."""
 
 
 class Utterance(_Answer):
@@ -78,6 +116,9 @@ class Utterance(_Answer):
     label: str
     """Id of the order that it carried out; empty for the agent's own."""
     is_over: bool
+    ended_ns: Ns | None = None
+    number: int = 0
+    """Counts the utterances of the call from 1."""
 
 
 class Interruption(_Answer):
@@ -88,6 +129,8 @@ class Interruption(_Answer):
     cause: str
     position: int
     """Index after the last sample that was sent."""
+    number: int = 0
+    """Counts the interruptions of the call from 1."""
     stages_ms: dict[str, float]
 
 
@@ -97,6 +140,25 @@ class CallerSentence(_Answer):
     text: str
     began_ns: Ns
     ended_ns: Ns
+    number: int = 0
+    """Counts the sentences of the call from 1."""
+
+
+class Span(_Answer):
+    """A stretch of time."""
+
+    number: int
+    """Counts those of its kind in the call from 1."""
+    began_ns: Ns
+    ended_ns: Ns | None
+    """Null while it goes on."""
+
+
+class KeptSpan(Span):
+    """One as a call's record has it."""
+
+    outcome: str = ""
+    """Of a silence at a sound: ``resumed`` or ``flushed``."""
 
 
 class CallDetail(CallSummary):
@@ -106,8 +168,91 @@ class CallDetail(CallSummary):
     barge_ins: list[Interruption]  # type: ignore[assignment]
     words: list[CallerSentence] = []
     """What the caller said; empty unless ears.enabled and recording.transcripts are on."""
+    voices: list[KeptSpan] = []
+    """The caller's voice."""
+    ducks: list[KeptSpan] = []
+    """When we fell silent at a sound, waiting for a verdict."""
+    keys: list[KeptSpan] = []
+    """When a key was held; not which."""
+    has_transcript: bool = False
+    """Whether its texts are kept, and open to this token."""
+    has_recording: bool = False
     media: dict[str, float]
     """Counters of its media."""
+
+
+class Duck(Span):
+    """We were silent because of a sound."""
+
+    outcome: str | None
+    """``resumed``, ``flushed``, or null."""
+
+
+class Sound(Span):
+    """Something that we said or played."""
+
+    interrupted: bool
+    cause: str | None
+    """What interrupted it: ``speech``, ``dtmf`` or ``command``."""
+
+
+class StageOfOne(_Answer):
+    """One stage of an interruption, against its budget."""
+
+    name: str
+    began_ns: Ns
+    ended_ns: Ns
+    took_ms: float
+    budget_ms: float
+    over: bool
+
+
+class DrawnInterruption(_Answer):
+    """An interruption."""
+
+    number: int
+    began_ns: Ns
+    cause: str
+    stages: list[StageOfOne]
+
+
+class Timeline(_Answer):
+    """A call as a page draws it."""
+
+    call: str
+    state: str
+    started_ns: Ns
+    answered_ns: Ns | None
+    ended_ns: Ns | None
+    caller: list[Span]
+    bot: list[Sound]
+    ducks: list[Duck]
+    keys: list[Span]
+    barge_ins: list[DrawnInterruption]
+
+
+class Line(_Answer):
+    """Something that was said."""
+
+    number: int
+    """Counts the utterances of the bot, or the sentences of the caller, from 1."""
+    who: str
+    """``bot`` or ``caller``."""
+    began_ns: Ns
+    ended_ns: Ns | None
+    text: str
+    heard: str | None
+    """What of the bot's text was heard so far; null for the caller's."""
+    unheard: str | None
+    """The rest, of what was interrupted."""
+    interrupted: bool
+
+
+class Transcript(_Answer):
+    """Who said what, in the order in which it began."""
+
+    call: str
+    lines: list[Line]
 
 
 class CallList(_Answer):

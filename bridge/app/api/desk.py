@@ -1,8 +1,8 @@
 """Everything that the API can be asked for, and what is done then."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from aiohttp import web
 from numpy.typing import NDArray
 
 from bridge.aio.fetch import FetchRefused, FetchTerms, fetch
-from bridge.app.api.answers import CallDetail, CallList, CallSummary, Holding, Ordered, Stopped
+from bridge.app.api.answers import CallList, CallSummary, Holding, Ordered, Stopped
 from bridge.app.api.choices import Choices
 from bridge.app.api.document import document
 from bridge.app.api.door import Door
@@ -19,6 +19,7 @@ from bridge.app.api.operation import Operation, Outcome
 from bridge.app.api.orders import HangUp, Nothing, PlaceCall, Play, Press, Say, Stop, Transfer
 from bridge.app.api.page import page
 from bridge.app.api.problem import Problem
+from bridge.app.api.records import Records
 from bridge.app.api.stream import EventStream
 from bridge.app.api.switchboard import Places
 from bridge.app.dial import DialRefused
@@ -29,6 +30,7 @@ from bridge.call.remote import TooMuchWaiting
 from bridge.call.session import Session
 from bridge.errors import ConfigError, NegotiationError, SetupError
 from bridge.ports import Clock
+from bridge.speech.budget import Budget
 
 __all__ = ["ApiSettings", "ControlApi"]
 
@@ -50,6 +52,9 @@ class ApiSettings:
     play_hosts: tuple[str, ...] = ()
     """See `bridge.aio.fetch.FetchTerms.hosts`."""
     prompts: Path = Path("prompts")
+    recordings: Path = Path("recordings")
+    budget_ms: Mapping[str, float] = field(default_factory=lambda: asdict(Budget()))
+    """What each stage of an interruption may take."""
 
 
 class ControlApi:
@@ -63,6 +68,7 @@ class ControlApi:
         clock: For limits.
         choices: What a page may offer to choose from.
         fetch_file: Fetches what is to be played.
+        also: What is served beside it: operations that the document is to describe as well.
     """
 
     def __init__(
@@ -75,9 +81,12 @@ class ControlApi:
         clock: Clock,
         choices: Choices,
         fetch_file: Callable[[str, FetchTerms], Awaitable[bytes]] = fetch,
+        also: Sequence[Operation] = (),
     ) -> None:
         self.door: Door = Door(clock=clock, orders_per_s=settings.orders_per_s)
         self._ledger = ledger
+        self._records = Records(ledger, settings.recordings, settings.budget_ms)
+        self._also = tuple(also)
         self._places = places
         self._stream = stream
         self._choices = choices
@@ -93,14 +102,19 @@ class ControlApi:
 
     def operations(self) -> list[Operation]:
         """All of the API, in the order of the document."""
-        return [*self._looking(), *self._placing(), *self._speaking(), *self._handing_on(), *self._about()]
+        return [
+            *self._looking(),
+            *self._records.operations(),
+            *self._placing(),
+            *self._speaking(),
+            *self._handing_on(),
+            *self._also,
+            *self._about(),
+        ]
 
     def _looking(self) -> list[Operation]:
         return [
             Operation("GET", "/api/calls", "List the calls", self._list, answer=CallList),
-            Operation(
-                "GET", _ONE, "Tell everything about a call", self._show, answer=CallDetail, problems=(404,)
-            ),
             Operation(
                 "GET",
                 f"{_ONE}/path",
@@ -246,11 +260,8 @@ class ControlApi:
     async def _list(self, _request: web.Request, _order: None) -> Outcome:
         return Outcome({"calls": self._ledger.calls()})
 
-    async def _show(self, request: web.Request, _order: None) -> Outcome:
-        return Outcome(await self._kept(request))
-
     async def _path(self, request: web.Request, _order: None) -> Outcome:
-        found = await self._kept(request)
+        found = await self._records.kept(request)
         return Outcome(response=web.Response(text=describe(found["media"])))
 
     async def _choose(self, _request: web.Request, _order: None) -> Outcome:
@@ -357,13 +368,6 @@ class ControlApi:
         body = page(document(self.operations()))
         headers = {"Content-Security-Policy": _PAGE_POLICY}
         return Outcome(response=web.Response(text=body, content_type="text/html", headers=headers))
-
-    async def _kept(self, request: web.Request) -> dict[str, Any]:
-        """A call, be it over for long."""
-        id = request.match_info["id"]
-        if (found := await self._ledger.find(id)) is None:
-            raise Problem(404, f"there is no call {id}")
-        return found
 
     def _found(self, request: web.Request) -> dict[str, Any]:
         id = request.match_info["id"]

@@ -9,12 +9,14 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from bridge.aio.access import access_of
 from bridge.aio.tasks import Tasks
 from bridge.app.api.answers import CallSummary
 from bridge.app.api.notes import Closing, Hello, Pong, event_of
 from bridge.app.api.problem import Problem
 from bridge.call.bus import Bus, Subscription
 from bridge.call.ledger import Ledger
+from bridge.call.trace import TEXTS
 from bridge.ports import Clock
 
 __all__ = ["EventStream"]
@@ -22,6 +24,9 @@ __all__ = ["EventStream"]
 _HEARTBEAT_S = 20.0
 _GOODBYE_S = 1.0
 _LARGEST_MESSAGE_BYTES = 1024
+
+_WORDS = ("digit", "text", "voice.words")
+"""Events that consist of what was said, written or pressed: not for a token that does not open that."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,10 +81,11 @@ class EventStream:
         await socket.prepare(request)
         # The state and the subscription are of one moment: nothing is missed and nothing told twice.
         hello = Hello(seq=self._bus.seq, calls=self._standing(call))
+        hides = not access_of(request).transcripts
         subscription = self._bus.subscribe(call=found["id"] if found else "", backlog=self._backlog)
         self.counters["clients"] += 1
         telling: asyncio.Task[None] = self._tasks.start(
-            self._tell(request, socket, subscription, hello), name="client"
+            self._tell(request, socket, subscription, hello, hides=hides), name="client"
         )
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
@@ -122,12 +128,22 @@ class EventStream:
             await socket.send_str(Pong().model_dump_json())
 
     async def _tell(
-        self, request: web.Request, socket: web.WebSocketResponse, subscription: Subscription, hello: Hello
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        subscription: Subscription,
+        hello: Hello,
+        *,
+        hides: bool,
     ) -> None:
         try:
             await self._send(socket, hello.model_dump_json())
             while (notice := await subscription.next()) is not None:
+                if hides and notice.kind in _WORDS:
+                    continue
                 told = event_of(notice, offset_ns=self._offset_ns)
+                if hides:
+                    told = {name: value for name, value in told.items() if name not in TEXTS}
                 await self._send(socket, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
                 self.counters["events"] += 1
             if subscription.dropped:
