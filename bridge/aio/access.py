@@ -13,7 +13,7 @@ __all__ = ["FULL", "Access", "Keys", "access_of"]
 class Access:
     """What a token opens, besides looking."""
 
-    may_order: bool
+    order: bool
     """Call, say, press, hang up."""
     recordings: bool
     transcripts: bool
@@ -21,7 +21,7 @@ class Access:
 
 
 _KEY = web.RequestKey("access", Access)
-FULL = Access(may_order=True, recordings=True, transcripts=True)
+FULL = Access(order=True, recordings=True, transcripts=True)
 
 
 class Keys:
@@ -38,7 +38,7 @@ class Keys:
         self._read_token = read_token.encode()
         opened = frozenset(read_opens)
         self._reader = Access(
-            may_order=False, recordings="recordings" in opened, transcripts="transcripts" in opened
+            order=False, recordings="recordings" in opened, transcripts="transcripts" in opened
         )
 
     def access(self, presented: str) -> Access | None:
@@ -54,6 +54,14 @@ class Keys:
     def is_owner(self, presented: str) -> bool:
         """Whether a presented token opens everything."""
         return self.access(presented) is FULL
+
+    def only_looks(self, presented: str) -> bool:
+        """Whether a presented token is the one that orders nothing."""
+        return self.access(presented) is self._reader
+
+    def opens(self, presented: str) -> bool:
+        """Whether a presented token opens anything."""
+        return self.access(presented) is not None
 
     def note(self, request: web.Request, presented: str) -> Access | None:
         """Like `access`, and lets `access_of` know for this request."""

@@ -306,7 +306,7 @@ def _refusal(keys: Keys, request: web.Request) -> web.Response | None:
             {"WWW-Authenticate": "Bearer"},
             fix="the ready line of the bridge prints it, unless http.token sets one",
         )
-    if not access.may_order and request.method not in _LOOKING:
+    if not access.order and request.method not in _LOOKING:
         return json_error(403, "this token only looks", fix="bring the bridge's own: http.token")
     return None
 

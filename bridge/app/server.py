@@ -22,6 +22,7 @@ from bridge.aio.sip import SipEndpoint
 from bridge.aio.tasks import Tasks
 from bridge.app.admission import Admission
 from bridge.app.api.switchboard import Switchboard
+from bridge.app.api.totals import Figures, Totals
 from bridge.app.assembly import (
     accounts,
     archive,
@@ -231,7 +232,7 @@ async def open_bridge(
         registers: Whether trunks are told where we are and records are kept; not by a command that takes no
             calls.
     """
-    clock, dice, metrics = SystemClock(), SystemDice(), Metrics()
+    clock, dice, metrics, figures = SystemClock(), SystemDice(), Metrics(), Figures()
     _refuse_taken_ports(config)
     async with AsyncExitStack() as stack:
         voice, engine = await _start_children(config, stack, metrics)
@@ -253,7 +254,7 @@ async def open_bridge(
             settings=replace(call_settings(config), ears=ears),
             clock=clock,
             dice=dice,
-            observer=_observers(config, metrics, stack),
+            observer=_observers(config, metrics, figures, stack),
             archive=records,
         )
         await exchange.ledger.restore()
@@ -282,6 +283,7 @@ async def open_bridge(
             endpoint,
             switchboard,
             metrics=metrics,
+            totals=Totals(exchange.ledger, figures, engine, synthesizer, clock=clock),
             stack=stack,
             health=lambda: "draining" if bridge.is_draining else "ok",
         )
@@ -307,13 +309,13 @@ async def _open_line(
     return office, endpoint
 
 
-def _observers(config: Config, metrics: Metrics, stack: AsyncExitStack) -> CallObserver:
+def _observers(config: Config, metrics: Metrics, figures: Figures, stack: AsyncExitStack) -> CallObserver:
     meter, section = Meter(metrics), config.otel
     if not section.enabled:
-        return meter
+        return Observers(meter, figures)
     tracer = CallTracer.start(section.endpoint, section.service, offset_ns=unix_offset_ns)
     stack.push_async_callback(tracer.close)
-    return Observers(meter, tracer)
+    return Observers(meter, figures, tracer)
 
 
 def _outside(config: Config, office: TrunkOffice, endpoint: SipEndpoint) -> Admission:

@@ -84,6 +84,7 @@ class BrowserDesk:
         settings: Whom it serves.
         serve: Runs one call from its offer to its end.
         is_key: Whether a token is the bridge's own.
+        only_looks: Whether it is the one that orders nothing.
         local_ip: Our address as a peer sees it.
         clock: For limits and tokens.
         dice: For names and secrets.
@@ -95,6 +96,7 @@ class BrowserDesk:
         *,
         serve: Callable[[BrowserCall], Awaitable[None]],
         is_key: Callable[[str], bool],
+        only_looks: Callable[[str], bool] = lambda _: False,
         local_ip: Callable[[str], str],
         clock: Clock,
         dice: IdSource,
@@ -105,6 +107,7 @@ class BrowserDesk:
         self._settings = settings
         self._serve = serve
         self._is_key = is_key
+        self._only_looks = only_looks
         self._local_ip = local_ip
         self._clock = clock
         self._dice = dice
@@ -138,8 +141,9 @@ class BrowserDesk:
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
         """A join token for a visitor's page: only whoever holds the bridge's own may ask for one."""
-        if not self._is_key(presented(request)):
-            return _unknown()
+        token = presented(request)
+        if not self._is_key(token):
+            return _reader() if self._only_looks(token) else _unknown()
         to = request.query.get("to", self._settings.to)
         if _TO.fullmatch(to) is None:
             return json_error(400, "to must be the user part of a number, such as hello")
@@ -177,6 +181,9 @@ class BrowserDesk:
     async def _call(self, request: web.Request, client: str) -> web.Response:
         to = request.query.get("to", self._settings.to)
         token = presented(request)
+        if self._only_looks(token):
+            self.counters["strangers"] += 1
+            return _reader()
         if not self._is_key(token):
             if request.query.keys() & {"voice", "model"}:
                 self.counters["strangers"] += 1
@@ -292,6 +299,10 @@ def _unknown() -> web.Response:
     return json_error(
         401, "the bridge's token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"}
     )
+
+
+def _reader() -> web.Response:
+    return json_error(403, "this token only looks", fix="bring the bridge's own, http.token, or a join token")
 
 
 def _gone() -> web.Response:

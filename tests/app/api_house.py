@@ -1,6 +1,7 @@
 """The whole API over HTTP, on an exchange whose media is a row in memory, with a telephone to call."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,14 @@ from bridge.aio.fetch import FetchTerms
 from bridge.aio.http import HttpServer, HttpSettings
 from bridge.aio.sip import SipEndpoint
 from bridge.app.admission import Admission
+from bridge.app.api.board import Board
 from bridge.app.api.choices import choices_of
 from bridge.app.api.desk import ApiSettings, ControlApi
+from bridge.app.api.desk_stream import DeskStream
+from bridge.app.api.operation import Operation
 from bridge.app.api.stream import EventStream
 from bridge.app.api.switchboard import Switchboard
+from bridge.app.api.totals import Figures, Totals
 from bridge.app.assembly import route_table, trunks
 from bridge.app.config import Config
 from bridge.app.trunking import TrunkOffice
@@ -23,6 +28,7 @@ from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
+from bridge.engine.shared import EngineGauges
 from bridge.ports import Recognizer
 from tests.aio.sip_phones import Phone, endpoint, phone
 from tests.call.fakes import ScriptedVoice
@@ -30,11 +36,32 @@ from tests.call.test_exchange import Media, exchange, heard, wait
 from tests.fakes import ManualClock, SeededIds
 from tests.sip.messages import OFFER, parsed_request, parsed_response, raw, reply
 
-__all__ = ["House", "house"]
+__all__ = ["READER", "House", "StillEngine", "StillVoice", "house"]
+
+READER = "may-only-look"
 
 
 async def _nothing(url: str, terms: FetchTerms) -> bytes:
     raise AssertionError(f"nobody was to fetch {url}")
+
+
+class StillEngine:
+    """Media processes that have done nothing."""
+
+    def __init__(self) -> None:
+        self.readings = [EngineGauges.zero()]
+        self.pids = [1]
+        self.restarts = self.takeovers = 0
+        self.has_standby = True
+        self.calls = 480
+
+
+class StillVoice:
+    """Connections to a voice that nobody uses."""
+
+    def __init__(self) -> None:
+        self.idle, self.busy = 2, 0
+        self.counters = Counter({"warm_starts": 3})
 
 
 @dataclass
@@ -46,6 +73,7 @@ class House:
     media: Media
     sip: SipEndpoint
     stream: EventStream
+    desk: DeskStream
     switchboard: Switchboard
     office: TrunkOffice
     phone: Phone
@@ -106,12 +134,23 @@ async def house(
     voice: ScriptedVoice | None = None,
     ears: Recognizer | None = None,
     keeps_text: bool = False,
+    read_opens: tuple[str, ...] = (),
+    also: Sequence[Operation] = (),
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[House]:
     """A house that serves."""
     config = (config or Config()).resolved()
     media, clock = Media(), ManualClock(start_ns=10**9)
-    served = exchange(media, agent, prompts=prompts, voice=voice, ears=ears, keeps_text=keeps_text)
+    figures = Figures()
+    served = exchange(
+        media,
+        agent,
+        prompts=prompts,
+        voice=voice,
+        ears=ears,
+        keeps_text=keeps_text,
+        observer=figures,
+    )
     office = TrunkOffice(trunks(config), (), served.answer, clock=SystemClock(), dice=SystemDice())
     async with endpoint(office.answer) as sip, phone() as telephone:
         admission = Admission(config.sip, office, sip, trunks=trunks(config))
@@ -128,16 +167,29 @@ async def house(
             most_clients=given.event_clients,
             backlog=given.event_backlog,
         )
+        totals = Totals(served.ledger, figures, StillEngine(), StillVoice(), clock=clock)
+        desk = DeskStream(
+            Board(served.ledger, totals.read),
+            served.ledger,
+            budget_ms=given.budget_ms,
+            clock=clock,
+            offset_ns=lambda: 0,
+            most_clients=given.event_clients,
+            beat_s=0.01,
+        )
         api = ControlApi(
             given,
             served.ledger,
             switchboard,
             stream,
+            desk,
             clock=clock,
             choices=choices_of(routes, to=config.webrtc.to),
             fetch_file=fetch_file,
+            also=also,
         )
-        server = await HttpServer.start(HttpSettings(listen=("127.0.0.1", 0)), api.routes(), dice=SeededIds())
+        http = HttpSettings(listen=("127.0.0.1", 0), read_token=READER, read_opens=read_opens)
+        server = await HttpServer.start(http, api.routes(), dice=SeededIds())
         headers = {"Authorization": f"Bearer {server.token}"}
         base = f"http://127.0.0.1:{server.listen[1]}"
         try:
@@ -148,6 +200,7 @@ async def house(
                     media,
                     sip,
                     stream,
+                    desk,
                     switchboard,
                     office,
                     telephone,
@@ -157,6 +210,7 @@ async def house(
                 )
         finally:
             await stream.close()
+            await desk.close()
             await server.close()
             await switchboard.close()
             await office.close()

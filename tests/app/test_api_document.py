@@ -1,17 +1,22 @@
 """The document describes what is served, and its examples are understood."""
 
+import asyncio
 import json
 import re
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bridge.app.api.answers import CallDetail, CallSummary, Interruption, Utterance
 from bridge.app.api.document import document
 from bridge.app.api.notes import EVENT
+from bridge.app.webrtc import PATH, BrowserDesk, BrowserSettings
+from bridge.app.webrtc_document import WHIP
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from tests.app.api_house import House, house
+from tests.fakes import ManualClock, SeededIds
 
 
 async def described(served: House) -> dict[str, Any]:
@@ -35,6 +40,33 @@ async def test_every_route_is_described_and_nothing_else() -> None:
     assert len(in_document) == len(
         {m["operationId"] for each in told["paths"].values() for m in each.values()}
     )
+
+
+async def test_calls_from_browsers_are_described_as_they_are_served() -> None:
+    desk = BrowserDesk(
+        BrowserSettings(),
+        serve=lambda _: asyncio.sleep(0),
+        is_key=lambda _: False,
+        local_ip=str,
+        clock=ManualClock(),
+        dice=SeededIds(),
+    )
+    served = {(each.method, each.path) for each in desk.routes() if isinstance(each, web.RouteDef)}
+    async with house(also=WHIP) as house_:
+        told = await described(house_)
+
+    in_document = {
+        (method.upper(), path)
+        for path, methods in told["paths"].items()
+        for method in methods
+        if path.startswith(PATH)
+    }
+    assert in_document == {each for each in served if each[0] != "OPTIONS"}
+    offer = told["paths"][PATH]["post"]
+    assert list(offer["requestBody"]["content"]) == ["application/sdp"]
+    assert list(offer["responses"]["201"]["content"]) == ["application/sdp"]
+    assert {each["name"] for each in offer["parameters"]} == {"to", "voice", "model"}
+    await desk.close()
 
 
 async def test_every_reference_leads_somewhere() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
-from bridge.call.session import CallSettings
+from bridge.call.session import CallObserver, CallSettings
 from bridge.call.trace import CallTrace
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
@@ -127,6 +127,7 @@ def exchange(
     *,
     voice: ScriptedVoice | None = None,
     prompts: Path = Path("prompts"),
+    observer: CallObserver | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Exchange:
     return Exchange(
@@ -136,7 +137,7 @@ def exchange(
         settings=CallSettings(prompts=prompts, **settings),
         clock=SystemClock(),
         dice=SystemDice(),
-        observer=Nobody(),
+        observer=observer or Nobody(),
     )
 
 

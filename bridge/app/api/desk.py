@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bridge.aio.fetch import FetchRefused, FetchTerms, fetch
 from bridge.app.api.answers import CallList, CallSummary, Holding, Ordered, Stopped
 from bridge.app.api.choices import Choices
+from bridge.app.api.desk_stream import DeskStream
 from bridge.app.api.document import document
 from bridge.app.api.door import Door
 from bridge.app.api.operation import Operation, Outcome
@@ -65,6 +66,7 @@ class ControlApi:
         ledger: The calls.
         places: Who places new ones.
         stream: Who tells events.
+        desk: Who tells how all calls stand.
         clock: For limits.
         choices: What a page may offer to choose from.
         fetch_file: Fetches what is to be played.
@@ -77,6 +79,7 @@ class ControlApi:
         ledger: Ledger,
         places: Places,
         stream: EventStream,
+        desk: DeskStream,
         *,
         clock: Clock,
         choices: Choices,
@@ -89,6 +92,7 @@ class ControlApi:
         self._also = tuple(also)
         self._places = places
         self._stream = stream
+        self._desk = desk
         self._choices = choices
         self._fetch = fetch_file
         self._terms = FetchTerms(hosts=settings.play_hosts)
@@ -136,10 +140,24 @@ class ControlApi:
                 "Listen to events (WebSocket)",
                 self._events,
                 status=101,
+                messages="Message",
+                may_name=("call",),
                 problems=(404, 426, 503),
                 text="Text messages, each a JSON object: first `hello`, then every event in the order of"
                 " `seq`. `?call=` tells of one call alone. A client that reads too slowly is sent `dropped`"
                 ' with a count, and closed. `{"type": "ping"}` is answered `{"type": "pong"}`.',
+            ),
+            Operation(
+                "GET",
+                "/api/desk",
+                "Watch all calls (WebSocket)",
+                self._watch,
+                status=101,
+                messages="DeskMessage",
+                problems=(426, 503),
+                text="First a `snapshot` of totals and calls, then a `change` at most four times a second."
+                ' `{"type": "watch", "call": "ID"}` follows one call; null ends that.'
+                ' `{"type": "ping"}` is answered `{"type": "pong"}`.',
             ),
         ]
 
@@ -269,6 +287,9 @@ class ControlApi:
 
     async def _events(self, request: web.Request, _order: None) -> Outcome:
         return Outcome(response=await self._stream.serve(request))
+
+    async def _watch(self, request: web.Request, _order: None) -> Outcome:
+        return Outcome(response=await self._desk.serve(request))
 
     async def _place(self, _request: web.Request, order: PlaceCall) -> Outcome:
         trace = await self._places.place(order)

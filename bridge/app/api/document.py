@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from bridge.aio.http import PROBLEM
 from bridge.app.api.answers import ProblemDetails
+from bridge.app.api.desk_notes import DESK
 from bridge.app.api.notes import EVENT, Closing, Hello, Pong
 from bridge.app.api.operation import Operation
 
@@ -23,11 +24,14 @@ _PROBLEMS = {
     403: "Not admitted by the settings.",
     404: "There is no such call.",
     409: "The call is over, or does not stand yet.",
+    410: "The caller gave up.",
     415: "The body is not JSON.",
     422: "The body is not what this takes; `fields` says where.",
     426: "A WebSocket is needed.",
     429: "Too many orders, or too much is waiting.",
+    500: "The call failed.",
     503: "No room, or the bridge is shutting down.",
+    504: "No answer in time.",
 }
 _ABOUT = """Steers calls and tells what happens in them.
 
@@ -73,6 +77,11 @@ def _described(operation: Operation) -> dict[str, Any]:
             }
         is_needed = any(field.is_required() for field in operation.body.model_fields.values())
         described["requestBody"] = {"required": is_needed, "content": {"application/json": content}}
+    elif operation.takes:
+        described["requestBody"] = {
+            "required": True,
+            "content": {operation.takes: {"schema": {"type": "string"}}},
+        }
     return described
 
 
@@ -87,8 +96,10 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
             {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": each}
             for name, each in schema["properties"].items()
         ]
-    if operation.status == 101:
-        parameters.append({"name": "call", "in": "query", "required": False, "schema": {"type": "string"}})
+    parameters += [
+        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
+        for name in operation.may_name
+    ]
     if operation.body is not None:
         key = {"type": "string", "minLength": 1, "maxLength": 128}
         parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
@@ -98,10 +109,10 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 def _responses(operation: Operation) -> dict[str, Any]:
     done: dict[str, Any] = {"description": operation.summary}
     if operation.status == 101:
-        done["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/Message"}}}
+        done["content"] = {"application/json": {"schema": {"$ref": _REF.format(model=operation.messages)}}}
     elif operation.answer is not None:
         done["content"] = {"application/json": {"schema": _to(operation.answer)}}
-    elif operation.status == 200:
+    elif operation.status == 200 or operation.content_type != "application/json":
         kind = "object" if operation.content_type == "application/json" else "string"
         done["content"] = {operation.content_type: {"schema": {"type": kind}}}
     responses = {str(operation.status): done}
@@ -132,6 +143,9 @@ def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
     schemas["Event"] = events
     outside = [_to(model) for model in (Hello, Pong, Closing)]
     schemas["Message"] = {"oneOf": [{"$ref": "#/components/schemas/Event"}, *outside]}
+    desk = DESK.json_schema(mode="serialization", ref_template=_REF, schema_generator=GenerateJsonSchema)
+    schemas |= desk.pop("$defs")
+    schemas["DeskMessage"] = desk
     return schemas
 
 

@@ -4,8 +4,8 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -27,6 +27,7 @@ _EVERYBODY = "token"
 
 _log = logging.getLogger(__name__)
 
+Run: TypeAlias = Callable[[web.Request, Any], Awaitable[Outcome]]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -48,12 +49,16 @@ class Door:
 
     def routes(self, operations: Sequence[Operation]) -> list[web.AbstractRouteDef]:
         """What `bridge.aio.http.HttpServer.start` is to serve."""
-        return [web.route(each.method, each.path, self._handler(each)) for each in operations]
+        return [
+            web.route(each.method, each.path, self._handler(each, each.run))
+            for each in operations
+            if each.run is not None
+        ]
 
-    def _handler(self, operation: Operation) -> Handler:
+    def _handler(self, operation: Operation, run: Run) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                answer = await self._answer(operation, request)
+                answer = await self._answer(operation, run, request)
             except Problem as problem:
                 answer = problem.answer()
             except CallEnded:
@@ -68,9 +73,9 @@ class Door:
 
         return handle
 
-    async def _answer(self, operation: Operation, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, operation: Operation, run: Run, request: web.Request) -> web.StreamResponse:
         if operation.is_safe:
-            return _response(operation, await operation.run(request, _asked(operation, request)))
+            return _response(operation, await run(request, _asked(operation, request)))
         if not self._rate.admits(_EVERYBODY, now_ns=self._clock.now_ns()):
             raise Problem(
                 429,
@@ -79,17 +84,15 @@ class Door:
                 headers={"Retry-After": "1"},
             )
         if operation.body is None:
-            return _response(operation, await operation.run(request, _asked(operation, request)))
+            return _response(operation, await run(request, _asked(operation, request)))
         data = await request.read()
         order = _body(operation.body, request, data)
         if (key := request.headers.get("Idempotency-Key")) is None:
-            return _response(operation, await operation.run(request, order))
+            return _response(operation, await run(request, order))
         if not 0 < len(key) <= _LONGEST_KEY or not key.isprintable():
             raise Problem(400, f"an Idempotency-Key has 1 to {_LONGEST_KEY} characters")
         fingerprint = hashlib.sha256(data).digest()
-        outcome = await self._once.do(
-            f"{request.path} {key}", fingerprint, lambda: operation.run(request, order)
-        )
+        outcome = await self._once.do(f"{request.path} {key}", fingerprint, lambda: run(request, order))
         return _response(operation, outcome)
 
 

@@ -28,8 +28,8 @@ class Operation:
     path: str
     summary: str
     """For the document: a few words in the imperative."""
-    run: Callable[[web.Request, Any], Awaitable[Outcome]]
-    """Given the request and the checked body, or None."""
+    run: Callable[[web.Request, Any], Awaitable[Outcome]] | None
+    """Given the request and the checked body, or None. Null: served by a door of its own, described here."""
     body: type[BaseModel] | None = None
     """What must be sent."""
     query: type[BaseModel] | None = None
@@ -43,6 +43,12 @@ class Operation:
     """More for the document."""
     content_type: str = "application/json"
     """Of the answer."""
+    takes: str = ""
+    """Content type of a body that is no JSON."""
+    may_name: tuple[str, ...] = ()
+    """What may stand in the query and is not checked by a model."""
+    messages: str = ""
+    """Of a WebSocket: the schema of what it tells."""
     examples: tuple[dict[str, Any], ...] = field(default=())
     """Bodies that are understood."""
 
