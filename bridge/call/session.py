@@ -19,7 +19,6 @@ from bridge.call import prompts
 from bridge.call.agent import Call
 from bridge.call.bus import Bus, Value
 from bridge.call.ears import Ears
-from bridge.call.figures import StageFigure
 from bridge.call.hearing import CallerWords, Hearing
 from bridge.call.notices import of_event, of_utterance, of_words
 from bridge.call.opus_speech import speech_format
@@ -495,7 +494,6 @@ class Session:
         for breach in breaches:
             self.trace.breaches.append(str(breach))
             _log.warning("call %s: over budget: %s", self.trace.id, breach)
-        over = {breach.stage for breach in breaches}
-        for name, took_ms in stages.items():
-            self.trace.stages.setdefault(name, StageFigure()).take(took_ms, is_over=name in over)
-        self._observer.barge_in(stages, [breach.stage for breach in breaches])
+        over = [breach.stage for breach in breaches]
+        self.trace.measure(stages, over)
+        self._observer.barge_in(stages, over)

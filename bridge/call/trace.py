@@ -1,7 +1,7 @@
 """What happened in one call, stamped: the record behind the API, the page and the demo."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
 
@@ -127,6 +127,11 @@ class CallTrace:
     def understand(self, text: str, *, began_ns: int, ended_ns: int) -> None:
         """Keep a sentence of the caller."""
         self.words.append(WordsRecord(text, began_ns, ended_ns, _after(self.words)))
+
+    def measure(self, stages_ms: Mapping[str, float], over: Collection[str]) -> None:
+        """Account for stages of an interruption; `over` names those that broke their budget."""
+        for name, took_ms in stages_ms.items():
+            self.stages.setdefault(name, StageFigure()).take(took_ms, is_over=name in over)
 
     @property
     def floor(self) -> str:

@@ -1,7 +1,7 @@
 """What a record of a call holds, and what it must not."""
 
 from bridge.call.archive import moved
-from bridge.call.trace import CallTrace, WordsRecord
+from bridge.call.trace import CallTrace
 from tests.call.records import MS, OFFSET_NS, ended, kept
 
 
@@ -53,9 +53,11 @@ def test_times_move_to_another_start_of_the_machine_and_nothing_else_does() -> N
 
 def test_the_times_of_the_callers_words_move_with_the_others() -> None:
     trace = ended(keeps_text=True)
-    trace.words.append(WordsRecord("yes", 2000, 3000))
+    trace.understand("yes", began_ns=2000, ended_ns=3000)
+    trace.lanes.voices.begin(2000)
 
     told = moved(dict(kept(trace).detail), 1000)
 
-    assert told["words"] == [{"text": "yes", "began_ns": 3000, "ended_ns": 4000}]
+    assert told["words"] == [{"text": "yes", "began_ns": 3000, "ended_ns": 4000, "number": 1}]
+    assert told["voices"] == [{"number": 1, "began_ns": 3000, "ended_ns": None, "outcome": ""}]
     assert kept(ended()).detail["words"] == []
