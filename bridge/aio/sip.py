@@ -322,6 +322,10 @@ class SipEndpoint:
         ]
         if not reachable:
             raise SetupError(f"{uri} is at {targets[0][0]}: sip.listen has no address of that family")
+        is_private = all(each.transport in ("TLS", "WSS") for each in reachable)
+        if uri.lower().startswith("sips:") and not is_private:
+            # Never downgraded, whoever chose the way (RFC 3261 §26.4.4).
+            raise SetupError(f"{uri} may go by TLS only")
         found = [Target(each, self._wire.local_ip(each[0])) for each in reachable[:MOST_TARGETS]]
         return [each for each in found if each.local_ip == found[0].local_ip]
 

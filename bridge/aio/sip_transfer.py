@@ -50,6 +50,8 @@ class Referral:
         self.replaces: str = referred.replaces
         """Value of the Replaces header that the new INVITE is to carry; empty for none."""
         self.referred_by: str = referred.referred_by
+        self.source: tuple[str, int] = referred.source
+        """Where it came from."""
         self._call = referred.call
         self._ticket = referred.ticket
         self._feed = feed

@@ -8,7 +8,7 @@ from bridge.app.dial import admit, admit_number, is_number
 from bridge.app.settings import SipSection
 from bridge.app.trunking import TrunkOffice
 from bridge.call.outside import Way
-from bridge.errors import RemoteProtocolError
+from bridge.errors import ConfigError, RemoteProtocolError
 from bridge.sip.flow import Address
 from bridge.sip.grammar import Uri
 from bridge.sip.locating import Wanted
@@ -81,4 +81,9 @@ class Admission:
             host == each.domain.lower() or (host, port) == Wanted(*each.server, each.transport).place
             for each in self._trunks
         )
-        return admit_number(uri.user, self._office.book) if is_theirs and is_number(uri.user) else None
+        if not (is_theirs and is_number(uri.user)):
+            return None
+        if uri.scheme == "sips":
+            # TLS is promised up to whoever answers, and a trunk promises none (RFC 3261 §26.2.2).
+            raise ConfigError(f"{target} may not be called: trunks are called by sip, not by sips")
+        return admit_number(uri.user, self._office.book)

@@ -102,7 +102,7 @@ class Exchange:
         """Whom calls may be sent to; nobody until it is set."""
         self._lines = Lines(media, settings, dice)
         self._seats = Seats()
-        self._followers = Followers(self._follow)
+        self._followers = Followers(self._follow, clock)
 
     def __len__(self) -> int:
         return len(self.ledger)

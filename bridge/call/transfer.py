@@ -13,6 +13,8 @@ from bridge.aio.tasks import Tasks
 from bridge.call.outside import Outside, Way
 from bridge.call.routes import Route
 from bridge.errors import CallEnded, ConfigError, EngineError, NegotiationError, SetupError
+from bridge.ports import Clock
+from bridge.sip.guard import RateLimit
 
 __all__ = ["Followed", "Followers", "Place", "hand_over"]
 
@@ -20,6 +22,10 @@ _FAREWELL_S = 2.0
 """How long who sent us on may take to hang up."""
 _MOST = 16
 """Calls that are being placed for peers at a time."""
+_MOST_PER_S = 1
+"""Calls that one address may have us place for long; a proxy or PBX asks for all its phones."""
+_SAVED_S = 10
+"""For how long it may have saved them up."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,10 +85,13 @@ class Followers:
 
     Args:
         place: Who places them.
+        clock: For how often an address asks.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, clock: Clock) -> None:
         self._place = place
+        self._clock = clock
+        self._rate = RateLimit(_MOST_PER_S, holds_s=_SAVED_S)
         self._tasks = Tasks("followed calls")
         self._placing = 0
 
@@ -94,7 +103,8 @@ class Followers:
         """Take a peer's request; refused unless the settings and the dial plan admit it."""
         if not outside.follows_referrals:
             referral.refuse(403)
-        elif self._placing >= _MOST:
+        elif self._placing >= _MOST or not self._rate.admits(referral.source[0], now_ns=self._clock.now_ns()):
+            _log.warning("a transfer is refused: too many are asked for")
             referral.refuse(503)
         else:
             self._tasks.start(self._follow(session, sip, outside, referral), name=sip.call_id)

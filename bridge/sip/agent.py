@@ -149,9 +149,11 @@ class Agent:
             self._instructed(item, now_ns=now_ns)
             return
         if isinstance(item, events.Place):
-            around = self._around(item.local_ip, item.destination)
+            # Who is called by sips is told a sips Contact (§8.1.1.8), so that all that follows is TLS.
+            scheme = "sips" if item.uri.lower().startswith("sips:") else "sip"
+            around = self._around(item.local_ip, item.destination, scheme=scheme)
             others = [
-                (each.destination, self._around(each.local_ip, each.destination).place)
+                (each.destination, self._around(each.local_ip, each.destination, scheme=scheme).place)
                 for each in item.others
             ]
             placed = CallerSession(item, around, others=others, now_ns=now_ns)
@@ -388,10 +390,10 @@ class Agent:
         """Our tag in an answer without state: a repeated request gets the same one (§8.2.7)."""
         return hashlib.blake2s(data, key=self._secret, digest_size=8).hexdigest()
 
-    def _around(self, local_ip: str, peer: tuple[str, int]) -> Surroundings:
+    def _around(self, local_ip: str, peer: tuple[str, int], *, scheme: str = "sip") -> Surroundings:
         transport = transport_of(peer)
         port = port_of(self._settings.ports, transport, local_ip, otherwise=self._settings.port)
-        place = LocalPlace(local_ip, port, self._settings.user_agent, transport)
+        place = LocalPlace(local_ip, port, self._settings.user_agent, transport, scheme)
         return Surroundings(self._layer, self._ids, place, self._settings.timer)
 
     def _settle(self, *, now_ns: int) -> None:

@@ -35,10 +35,15 @@ class LocalPlace:
     transport: str = "UDP"
     """By what that peer and we talk; one of `bridge.sip.flow.TRANSPORTS`."""
 
+    scheme: str = "sip"
+    """``sips`` where the call may go by nothing but TLS."""
+
     @property
     def contact(self) -> str:
-        said = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
-        return f"<sip:cosybridge@{self.host}:{self.port}{said}>"
+        # A sips URI says by its scheme that it is TLS (§26.2.2).
+        is_said = self.transport == "UDP" or (self.scheme, self.transport) == ("sips", "TLS")
+        said = "" if is_said else f";transport={self.transport.lower()}"
+        return f"<{self.scheme}:cosybridge@{self.host}:{self.port}{said}>"
 
     @property
     def host(self) -> str:

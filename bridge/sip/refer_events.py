@@ -81,6 +81,8 @@ class Referred:
     replaces: str = ""
     """Value of the Replaces header that our INVITE is to carry; empty for none."""
     referred_by: str = ""
+    source: tuple[str, int] = ("", 0)
+    """Where the REFER came from."""
 
 
 @dataclass(frozen=True, slots=True)

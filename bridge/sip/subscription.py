@@ -159,7 +159,7 @@ class Transfers:
 
     def _referred(self, refer: Request, key: str, *, source: tuple[str, int]) -> Referred:
         referral = referral_of(refer)
-        if referral.target.scheme != "sip":
+        if referral.target.scheme not in ("sip", "sips"):
             raise _RefusedError(416)
         if (referral.target.parameter("method") or "INVITE").upper() != "INVITE":
             raise _RefusedError(403)
@@ -170,7 +170,7 @@ class Transfers:
         self._received += 1
         self._theirs[key] = _Theirs(refer, key, source, referral)
         replaces = "" if referral.replaces is None else str(referral.replaces)
-        return Referred(self._call, key, referral.target.text, replaces, referral.referred_by)
+        return Referred(self._call, key, referral.target.text, replaces, referral.referred_by, source)
 
     def _accept(self, dialog: Dialog, ticket: str, *, now_ns: int) -> None:
         """Answer a REFER with 202 and a first NOTIFY; nothing happens if it is gone."""

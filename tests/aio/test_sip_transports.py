@@ -13,6 +13,7 @@ from bridge.aio.certificates import self_made, server_context
 from bridge.aio.sip import SipCall, SipEndpoint, SipSettings
 from bridge.aio.sip_lines import LineLimits
 from bridge.errors import SetupError
+from bridge.sip.flow import Address
 from tests.aio.cosyvoice_fake import eventually
 from tests.aio.sip_phones import FAST, LOOPBACK, describe, endpoint, serve_until_it_ends
 from tests.sip.messages import OFFER, parsed_request, parsed_response, raw
@@ -64,6 +65,18 @@ async def test_a_call_over_a_connection_stays_on_it(tmp_path: Path, transport: s
         assert callee.counters["connections"] == 1
         await call.hangup()
         await other.hangup()
+        await eventually(lambda: not (callee.calls or caller.calls))
+
+
+async def test_who_is_called_by_sips_is_called_by_tls_and_by_nothing_else(tmp_path: Path) -> None:
+    settings = tls_settings(tmp_path)
+    async with endpoint(serve_until_it_ends, settings) as callee, endpoint(settings=settings) as caller:
+        target = f"sips:hello@127.0.0.1:{callee.ports['TLS']}"
+        call = await caller.call(target, sdp=describe().offer())
+        assert callee.counters["connections"] == 1
+        await call.hangup()
+        with pytest.raises(SetupError, match="by TLS only"):
+            await caller.call(target, sdp=b"", targets=[Address("127.0.0.1", callee.listen[1], "UDP")])
         await eventually(lambda: not (callee.calls or caller.calls))
 
 

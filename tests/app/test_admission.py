@@ -67,6 +67,12 @@ async def test_a_number_where_a_trunk_is_is_one_of_its_numbers() -> None:
         assert await asked.address_of("sip:ann@127.0.0.1:5060") == "sip:ann@127.0.0.1:5060"
 
 
+async def test_what_may_go_by_tls_only_goes_to_no_trunk() -> None:
+    async with endpoint() as line:
+        with pytest.raises(ConfigError, match="not by sips"):
+            await admission(line, CARRIER).address_of("sips:+4930123450@pbx.example")
+
+
 async def test_addresses_are_asked_of_the_networks_that_may_be_called() -> None:
     async with endpoint() as line:
         asked = admission(line)

@@ -202,6 +202,15 @@ async def test_what_cannot_be_followed_is_told_and_the_call_goes_on(target: str,
         assert len(bridge.exchange) == 1
 
 
+async def test_an_address_that_asks_for_calls_without_end_is_refused() -> None:
+    async with switch(forever) as bridge, desk() as caller:
+        bridge.outside.forbidden.add(target := "sip:boss@127.0.0.1:9")
+        calls = [await caller.dial(bridge.uri()) for _ in range(12)]
+        told = [(await referred(call, target))[-1] for call in calls]
+        assert told[:10] == [403] * 10
+        assert told[-1] == 503
+
+
 async def test_a_bridge_that_follows_nobody_refuses() -> None:
     async with switch(forever) as bridge, desk() as caller:
         bridge.outside.follows_referrals = False

@@ -1,5 +1,7 @@
 """Addresses that know by what they are reached."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.sip.dialog import Dialog, LocalPlace
@@ -60,6 +62,9 @@ def test_we_say_by_what_we_are_reached(transport: str, contact: str, via: str) -
 
 
 def test_an_address_of_six_has_its_brackets() -> None:
+    private = LocalPlace("192.0.2.1", 5061, transport="TLS", scheme="sips")
+    assert private.contact == "<sips:cosybridge@192.0.2.1:5061>"
+    assert replace(private, transport="WSS").contact == "<sips:cosybridge@192.0.2.1:5061;transport=wss>"
     assert LocalPlace("2001:db8::1", 5060).contact == "<sip:cosybridge@[2001:db8::1]:5060>"
 
 

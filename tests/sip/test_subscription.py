@@ -15,7 +15,7 @@ from bridge.sip.refer_events import (
     Transferring,
 )
 from tests.sip.desk import Desk, called, connected, placed, standing
-from tests.sip.messages import OFFER, raw, reply
+from tests.sip.messages import OFFER, PHONE, raw, reply
 
 ANN = "sip:ann@192.0.2.5"
 
@@ -306,7 +306,6 @@ def test_a_refer_may_be_refused_and_the_call_goes_on(status: int) -> None:
     [
         ("<tel:+4930>", 416),
         ("<http://example.org>", 416),
-        ("<sips:ann@192.0.2.5>", 416),
         ("<sip:ann@192.0.2.5;method=BYE>", 403),
         ("<nobody>", 400),
     ],
@@ -319,6 +318,14 @@ def test_only_phones_can_be_called(to: str, status: int) -> None:
 
     assert desk.response().status == status
     assert not [output for output in desk.look() if isinstance(output, Referred)]
+
+
+def test_who_is_to_be_called_by_tls_stays_so() -> None:
+    desk = Desk()
+    call = standing(desk)
+    desk.hear(refer(call, to="<sips:ann@192.0.2.5>"))
+    referred = desk.the(Referred)
+    assert (referred.target, referred.source) == ("sips:ann@192.0.2.5", PHONE)
 
 
 def test_one_at_a_time_and_eight_in_a_call() -> None:
