@@ -7,6 +7,8 @@ import uuid
 from types import TracebackType
 from typing import Self
 
+from bridge.hosts import bracketed, is_v6
+
 __all__ = ["BarePhone"]
 
 
@@ -15,10 +17,11 @@ class BarePhone:
 
     Args:
         target: The bridge's phone line.
-        ip: Loopback address to call from.
+        ip: Loopback address to call from; that of the target's family if none is given.
     """
 
-    def __init__(self, target: tuple[str, int], *, ip: str = "127.0.0.1") -> None:
+    def __init__(self, target: tuple[str, int], *, ip: str = "") -> None:
+        ip = ip or ("::1" if is_v6(target[0]) else "127.0.0.1")
         self.sip: socket.socket = _bound(ip)
         self.rtp: socket.socket = _bound(ip)
         self.call_id: str = uuid.uuid4().hex
@@ -65,7 +68,7 @@ class BarePhone:
 
     def options(self) -> str:
         """Ask how it is; returns the answer's first line."""
-        self.send(self._request("OPTIONS", "", to=f"<sip:{self._target[0]}>", cseq=7))
+        self.send(self._request("OPTIONS", "", to=f"<sip:{bracketed(self._target[0])}>", cseq=7))
         return self.until("SIP/2.0", timeout_s=3).splitlines()[0]
 
     def invite(
@@ -88,9 +91,10 @@ class BarePhone:
             status: Another answer to wait for.
         """
         port = self.rtp.getsockname()[1]
+        at = f"IP{6 if is_v6(self._ip) else 4} {self._ip}"
         beside = (" 97" if events else "") + (" 13" if comfort else "")
         sdp = (
-            f"v=0\r\no=- 1 1 IN IP4 {self._ip}\r\ns=-\r\nc=IN IP4 {self._ip}\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 1 IN {at}\r\ns=-\r\nc=IN {at}\r\nt=0 0\r\n"
             f"m=audio {port} {profile} 0{beside}\r\na=rtpmap:0 PCMU/8000\r\n"
             + ("a=rtpmap:97 telephone-event/8000\r\na=fmtp:97 0-16\r\n" if events else "")
             + "".join(f"{line}\r\n" for line in attributes)
@@ -99,12 +103,12 @@ class BarePhone:
 
     def invite_with(self, user: str, sdp: str, *, status: int = 200) -> None:
         """Call with a description of any kind, and take the answer."""
-        self.send(self._request("INVITE", sdp, to=f"<sip:{user}@{self._target[0]}>"))
+        self.send(self._request("INVITE", sdp, to=f"<sip:{user}@{bracketed(self._target[0])}>"))
         self.answer = answer = self.until(f"SIP/2.0 {status}")
         self._to = _field(r"^To: *(.*)$", answer)
         if status != 200:
             return
-        self.media = (_field(r"^c=IN IP4 (\S+)", answer), int(_field(r"^m=audio (\d+)", answer)))
+        self.media = (_field(r"^c=IN IP[46] (\S+)", answer), int(_field(r"^m=audio (\d+)", answer)))
 
     def ack(self) -> None:
         self.send(self._request("ACK", "", to=self._to))
@@ -135,7 +139,7 @@ class BarePhone:
     def _request(
         self, method: str, body: str, *, to: str, cseq: int = 1, kind: str = "application/sdp"
     ) -> bytes:
-        ip, port = self.sip.getsockname()
+        ip, port = bracketed(self._ip), self.sip.getsockname()[1]
         uri = f"{to[to.index('<') + 1 : to.index('>')]}:{self._target[1]}"
         lines = [
             f"{method} {uri} SIP/2.0",
@@ -153,7 +157,7 @@ class BarePhone:
 
 
 def _bound(ip: str) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made = socket.socket(socket.AF_INET6 if is_v6(ip) else socket.AF_INET, socket.SOCK_DGRAM)
     made.bind((ip, 0))
     return made
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bridge.hosts import spot
+
 __all__ = ["RunningBridge", "free_port"]
 
 _START_S = 60.0
@@ -41,10 +43,15 @@ class RunningBridge:
     Args:
         settings: ``section.key`` to value, over what a test needs anyway.
         command: What to run instead of ``python -m bridge serve``; reads its settings from the environment.
+        in_ipv6: Whether it can be called at ``[::1]`` as well, on the same port.
     """
 
     def __init__(
-        self, settings: Mapping[str, object] | None = None, *, command: list[str] | None = None
+        self,
+        settings: Mapping[str, object] | None = None,
+        *,
+        command: list[str] | None = None,
+        in_ipv6: bool = False,
     ) -> None:
         self.sip_port: int = free_port()
         self.http_port: int = free_port(socket.SOCK_STREAM)
@@ -65,6 +72,9 @@ class RunningBridge:
             "recording.transcripts": "true",
             "records.enabled": "false",  # each bridge begins without a past
         }
+        if in_ipv6:
+            values["sip.listen"] += f", [::1]:{self.sip_port}"
+            values["media.bind_ip6"] = "::1"
         values |= {key: str(value) for key, value in (settings or {}).items()}
         self.tts_key: str = values.get("tts_server.api_keys", "")
         """What its embedded voice asks for, if anything."""
@@ -108,9 +118,9 @@ class RunningBridge:
         """Where its embedded voice answers."""
         return f"ws://127.0.0.1:{self.tts_port}/api-ws/v1/inference"
 
-    def uri(self, user: str = "hello") -> str:
+    def uri(self, user: str = "hello", *, host: str = "127.0.0.1") -> str:
         """A SIP URI that reaches it."""
-        return f"sip:{user}@127.0.0.1:{self.sip_port}"
+        return f"sip:{user}@{spot(host, self.sip_port)}"
 
     def stop(self) -> int:
         """Ask it to end, now; returns the exit code."""

@@ -14,8 +14,10 @@ from bridge.load.caller import Caller
 from bridge.load.clip import Clip, render_clip_apart
 from bridge.plane.g711 import decode_ulaw
 from tests.e2e import agents
-from tests.e2e.lab import account_when
-from tests.e2e.running import RunningBridge, free_port
+from tests.e2e.bare_phone import BarePhone
+from tests.e2e.handshake_phone import HandshakePhone
+from tests.e2e.lab import account_when, ended, rendered
+from tests.e2e.running import RunningBridge
 from tests.hearing import transcribe, word_errors
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -26,11 +28,10 @@ HOSTS = ("::1", "127.0.0.1")
 
 async def talk(bridge: RunningBridge, host: str, clip: Clip) -> tuple[str, NDArray[np.int16]]:
     """Call by one family of addresses, talk and listen; return the call's id and what was heard."""
-    uri = bridge.uri("firm").replace("127.0.0.1", f"[{host}]" if ":" in host else host)
     async with await Caller.start(
         clock=SystemClock(), dice=SystemDice(), local_ip=host, payload_types=(0,), noise=False
     ) as caller:
-        await caller.dial(uri, timeout_s=10)
+        await caller.dial(bridge.uri("firm", host=host), timeout_s=10)
         await caller.say(clip)
         told = await account_when(bridge, caller, lambda told: told["state"] == "ended", timeout_s=30)
         assert told["media"]["rx_packets"] > 100
@@ -51,18 +52,14 @@ def recorded(folder: Path, call_id: str) -> NDArray[np.int16]:
 async def test_a_phone_on_ipv6_and_one_on_ipv4_talk_with_one_bridge(
     tmp_path: Path, ports_shared: bool, plain_sockets: bool
 ) -> None:
-    port = free_port()
     settings = {
-        "sip.listen": f"127.0.0.1:{port}, [::1]:{port}",
-        "media.bind_ip6": "::1",
         "media.ports_shared": str(ports_shared).lower(),
         "media.plain_sockets": str(plain_sockets).lower(),
         "recording.enabled": "true",
         "recording.folder": tmp_path,
     }
     clip = await render_clip_apart(SAID)
-    with RunningBridge(settings | agents.routes(firm="longanyang")) as bridge:
-        bridge.sip_port = port
+    with RunningBridge(settings | agents.routes(firm="longanyang"), in_ipv6=True) as bridge:
         heard = await asyncio.gather(*(talk(bridge, host, clip) for host in HOSTS))
 
     for call_id, sound in heard:
@@ -71,3 +68,23 @@ async def test_a_phone_on_ipv6_and_one_on_ipv4_talk_with_one_bridge(
         print(f"the caller understood {understood!r}, the bridge {asked!r}")
         assert word_errors(agents.FIRM, understood) <= 0.15
         assert word_errors(SAID, asked) <= 0.2
+
+
+@pytest.mark.parametrize("has_ice", [False, True], ids=["handshake", "checks"])
+async def test_checks_handshakes_and_encryption_work_over_ipv6_bit_for_bit(has_ice: bool) -> None:
+    settings = agents.routes(reader="tone") | {"media.srtp": "required", "media.ports_shared": "true"}
+    with RunningBridge(settings, in_ipv6=True) as bridge:
+        (codes,) = (await rendered(bridge, [agents.READING], voice="tone")).values()
+        with BarePhone(("::1", bridge.sip_port)) as bare:
+            phone = HandshakePhone(bare, has_ice=has_ice)
+            await asyncio.to_thread(phone.call, "reader")
+            await asyncio.to_thread(phone.talk, len(codes) / 8000 + 2)
+            told = await ended(bridge, bare.call_id)
+
+    assert bare.media[0] == "::1"
+    assert (" ::1 " in bare.answer.partition("a=candidate:")[2]) is has_ice
+    assert codes.tobytes() in phone.sound()
+    assert phone.undecryptable == 0
+    assert told["media"]["rx_packets"] > 100
+    assert told["media"]["rx_srtp_auth"] == told["media"]["tx_srtp_failed"] == 0
+    assert not [text for text in bridge.output if "ERROR" in text or "Traceback" in text]
