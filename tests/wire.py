@@ -14,19 +14,22 @@ from bridge.rtp.header import RtpPacket, parse
 
 __all__ = ["RtpTap"]
 
-_ETH_P_IP = 0x0800
+_ETH_P_IP, _ETH_P_IPV6 = 0x0800, 0x86DD
+_IPV6_HEADER_BYTES = 40
 _OUTGOING = 4
 
 
 class RtpTap:
-    """Collects the RTP payloads of datagrams to one UDP port; needs CAP_NET_RAW."""
+    """Collects the RTP payloads of datagrams to one UDP port, of IPv4 or of IPv6; needs CAP_NET_RAW."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, in_ipv6: bool = False) -> None:
         self.port = port
+        self._in_ipv6 = in_ipv6
+        kind = _ETH_P_IPV6 if in_ipv6 else _ETH_P_IP
         self.packets: list[RtpPacket] = []
         """In order of arrival."""
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP))
-        self._socket.bind(("lo", _ETH_P_IP))
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(kind))
+        self._socket.bind(("lo", kind))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         self._socket.settimeout(0.2)
         self._stop = threading.Event()
@@ -63,8 +66,8 @@ class RtpTap:
                 continue
             if source[2] == _OUTGOING:
                 continue  # loopback shows every packet twice: as it leaves and as it arrives
-            header_bytes = (packet[0] & 0x0F) * 4
-            if packet[9] != socket.IPPROTO_UDP:
+            header_bytes = _IPV6_HEADER_BYTES if self._in_ipv6 else (packet[0] & 0x0F) * 4
+            if packet[6 if self._in_ipv6 else 9] != socket.IPPROTO_UDP:
                 continue
             _, port, length = struct.unpack_from("!HHH", packet, header_bytes)
             if port != self.port:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bridge.hosts import spot
 from bridge.plane import g711
 from tests.e2e.running import RunningBridge, free_port
 from tests.hearing import transcribe, word_errors
@@ -24,16 +25,21 @@ def quiet_room(path: Path) -> None:
     path.write_bytes(g711.encode_ulaw(noise).tobytes())
 
 
-def test_sipp_hears_the_sentence_that_was_asked_for(peer: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_sipp_hears_the_sentence_that_was_asked_for(peer: str, tmp_path: Path, host: str) -> None:
     import sys
 
+    in_ipv6 = host == "::1"
     quiet_room(tmp_path / "room.ulaw")
     scenario = tmp_path / "uac.xml"
     scenario.write_text(SCENARIO.read_text().replace("[audio_file]", str(tmp_path / "room.ulaw")))
     media_port = free_port() // 2 * 2
-    with RunningBridge(command=[sys.executable, str(EXAMPLE)]) as bridge, RtpTap(media_port) as tap:
-        command = [peer, f"127.0.0.1:{bridge.sip_port}", "-s", "hello", "-sf", str(scenario), "-m", "1"]
-        command += ["-i", "127.0.0.1", "-p", str(free_port()), "-mi", "127.0.0.1", "-mp", str(media_port)]
+    with (
+        RunningBridge(command=[sys.executable, str(EXAMPLE)], in_ipv6=in_ipv6) as bridge,
+        RtpTap(media_port, in_ipv6=in_ipv6) as tap,
+    ):
+        command = [peer, spot(host, bridge.sip_port), "-s", "hello", "-sf", str(scenario), "-m", "1"]
+        command += ["-i", host, "-p", str(free_port()), "-mi", host, "-mp", str(media_port)]
         command += ["-nostdin", "-timeout", "40", "-timeout_error", "-trace_err"]
         command += ["-error_file", str(tmp_path / "errors")]
         done = subprocess.run(
