@@ -14,8 +14,9 @@ from bridge import Call, serve
 
 async def agent(call: Call) -> None:
     """Repeat each sentence; leave at a goodbye."""
+    heard = call.words()  # from now on, also while we speak
     await call.say("Tell me something. What you say is written down.", interruptible="none")
-    async for words in call.words():
+    async for words in heard:
         if not words.is_final:
             continue  # more of the sentence is still to come
         await call.say(f"You said: {words.text}")

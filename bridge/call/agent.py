@@ -209,10 +209,10 @@ class Call:
         return self._session.hearing.events()
 
     def words(self) -> AsyncIterator[CallerWords]:
-        """Yield what the caller says from now on, sentence by sentence, as it is understood.
+        """Iterate over what the caller says from this call on, sentence by sentence, as it is understood.
 
-        A sentence may come several times, better each time, before it is final. Words come a second or so
-        after they were said.
+        What is said while the agent does something else waits to be read, 256 pieces at most. A sentence may
+        come several times, better each time, before it is final. Words come a second or so after their sound.
 
         Raises:
             ConfigError: If nobody is there to understand: see the settings' section ``ears``.

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakSet
 
 from bridge.plane.events import Digit, Ducked, Flushed, PlaneEvent, Resumed, VoiceStarted, VoiceStopped
 from bridge.ports import Clock
@@ -55,7 +56,8 @@ class Hearing:
         self._quiet_since_ns = clock.now_ns()
         self._changed = asyncio.Event()
         self._listeners: set[asyncio.Queue[CallEvent]] = set()
-        self._readers: set[asyncio.Queue[CallerWords]] = set()
+        # Weakly: a reader that is asked for and never read leaves nothing behind.
+        self._readers: WeakSet[asyncio.Queue[CallerWords]] = WeakSet()
 
     def on_event(self, event: PlaneEvent) -> None:
         """Take note of one report of the media process."""
@@ -101,15 +103,11 @@ class Hearing:
         finally:
             self._listeners.discard(queue)
 
-    async def words(self) -> AsyncIterator[CallerWords]:
-        """Yield what the caller says from now on; bounded as `events`."""
+    def words(self) -> AsyncIterator[CallerWords]:
+        """Return an iterator of what the caller says from this call on; bounded as `events`."""
         queue: asyncio.Queue[CallerWords] = asyncio.Queue(_BACKLOG)
         self._readers.add(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._readers.discard(queue)
+        return _all_of(queue)
 
     async def digit(self, *, timeout_s: float) -> str:
         """Return the next digit, typed ahead or still to come; empty after `timeout_s` without one."""
@@ -142,6 +140,11 @@ class Hearing:
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+
+async def _all_of(queue: "asyncio.Queue[T]") -> AsyncIterator[T]:
+    while True:
+        yield await queue.get()
 
 
 def _put(queue: "asyncio.Queue[T]", item: T) -> None:

@@ -241,12 +241,11 @@ async def test_agents_read_words_as_they_come_and_lose_the_oldest_when_they_slee
     hearing = Hearing(ManualClock())
     hearing.on_words(CallerWords(1, "nobody listens", True, 0, 0))
     reader = hearing.words()
-    first = asyncio.ensure_future(anext(reader))
-    await asyncio.sleep(0)
     for number in range(300):
         hearing.on_words(CallerWords(number, "words", True, 0, 0))
 
-    assert (await first).id == 300 - 256
+    assert (await anext(reader)).id == 300 - 256
     assert (await anext(reader)).id == 300 - 255
     await reader.aclose()  # type: ignore[attr-defined]
-    assert hearing._readers == set()
+    del reader
+    assert not hearing._readers
