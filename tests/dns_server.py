@@ -1,9 +1,11 @@
 """A small DNS server on loopback: answers from a dictionary, and keeps what it was asked."""
 
 import asyncio
+import socket
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import cast
 
 import dns.flags
@@ -12,7 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-__all__ = ["DnsServer", "dns_server"]
+__all__ = ["DnsServer", "dns_server", "dns_thread"]
 
 
 class DnsServer(asyncio.DatagramProtocol):
@@ -40,13 +42,18 @@ class DnsServer(asyncio.DatagramProtocol):
         return host, port
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if (response := self.answer(data)) is not None and self.transport is not None:
+            self.transport.sendto(response, addr)
+
+    def answer(self, data: bytes) -> bytes | None:
+        """What it says to a question, if anything."""
         query = dns.message.from_wire(data)
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
         kind = dns.rdatatype.to_text(question.rdtype)
         self.asked[name, kind] += 1
-        if self.is_mute or self.transport is None:
-            return
+        if self.is_mute:
+            return None
         response = dns.message.make_response(query)
         response.flags |= dns.flags.RA
         rcode = self.rcode_of.get((name, kind), self.rcode)
@@ -59,7 +66,7 @@ class DnsServer(asyncio.DatagramProtocol):
             ]
         elif not any(known == name for known, _ in self.zone):
             response.set_rcode(dns.rcode.NXDOMAIN)
-        self.transport.sendto(response.to_wire(), addr)
+        return response.to_wire()
 
 
 @asynccontextmanager
@@ -72,3 +79,28 @@ async def dns_server(zone: dict[tuple[str, str], list[str]]) -> AsyncIterator[Dn
         yield server
     finally:
         transport.close()
+
+
+@contextmanager
+def dns_thread(zone: dict[tuple[str, str], list[str]]) -> Iterator[tuple[str, int]]:
+    """The same beside programs that a test runs; yields its address."""
+    server = DnsServer(zone)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            while question := line.recvfrom(4096):
+                data, peer = question
+                if not data:
+                    return
+                if (response := server.answer(data)) is not None:
+                    line.sendto(response, peer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield line.getsockname()
+        finally:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ending:
+                ending.sendto(b"", line.getsockname())
+            thread.join(5)

@@ -140,6 +140,7 @@ class SipEndpoint:
         self._calls: dict[str, IncomingCall | SipCall] = {}
         self._askers: dict[str, Callable[[Replied], None]] = {}
         self._all_gone = asyncio.Event()
+        self._failovers = 0
         self._names: Names
         self._wire: SipWires
         self._agent: Agent
@@ -212,7 +213,7 @@ class SipEndpoint:
     @property
     def counters(self) -> dict[str, int]:
         """Everything received, dropped and refused so far, by cause."""
-        return {**self._agent.counters, **self._wire.counters}
+        return {**self._agent.counters, **self._wire.counters, "failovers": self._failovers}
 
     @property
     def ports(self) -> dict[str, int]:
@@ -402,6 +403,7 @@ class SipEndpoint:
             self._askers[output.owner](output)
         elif isinstance(output, Unserved):
             self.unserved(output)
+            self._failovers += output.following is not None
             if output.following is not None and isinstance(call := self._calls.get(output.owner), SipCall):
                 call.on_moved()
         elif isinstance(output, Gone):

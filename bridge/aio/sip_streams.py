@@ -18,7 +18,6 @@ from bridge.sip.framing import PING, PONG, StreamFramer
 __all__ = ["StreamServer", "dial_stream"]
 
 _READ_BYTES = 65_536
-_CONNECT_S = 5.0
 
 Receive = Callable[[bytes, Address], None]
 """Gets each message and the other end of its connection."""
@@ -160,6 +159,7 @@ async def dial_stream(
     target: Address,
     *,
     tls: ssl.SSLContext | None,
+    within_s: float,
     lines: Lines,
     receive: Receive,
     tasks: Tasks,
@@ -169,6 +169,7 @@ async def dial_stream(
     Args:
         target: Where, by ``TCP`` or ``TLS``, and whom the certificate must name.
         tls: What the certificate is checked with; for ``TLS``. It leaves the check of names to us.
+        within_s: How long it may take.
         lines: Who counts the connections.
         receive: Called on the loop with each message.
         tasks: Who owns its reader.
@@ -179,7 +180,7 @@ async def dial_stream(
     (host, port), transport, server_name = target, target.transport, target.name
     secured = tls if transport == "TLS" else None
     try:
-        async with asyncio.timeout(_CONNECT_S):
+        async with asyncio.timeout(within_s):
             reader, writer = await asyncio.open_connection(
                 host, port, ssl=secured, server_hostname=server_name if secured else None, limit=_READ_BYTES
             )

@@ -28,6 +28,9 @@ _MOST_DIALS = 32
 _MOST_WAITING = 64
 """Messages that wait for one of them."""
 _ATTEMPTS = 8
+_CONNECT_S = 5.0
+_FALLBACK_S = 1.5
+"""The same where a call waits for it that can go over UDP: firewalls say nothing. One SYN may be lost."""
 
 _log = logging.getLogger(__name__)
 
@@ -218,7 +221,8 @@ class SipWires:
             waiting.append(send)
         elif waiting is None and len(self._waiting) < _MOST_DIALS and transport in ("TCP", "TLS"):
             self._waiting[place] = [send]
-            self._dials.start(self._dial(target), name=f"{host}:{port}")
+            within_s = _FALLBACK_S if send.has_fallback else _CONNECT_S
+            self._dials.start(self._dial(target, within_s=within_s), name=f"{host}:{port}")
         else:
             self._fail([send], SetupError(f"no {transport} connection to {host}:{port}"))
 
@@ -242,12 +246,13 @@ class SipWires:
     async def _located(self, wanted: Wanted) -> Address:
         return (await self._names.locate(wanted, families=self.families)).targets[0]
 
-    async def _dial(self, target: Address) -> None:
+    async def _dial(self, target: Address, *, within_s: float) -> None:
         place = place_of(target)
         try:
             line = await dial_stream(
                 target,
                 tls=await self._client_tls() if target.transport == "TLS" else None,
+                within_s=within_s,
                 lines=self._lines,
                 receive=self._receive,
                 tasks=self._dials,

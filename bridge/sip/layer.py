@@ -22,6 +22,8 @@ class Send:
     """Host, port and transport (`bridge.sip.flow`); the host may be a name if a Contact or route has one."""
     key: str = field(default="", compare=False)
     """The transaction of ours that it begins; `unsent` takes it when it could not be sent."""
+    has_fallback: bool = field(default=False, compare=False)
+    """Whether there is another way if this one does not open soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,7 @@ class TransactionLayer:
         for output in entry.transaction.drain():
             if isinstance(output, Transmit):
                 own = key if entry.transaction.kind in CLIENTS else ""
-                self._outputs.append(Send(output.data, entry.destination, own))
+                self._outputs.append(Send(output.data, entry.destination, own, entry.fallback is not None))
             else:
                 message = None if isinstance(output, Expired) else output.message
                 request = entry.transaction.request

@@ -81,6 +81,7 @@ async def test_a_silent_server_is_passed_and_tried_last_from_then_on() -> None:
             await call.hangup()
 
             assert await heard(silent) == invites
+            assert ours.counters["failovers"] == 1
             assert served.counters["calls_received"] == 2
             await eventually(lambda: not ours.calls)
 

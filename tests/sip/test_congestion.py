@@ -57,6 +57,7 @@ def test_where_nobody_listens_on_tcp_it_goes_over_udp_after_all() -> None:
 
     second = only(here)
     assert (way(second), second.key, second.destination) == (("UDP", "UDP"), first.key, PHONE)
+    assert (first.has_fallback, second.has_fallback) == (True, False)
     before, after = sent_request(first), sent_request(second)
     assert before.headers.without("Via") == after.headers.without("Via")
     assert before.via.branch == after.via.branch
