@@ -151,9 +151,13 @@ class Dialog:
             place: tuple[str, int] = NameAddr.parse(self.route_set[0]).uri.destination
         else:
             place = self.peer.fallback or self.target.destination
-        if not is_reliable(self.flow):
+        flow = self.flow
+        if not is_reliable(flow):
             return place
-        return Address(*place, transport_of(self.flow), connection_of(self.flow))
+        # If the connection is gone then the next one is made to whom the last one was proven to be.
+        name = flow.name if isinstance(flow, Address) and flow == place else ""
+        has_port = place.has_port if isinstance(place, Address) else True
+        return Address(*place, transport_of(flow), connection_of(flow), name, has_port=has_port)
 
     def has(self, request: Request) -> bool:
         """Whether the request belongs to this dialog; its To tag is taken as ours (§12.2.2)."""

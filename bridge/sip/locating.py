@@ -62,7 +62,8 @@ class Wanted:
     def of(cls, uri: Uri) -> "Wanted":
         """Read what a URI says, and what it leaves open."""
         is_said = uri.scheme == "sips" or uri.parameter("transport") is not None
-        return cls(uri.host, uri.port, uri.transport if is_said else "")
+        # The dot after a name that is whole already is no part of it (RFC 1034 §3.1).
+        return cls(uri.host.rstrip("."), uri.port, uri.transport if is_said else "")
 
     @classmethod
     def at(cls, address: tuple[str, int]) -> "Wanted":

@@ -86,3 +86,18 @@ def test_each_family_of_addresses_may_have_a_port_of_its_own() -> None:
     assert port_of(ports, "UDP", "::1", otherwise=9) == 5062
     assert port_of(ports, "TCP", "::1", otherwise=9) == 5070
     assert port_of(ports, "TLS", "::1", otherwise=9) == 9
+
+
+def test_a_connection_that_is_made_again_is_made_to_the_same_domain() -> None:
+    invite = parsed_request(raw("INVITE", contact="<sip:lena@192.0.2.2:5061;transport=tls>"))
+    place = LocalPlace("192.0.2.9", 5061, transport="TLS")
+    source = Address("192.0.2.2", 5061, "TLS", 7, "example.com")
+    dialog = Dialog.of_callee(invite, local_tag="us", place=place, source=source)
+
+    assert isinstance(dialog.destination, Address)
+    assert (dialog.destination.name, dialog.destination.connection) == ("example.com", 7)
+
+    moved = parsed_request(raw("INVITE", contact="<sip:lena@pbx.example;transport=tls>"))
+    dialog.peer = dialog.whereabouts(moved, source=source)
+
+    assert (dialog.destination.name, dialog.destination.has_port) == ("pbx.example", False)

@@ -34,7 +34,7 @@ def places(uri: str, *answers: list[Srv], seed: int = 1) -> list[tuple[str, int,
     ("uri", "names"),
     [
         ("sip:x@example.com", ["_sip._udp.example.com", "_sip._tcp.example.com"]),
-        ("sip:x@example.com;transport=udp", ["_sip._udp.example.com"]),
+        ("sip:x@example.com.;transport=udp", ["_sip._udp.example.com"]),
         ("sip:x@example.com;transport=tcp", ["_sip._tcp.example.com"]),
         ("sip:x@example.com;transport=tls", ["_sips._tcp.example.com"]),
         ("sips:x@example.com", ["_sips._tcp.example.com"]),
