@@ -137,7 +137,14 @@ class BrowserDesk:
         await self._tasks.close()
 
     async def _preflight(self, request: web.Request) -> web.StreamResponse:
-        return self._to_page(request, web.Response(status=204))
+        """Answer what a browser asks beforehand (CORS), and name the servers to use to whoever may call.
+
+        In the answer to an offer they come too late for the first round of checks.
+        """
+        response = web.Response(status=204)
+        if self._is_key(presented(request)):
+            self._name_servers(response)
+        return self._to_page(request, response)
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
         """A join token for a visitor's page: only whoever holds the bridge's own may ask for one."""
@@ -252,9 +259,12 @@ class BrowserDesk:
         response = web.Response(status=201, body=answer, content_type=_SDP)
         response.headers["Location"] = f"{PATH}/calls/{call.call_id}"
         response.headers["ETag"] = f'"{call.call_id[:16]}"'
+        self._name_servers(response)
+        return response
+
+    def _name_servers(self, response: web.Response) -> None:
         for server in self._settings.ice_servers:
             response.headers.add("Link", server.link())
-        return response
 
     async def _trickled(self, request: web.Request) -> web.StreamResponse:
         """Take a candidate of the page: we learn where it is from its own checks (RFC 8445 §2.5)."""

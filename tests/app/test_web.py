@@ -70,6 +70,7 @@ async def test_the_page_is_made_of_our_own_files_alone(session: aiohttp.ClientSe
     assert "<title>cosybridge</title>" in page
     wanted = set(re.findall(r'(?:src|href)="([^"#]+)"', page))
     assert {each.rpartition(".")[2] for each in wanted} == {"js", "css", "svg"}
+    assert {f"{CODE}/{path.name}" for path in WEB.glob("*.js")} <= wanted  # one round trip brings them all
     loaded: dict[str, str] = {}
     while wanted:
         path = wanted.pop()

@@ -126,6 +126,15 @@ async def test_a_visitor_leaves_the_voice_to_the_number(house: House) -> None:
     assert (await house.offer(Authorization=f"Bearer {token}"))[0] == 201  # it was not used up
 
 
+async def test_servers_are_told_beforehand_to_whoever_may_call(house: House) -> None:
+    status, _, headers = await house.ask("OPTIONS", PATH, headers=BEARER)
+    assert status == 204
+    assert headers["Links"].startswith('<stun:stun.example>; rel="ice-server" | <turn:turn.example')
+
+    _, _, headers = await house.ask("OPTIONS", PATH)
+    assert headers["Links"] == ""
+
+
 async def test_candidates_are_taken_and_a_restart_is_refused(house: House) -> None:
     _, _, headers = await house.offer()
     place, kind = headers["Location"], {"Content-Type": "application/trickle-ice-sdpfrag"}

@@ -12,16 +12,28 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from bridge.load.clip import render_clip
 
-__all__ = ["HEARD", "OUT", "QUIET_S", "chromium", "look", "opened", "write_microphone"]
+__all__ = ["HEARD", "OUT", "QUIET_S", "RECORD", "RECORDED", "chromium", "look", "opened", "write_microphone"]
 
 OUT = Path("out/web")
 QUIET_S, REST_S = 9, 20
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 375, "height": 812}}
+BETWEEN = (320, 768, 1024)
+"""Widths in px that are measured without a picture; 320 is what WCAG 1.4.10 asks for."""
 LIGHTS = ("light", "dark")
 FAULTS = Path(__file__).with_name("page_measures.js").read_text()
 HEARD = """peers.at(-1).getReceivers()[0].getStats()
     .then(all => [...all.values()].find(each => each.totalAudioEnergy)?.totalAudioEnergy ?? 0)"""
 """Energy of what Chromium has decoded and played of the last call."""
+RECORD = """() => {
+  const context = new AudioContext({ sampleRate: 16000 }), node = context.createScriptProcessor(4096, 1, 1);
+  window.recorded = [];
+  node.onaudioprocess = ({ inputBuffer }) => recorded.push(...inputBuffer.getChannelData(0));
+  context.createMediaStreamSource(document.querySelector(".phone audio").srcObject).connect(node);
+  node.connect(context.destination);
+}"""
+"""Keeps what Chromium plays from now on."""
+RECORDED = "() => recorded.map(each => Math.round(each * 32767))"
+"""What it has kept: samples at 16 kHz."""
 _KEEP_PEERS = """window.peers = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...given) { super(...given); peers.push(this); }
@@ -86,6 +98,10 @@ async def look(page: Page, name: str) -> None:
             await page.wait_for_timeout(150)  # colours and sizes move for a moment
             await page.screenshot(path=str(OUT / f"{name}-{size}-{light}.png"), full_page=True)
             found += [f"{size}, {light}: {fault}" for fault in await page.evaluate(FAULTS)]
+    for width in BETWEEN:
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.wait_for_timeout(50)
+        found += [f"{width} px: {fault}" for fault in await page.evaluate(FAULTS)]
     await page.set_viewport_size(SIZES["desktop"])  # type: ignore[arg-type]
     await page.emulate_media(color_scheme="light")
     assert not found, "\n".join(found)

@@ -4,12 +4,23 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.lab import eventually
 from tests.e2e.running import RunningBridge
-from tests.interop.browser_page import HEARD, chromium, look, opened, write_microphone
+from tests.hearing import transcribe
+from tests.interop.browser_page import (
+    HEARD,
+    QUIET_S,
+    RECORD,
+    RECORDED,
+    chromium,
+    look,
+    opened,
+    write_microphone,
+)
 
 pytestmark = [pytest.mark.interop("chromium"), pytest.mark.timeout(180)]
 
@@ -20,6 +31,7 @@ SENTENCE = "Your parcel will arrive on Tuesday."
 def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBridge]:
     folder = tmp_path_factory.mktemp("recordings")
     settings = {"media.standby": "false", "recording.enabled": "true", "recording.folder": str(folder)}
+    settings["ears.enabled"] = "true"
     with RunningBridge(settings) as running:
         yield running
 
@@ -34,6 +46,18 @@ async def interrupted(page: Page, bridge: RunningBridge) -> None:
     await expect(page.locator(".interruption .lead")).to_contain_text("until the bot was silent")
     await expect(page.locator(".timeline .cut-mark")).not_to_have_count(0)
     await expect(page.locator(".transcript s").first).to_be_attached(timeout=10_000)
+
+
+async def recounted(page: Page) -> None:
+    """The call's own page tells what happened, with the stages against their budgets."""
+    for kind in ("you", "bot", "doubt"):
+        await expect(page.locator(f".timeline .block.{kind}")).not_to_have_count(0)
+    await expect(page.locator(".interruption").first.get_by_role("row", name="Silent")).to_contain_text(
+        "150 ms"
+    )
+    await expect(page.locator(".transcript s").first).to_be_attached()
+    await expect(page.locator(".figures").first).to_contain_text("MOS")
+    await expect(page.locator(".causes")).to_contain_text("Nothing to say")
 
 
 async def test_a_person_calls_from_the_page(peer: str, bridge: RunningBridge, tmp_path: Path) -> None:
@@ -54,30 +78,46 @@ async def test_a_person_calls_from_the_page(peer: str, bridge: RunningBridge, tm
         print(f"stages of the interruption, ms: {stages}")
         await look(page, "call-interrupted")
 
-        await asyncio.sleep(4)  # until the voice in the microphone has said all
+        # The voice in the microphone has said all, and it was understood.
+        await expect(page.locator(".transcript .you").first).to_contain_text("question", timeout=15_000)
         await page.get_by_role("button", name="Keys").click()
         await page.get_by_role("button", name="5", exact=True).click()
         await eventually(lambda: bridge.get("/api/calls")["calls"][0]["digits"] == 1)
         await page.keyboard.press("7")
         await eventually(lambda: bridge.get("/api/calls")["calls"][0]["digits"] == 2)
+        await page.evaluate(RECORD)
         await page.get_by_label("Let the bot say").fill(SENTENCE)
         await page.get_by_role("button", name="Say it").click()
         said = page.locator(".transcript .bot").filter(has_text="parcel will arrive on Tuesday")
-        await expect(said).to_have_count(1, timeout=15_000)
+        await expect(said).not_to_contain_text("…", timeout=15_000)  # it is over
         assert await page.evaluate(HEARD) > 0.01  # it was heard, not only sent
+        sound = np.array(await page.evaluate(RECORDED), np.int16)
+        understood = await asyncio.to_thread(transcribe, sound, 16_000)
+        assert "parcel will arrive on tuesday" in understood.lower()
         await look(page, "call-keys")
 
         await page.get_by_role("link", name="Desk").click()
         await expect(page.locator("#on-call")).to_contain_text("You are in a call")
         await expect(page.get_by_role("table", name="Calls now").get_by_role("row")).to_have_count(2)
+        await expect(page.locator(".totals")).to_contain_text("Falls silent in")
         await look(page, "desk-live")
         await page.get_by_role("table", name="Calls now").get_by_role("link").first.click()
-        await expect(page.get_by_role("heading", level=1)).to_contain_text("Browser")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Browser → hello")
+        await recounted(page)
         await look(page, "record-live")
 
         await page.locator("#on-call").get_by_role("button", name="Hang up").click()
         await eventually(lambda: bridge.get("/api/calls")["calls"][0]["state"] == "ended")
         await expect(page.locator(".record-view")).to_contain_text("Ended: the caller hung up")
+        await recounted(page)
+        await page.locator("audio[controls]").wait_for(timeout=10_000)
+        assert await page.locator("audio[controls]").evaluate("sound => sound.duration") > QUIET_S
+        await page.locator(".record-view .timeline").click(position={"x": 400, "y": 50})
+        assert await page.locator("audio[controls]").evaluate("sound => sound.currentTime") > 1
+        async with page.expect_download() as saving:
+            await page.get_by_role("link", name="Download").click()
+        saved = await (await saving.value).path()
+        assert saved.read_bytes().startswith(b"RIFF")
         await look(page, "record-after")
         await page.get_by_role("link", name="Call", exact=True).click()
         await expect(page.get_by_role("button", name="Call", exact=True)).to_be_enabled()

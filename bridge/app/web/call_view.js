@@ -1,6 +1,6 @@
 // The caller's view: call, talk, interrupt, press keys, let the bot say something, and see what happens.
 
-import { ask, order } from "./access.js";
+import { order } from "./access.js";
 import { ChoiceFields } from "./choice_fields.js";
 import { clock, h, plural, tell } from "./dom.js";
 import { icon } from "./icons.js";
@@ -21,14 +21,14 @@ const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
 export class CallView {
   title = "Call";
   #story = new Story();
-  #detail = null;
-  #budget = {};
+  #cuts = [];
   #heardAt = 0;
   #drawnAt = 0;
   #since = 0;
 
   /** `onPhone` is told whenever the phone's state changes: another view may want to show it. */
-  constructor({ onPhone }) {
+  constructor(feed, { onPhone }) {
+    this.feed = feed;
     const speaker = h("audio", { autoplay: true });
     this.phone = new Phone(speaker);
     this.choice = new ChoiceFields({ onMicrophone: id => this.phone.use(id).catch(error => this.#alarm(error)) });
@@ -38,18 +38,24 @@ export class CallView {
     this.phone.addEventListener("note", event => this.#note(event.detail));
     this.phone.addEventListener("touch", event => { this.lost.hidden = event.detail; });
     this.phone.addEventListener("over", event => this.#over(event.detail));
+    feed.addEventListener("detail", event => this.#look(event.detail));
+    feed.addEventListener("state", () => this.#showRight());
     addEventListener("pagehide", () => this.phone.hangUp());
     this.#showState();
     this.#tell();
   }
 
   async open() {
-    await this.choice.load().catch(error => this.#alarm(error));
+    this.feed.watch(this.phone.id || null);
+    this.#showRight();
+    await Promise.all([this.choice.load(), this.phone.findServers()]).catch(error => this.#alarm(error));
     this.#draw();
     this.list.scrollTop = this.list.scrollHeight;
   }
 
-  close() {}
+  close() {
+    this.feed.watch(null);
+  }
 
   get seconds() {
     return this.phone.state === "up" ? (performance.now() - this.#since) / 1000 : 0;
@@ -99,7 +105,8 @@ export class CallView {
   async #call() {
     this.alarm.hidden = true;
     this.#story = new Story();
-    this.#detail = null;
+    this.#cuts = [];
+    this.phone.id = "";
     this.#show();
     try {
       await this.phone.call(this.choice.wishes());
@@ -125,12 +132,11 @@ export class CallView {
     this.endButton.lastChild.textContent = isUp ? "Hang up" : "Cancel";
     for (const each of [this.muteButton, this.keysButton, this.sentence, this.sayButton, ...this.pad.children]) each.disabled = !isUp;
     if (isIdle) this.#showKeys(false);
-    const said = { asking: "Waiting for the microphone …", calling: "Calling …", up: "Connected" }[state];
+    const said = { asking: "Waiting for the microphone …", calling: "Calling …", up: `Connected in ${this.phone.connectedMs} ms` }[state];
     if (said) tell(this.status, said);
     if (isUp) {
       this.#since = performance.now();
       this.element.dataset.connectedMs = this.phone.connectedMs;
-      this.status.title = `connected in ${this.phone.connectedMs} ms`;
       this.#live();
     }
   }
@@ -138,23 +144,25 @@ export class CallView {
   #note(note) {
     this.#heardAt = performance.now();
     if (!this.#story.add(note)) return;
-    if (["speech.started", "speech.flushed", "speech.ended", "call.ended"].includes(note.type)) this.#look();
+    if (note.type === "hello" && this.element.isConnected) this.feed.watch(this.phone.id);
     this.#tell();
   }
 
-  /** Fetch what events do not carry: the stages of interruptions, and the words of what is being said. */
-  async #look() {
-    if (!this.phone.id) return;
-    const story = this.#story;
-    try {
-      const detail = await ask(`/api/calls/${this.phone.id}`);
-      if (story !== this.#story) return;
-      this.#detail = detail;
-      story.saying(detail.utterances.find(each => !each.is_over)?.text ?? "");
-      this.#show();
-    } catch {
-      // The call goes on without its figures; the line about the bridge says why.
-    }
+  /** What events do not carry: the stages of interruptions, and the words of what is being said. */
+  #look(detail) {
+    if (detail.call !== this.phone.id) return;
+    this.#cuts = detail.timeline.barge_ins;
+    const now = detail.transcript?.findLast(line => line.who === "bot" && line.ended_ns == null);
+    this.#story.saying(now?.text ?? "");
+    this.#show();
+  }
+
+  /** A token that only looks opens no call. */
+  #showRight() {
+    const { order: mayCall } = this.feed.may;
+    this.callButton.disabled = !mayCall;
+    this.sayForm.hidden = !mayCall;
+    if (this.phone.state === "idle" && !mayCall) tell(this.status, "This token only looks: it may not call.");
   }
 
   #over(reason) {
@@ -166,13 +174,12 @@ export class CallView {
 
   #show() {
     this.#tell();
-    const records = this.#detail?.barge_ins ?? [];
-    this.cutsCard.hidden = !records.length;
-    tell(this.cutsTitle, plural(records.length, "interruption"));
-    const shown = records.map((record, at) => interruption(record, at + 1, { budget: this.#budget, zero: this.#story.zero }));
-    this.cuts.replaceChildren(...shown.reverse().slice(0, CUTS_SHOWN));
-    this.more.hidden = !this.#detail;
-    if (this.#detail) this.more.href = `#/calls/${this.#detail.id}`;
+    this.cutsCard.hidden = !this.#cuts.length;
+    tell(this.cutsTitle, plural(this.#cuts.at(-1)?.number ?? 0, "interruption"));
+    const shown = this.#cuts.slice(-CUTS_SHOWN).reverse();
+    this.cuts.replaceChildren(...shown.map(cut => interruption(cut, { zero: this.#story.zero })));
+    this.more.hidden = !this.phone.id;
+    this.more.href = `#/calls/${this.phone.id}`;
   }
 
   #tell() {
@@ -206,7 +213,7 @@ export class CallView {
     this.picture.hidden = this.legend.hidden = story.zero == null;
     const last = this.phone.state === "up" && story.zero != null ? story.last + (now - this.#heardAt) * 1e6 : story.last;
     const to = Math.max(last, zero + SHOWN_NS / 3);
-    this.timeline.draw(story, { from: Math.max(zero, to - SHOWN_NS), to, cuts: this.#detail?.barge_ins ?? [] });
+    this.timeline.draw(story, { from: Math.max(zero, to - SHOWN_NS), to, cuts: this.#cuts });
   }
 
   #mute() {

@@ -1,11 +1,17 @@
 // The desk: totals, the calls that stand, and those that are over.
 
+import { CallTable } from "./call_table.js";
 import { clock, h, ms, percent, plural, refill, score, tell } from "./dom.js";
-import { icon } from "./icons.js";
 import { ending } from "./words.js";
 
 const TICK_MS = 1000;
-const FLOORS = { bot: "bot speaks", caller: "caller speaks", doubt: "bot listens" };
+const FULL = 0.8;
+const POOR_MOS = 3.6;
+const FLOORS = { bot: "bot", caller: "caller", both: "both" };
+
+// Spare columns are left out on a telephone's screen.
+const LIVE = [["Length", "number"], ["Floor", "spare"], ["Said", "number spare"], ["Interruptions", "number spare"], ["Quality"]];
+const PAST = [["Began", "number spare"], ["Length", "number"], ["Ended because", "spare"], ["Interruptions", "number spare"], ["Over budget"]];
 
 export class DeskView {
   title = "Desk";
@@ -14,10 +20,10 @@ export class DeskView {
   constructor(feed) {
     this.feed = feed;
     this.totals = h("dl", { class: "totals", "aria-label": "Totals" });
-    this.live = table("live", "Calls now", ["Call", "Length", "Floor", "Said", "Interruptions", "Quality"]);
-    this.past = table("past", "Calls before", ["Call", "Length", "Ended because", "Said", "Interruptions", "Over budget"]);
+    this.live = new CallTable("live", "Calls now", LIVE, liveCells);
+    this.past = new CallTable("past", "Calls before", PAST, call => pastCells(call, feed.timeOf(call.started_ns)));
     this.element = h("div", { class: "desk-view" },
-      h("div", { class: "view-head" }, h("h1", {}, "Desk")), this.totals, this.live.card, this.past.card);
+      h("div", { class: "view-head" }, h("h1", {}, "Desk")), this.totals, this.live.element, this.past.element);
     this.redraw = () => this.#draw();
   }
 
@@ -33,92 +39,61 @@ export class DeskView {
   }
 
   #draw() {
-    const live = this.feed.list({ isLive: true }), past = this.feed.list({ isLive: false });
-    refill(this.totals, ...totals(this.feed.totals, live, past));
-    const isReady = this.feed.isReady;
-    fillTable(this.live, live.map(liveRow), isReady ? "Nobody is calling." : "Asking for the calls …");
-    fillTable(this.past, past.slice(0, 200).map(pastRow), isReady ? "No call has ended yet." : "");
+    const { isReady } = this.feed;
+    refill(this.totals, ...totals(this.feed.totals));
+    this.live.show(this.feed.list({ isLive: true }), isReady ? "Nobody is calling." : "Asking for the calls …");
+    this.past.show(this.feed.list({ isLive: false }), isReady ? "No call has ended yet." : "");
     this.#tick();
   }
 
   /** Lengths go on by themselves. */
   #tick() {
     const now = this.feed.nowNs;
-    for (const cell of this.live.body.querySelectorAll("[data-since]"))
-      if (now) tell(cell, clock((now - Number(cell.dataset.since)) / 1e9));
+    if (now) for (const cell of this.live.body.querySelectorAll("[data-since]")) tell(cell, clock((now - Number(cell.dataset.since)) / 1e9));
   }
 }
 
-function table(id, title, heads) {
-  const body = h("tbody");
-  const cells = heads.map((head, at) => h("th", { scope: "col", class: columnClass(at) }, head));
-  const made = h("table", { class: "calls", "aria-labelledby": `${id}-title` }, h("thead", {}, h("tr", {}, ...cells)), body);
-  const empty = h("p", { class: "empty" });
-  const count = h("span", { class: "soft number" });
-  const head = h("div", { class: "card-head" }, h("h2", { id: `${id}-title` }, title), count);
-  return { card: h("section", { class: "card calls-card", "aria-labelledby": `${id}-title` }, head, empty, made), body, made, empty, count };
+const none = () => h("span", { class: "soft" }, "–");
+
+function liveCells(call) {
+  const length = call.answered_ns == null ? call.state : h("span", { "data-since": call.answered_ns });
+  const floor = FLOORS[call.floor] ? h("span", { class: `badge ${call.floor}` }, FLOORS[call.floor]) : none();
+  return [length, floor, String(call.utterances), String(call.barge_ins), quality(call)];
 }
 
-// On a telephone's screen only the first two columns and the last one have room.
-const columnClass = at => [at === 1 || at === 3 || at === 4 ? "number" : "", at > 1 && at < 5 ? "spare" : ""].join(" ").trim();
-
-function fillTable(part, rows, empty) {
-  refill(part.body, ...rows);
-  part.made.hidden = !rows.length;
-  part.empty.hidden = rows.length > 0;
-  tell(part.empty, empty);
-  tell(part.count, rows.length ? String(rows.length) : "");
-}
-
-function row(call, ...cells) {
-  const way = call.direction === "inbound" ? "inbound" : "outbound";
-  const link = h("a", { href: `#/calls/${encodeURIComponent(call.id)}`, "data-key": call.id },
-    icon(way), h("span", {}, callTitle(call)), h("span", { class: "hidden" }, `, ${way}`));
-  const open = event => { if (!event.target.closest("a")) link.click(); };
-  return h("tr", { click: open }, h("td", { class: "who-cell" }, link), ...cells.map((cell, at) => h("td", { class: columnClass(at + 1) }, cell)));
-}
-
-function liveRow(call) {
-  const length = h("span", call.answered_ns == null ? {} : { "data-since": call.answered_ns }, call.answered_ns == null ? call.state : "");
-  const floor = call.floor && FLOORS[call.floor] ? h("span", { class: `badge${call.floor === "doubt" ? " over" : " live"}` }, FLOORS[call.floor]) : h("span", { class: "soft" }, "–");
-  return row(call, length, floor, String(call.utterances), String(call.barge_ins), quality(call));
-}
-
-function pastRow(call) {
+function pastCells(call, began) {
   const length = call.answered_ns == null ? "–" : clock((call.ended_ns - call.answered_ns) / 1e9);
   const over = [...new Set(call.breaches ?? [])];
-  const budget = over.length ? h("span", { class: "badge over", title: over.join(", ") }, plural(over.length, "stage")) : h("span", { class: "soft" }, "–");
-  return row(call, length, h("span", { class: "soft" }, ending(call.reason)), String(call.utterances), String(call.barge_ins), budget);
+  const budget = over.length ? h("span", { class: "badge over", title: over.join(", ") }, plural(over.length, "stage")) : none();
+  return [began, length, h("span", { class: "soft" }, ending(call.reason)), String(call.barge_ins), budget];
 }
 
 function quality(call) {
-  const worst = Math.min(...[call.mos_in, call.mos_out].filter(Boolean));
-  if (!Number.isFinite(worst)) return h("span", { class: "soft" }, "–");
-  return h("span", { class: `badge${worst < 3.6 ? " over" : ""}` }, `MOS ${score(worst)}`);
+  const worst = Math.min(...[call.quality?.mos_in, call.quality?.mos_out].filter(Boolean));
+  return Number.isFinite(worst) ? h("span", { class: `badge${worst < POOR_MOS ? " over" : ""}` }, `MOS ${score(worst)}`) : none();
 }
 
-export function callTitle(call) {
-  const [from, to] = [call.from, call.to].map(each => (each ?? "").replace(/^sips?:/, ""));
-  if (from.startsWith("browser")) return to ? `Browser → ${to}` : "Browser";
-  if (from && to) return `${from} → ${to}`;
-  return from || to || `${call.codec || "call"} ${call.id.slice(0, 6)}`;
-}
-
-function totals(sums, live, past) {
-  const tiles = [tile("Calls now", String(sums?.live ?? live.length), sums?.room ? `room for ${sums.room}` : `${past.length} before`)];
-  const spread = (title, each) => each?.p50 != null && tiles.push(tile(title, ms(each.p50), `95 % within ${ms(each.p95)}`));
-  spread("First sound", sums?.firstAudio);
-  spread("Silent when interrupted", sums?.bargeIn);
-  if (sums?.voice) tiles.push(tile("Voice connections", `${sums.voice.busy} busy`, `${sums.voice.idle} ready`));
-  if (sums?.cores?.length) {
-    const bars = sums.cores.map((load, at) => {
-      const fill = h("span", { class: "fill" });
-      fill.style.width = `${Math.min(100, load * 100)}%`;
-      return h("span", {}, h("span", { class: `track${load > 0.8 ? " over" : ""}`, "aria-hidden": "true" }, fill), h("span", {}, h("span", { class: "hidden" }, `core ${at}: `), percent(load)));
-    });
-    tiles.push(h("div", { class: "card total" }, h("dt", {}, "Media load, by core"), h("dd", { class: "loads" }, ...bars)));
-  }
+function totals(sums) {
+  if (!sums) return [];
+  const { calls, voice, engine } = sums;
+  const tiles = [tile("Calls now", String(calls.up + calls.ringing), `room for ${calls.room}, ${calls.ended} before`)];
+  const spread = (title, each) => each?.count && tiles.push(tile(title, ms(each.p50), `95 % within ${ms(each.p95)}`));
+  spread("First sound", sums.first_audio_ms);
+  spread("Falls silent in", sums.stages_ms?.mute);
+  if (voice) tiles.push(tile("Voice connections", `${voice.busy} busy`, `${voice.idle} ready${voice.failures ? `, ${plural(voice.failures, "failure")}` : ""}`));
+  if (engine?.processes.length) tiles.push(load(engine));
   return tiles;
+}
+
+function load(engine) {
+  const bars = engine.processes.map(each => {
+    const fill = h("span", { class: "fill" });
+    fill.style.width = `${Math.min(100, each.load * 100)}%`;
+    const bar = h("span", { class: `track${each.load > FULL ? " over" : ""}`, "aria-hidden": "true" }, fill);
+    return h("span", {}, bar, h("span", {}, h("span", { class: "hidden" }, `core ${each.place}: `), percent(each.load)));
+  });
+  const note = engine.restarts ? plural(engine.restarts, "restart") : engine.has_standby ? "another one stands by" : "";
+  return h("div", { class: "card total" }, h("dt", {}, "Media load, by core"), h("dd", { class: "loads" }, ...bars), h("dd", { class: "note" }, note));
 }
 
 function tile(title, value, note) {

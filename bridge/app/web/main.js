@@ -54,14 +54,14 @@ function showCall() {
 }
 
 feed.addEventListener("state", event => {
-  const [state, text] = { live: ["live", "Live"], lost: ["lost", "Bridge out of reach, trying again …"], off: ["off", ""] }[event.detail];
+  const [state, text] = { live: ["live", "Live"], lost: ["lost", "Bridge out of reach, trying again …"] }[event.detail];
   $("line").dataset.state = state;
   tell($("line"), text);
 });
 feed.addEventListener("stranger", () => { forget(); gate($("main"), start, { isWrong: true }); });
 
 function start() {
-  calling ??= new CallView({ onPhone: showCall });
+  calling ??= new CallView(feed, { onPhone: showCall });
   current = null;
   feed.open();
   addEventListener("hashchange", () => show());

@@ -5,6 +5,7 @@ import { access, listen, send } from "./access.js";
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 const KEY_MS = 120, BETWEEN_MS = 60;
 const RETRY_MS = 1000;
+const SERVER = /<([^>]+)>; rel="ice-server"(?:; username="([^"]*)"; credential="([^"]*)")?/g;
 
 // Made while nobody waits for it: a certificate takes a while on a small machine.
 const certificate = window.RTCPeerConnection?.generateCertificate({ name: "ECDSA", namedCurve: "P-256" }).catch(() => null);
@@ -21,10 +22,17 @@ export class Phone extends EventTarget {
   #events = null;
   #context = null;
   #ears = {};
+  #servers = [];
 
   constructor(speaker) {
     super();
     this.speaker = speaker;
+  }
+
+  /** Learn of the bridge's STUN and TURN servers before there is a call to wait for them (RFC 9725 §4.6). */
+  async findServers() {
+    const link = (await send("/api/webrtc", { method: "OPTIONS" })).headers.get("Link") ?? "";
+    this.#servers = [...link.matchAll(SERVER)].map(([, urls, username, credential]) => ({ urls, username, credential }));
   }
 
   /** Ask for the microphone, then call; throws what a person has to know. */
@@ -51,7 +59,7 @@ export class Phone extends EventTarget {
   /** The offer is ready before the microphone is: nothing of it depends on which one it is. */
   async #prepare(began) {
     const made = await certificate;
-    const peer = this.#peer = new RTCPeerConnection(made ? { certificates: [made] } : {});
+    const peer = this.#peer = new RTCPeerConnection({ iceServers: this.#servers, ...(made && { certificates: [made] }) });
     peer.addTransceiver("audio", { direction: "sendrecv" });
     peer.ontrack = event => {
       this.speaker.srcObject = event.streams[0] ?? new MediaStream([event.track]);
@@ -131,6 +139,7 @@ export class Phone extends EventTarget {
 
   #listenToLevels() {
     this.#context = new AudioContext();
+    this.#context.resume();
     this.#hear("you", this.#stream);
     this.#hear("bot", this.speaker.srcObject);
   }

@@ -1,33 +1,43 @@
-// The story of a call out of its record, where nobody listened while it happened.
+// The story of a call out of its timeline and transcript, for whoever was not there.
 
 import { Story } from "./story.js";
 
-/** `detail` is what the bridge tells of one call; what the caller's voice did is only known by what it interrupted. */
-export function recount(detail) {
+/** `timeline` and `transcript` are those of docs/api.md; `now` ends in the picture what has not ended yet. */
+export function recount({ timeline, transcript }, { zero, now, isOver }) {
   const story = new Story();
-  const zero = detail.answered_ns ?? detail.started_ns;
-  const perSample = 1e9 / detail.rate_hz;
-  story.add({ type: "call.answered", at_ns: zero });
-  const notes = [];
-  detail.utterances.forEach((each, at) => {
-    if (each.first_audio_ns == null) return;
-    const seconds = Math.max(0, each.end_sample - each.start_sample) / detail.rate_hz;
-    notes.push({ type: "speech.started", at_ns: each.first_audio_ns, seq: at });
-    if (!each.is_over) return;
-    notes.push({
-      type: "speech.ended",
-      at_ns: each.first_audio_ns + (each.end_sample - each.start_sample) * perSample,
-      seq: at, interrupted: each.interrupted, cause: each.cause, error: each.failure || null,
-      heard: each.heard, unheard: each.unheard, played_ms: seconds * 1000,
-    });
-  });
-  for (const cut of detail.barge_ins) {
-    if (cut.t0 != null) notes.push({ type: "voice.started", at_ns: cut.t0 });
-    if (cut.t2 != null && cut.t4 != null && cut.t2 < cut.t4) notes.push({ type: "speech.ducked", at_ns: cut.t2 });
-    if (cut.t4 != null) notes.push({ type: "speech.flushed", at_ns: cut.t4, cause: cut.cause });
-    if (cut.t0 != null && cut.t4 != null) notes.push({ type: "voice.stopped", at_ns: cut.t4 });
-  }
-  notes.sort((a, b) => a.at_ns - b.at_ns).forEach(note => story.add(note));
-  if (detail.ended_ns != null) story.add({ type: "call.ended", at_ns: detail.ended_ns });
+  story.zero = zero;
+  story.last = now;
+  story.isOver = isOver;
+  const spans = (who, entries, what) => (entries ?? []).map(each => ({ who, from: each.began_ns, to: each.ended_ns, what: what(each) }));
+  story.spans = [
+    ...spans("you", timeline.caller, () => ""),
+    ...spans("bot", timeline.bot, each => (each.interrupted ? "cut" : "")),
+    ...spans("doubt", timeline.ducks, each => each.outcome ?? ""),
+  ];
+  story.marks = [
+    ...(timeline.keys ?? []).map(each => ({ what: "key", at: each.ended_ns ?? each.began_ns, text: "key" })),
+    ...(timeline.barge_ins ?? []).map(each => ({ what: "cut", at: cutAt(each), cause: each.cause })),
+  ].sort((a, b) => a.at - b.at);
+  story.lines = (transcript ?? []).map(line).sort((a, b) => a.at - b.at);
   return story;
+}
+
+function line(said) {
+  return {
+    key: `${said.who} ${said.number}`,
+    who: said.who === "bot" ? "bot" : "you",
+    at: said.began_ns,
+    text: said.heard ?? said.text ?? "",
+    unheard: said.unheard ?? "",
+    isSpeaking: said.ended_ns == null,
+    isCut: said.interrupted,
+    hasText: said.text != null,
+    seconds: said.ended_ns == null ? 0 : (said.ended_ns - said.began_ns) / 1e9,
+  };
+}
+
+/** When an interruption cut the bot off, in ns. */
+export function cutAt(cut) {
+  const ended = name => cut.stages.find(stage => stage.name === name)?.ended_ns;
+  return ended("flush") ?? ended("mute") ?? cut.began_ns;
 }

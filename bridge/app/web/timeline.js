@@ -1,6 +1,7 @@
 // A call as a picture: both voices, who has the floor, and where the bot fell silent. Drawn from a story.
 
 import { clock, h, svg } from "./dom.js";
+import { cutAt } from "./recount.js";
 
 const LANES = ["you", "bot", "floor"];
 const GUTTER = 48, RIGHT = 10, TOP = 22, LANE = 24, GAP = 9, AXIS = 24;
@@ -23,7 +24,7 @@ export class Timeline {
     new ResizeObserver(onResize).observe(host);
   }
 
-  /** Draw [from, to] of the story's time, in ns. `cuts` are the records of interruptions, `width` is in px. */
+  /** Draw [from, to] of the story's time, in ns. `cuts` are the interruptions, `width` is in px. */
   draw(story, { from, to, width = this.host.clientWidth, cuts = [], playhead = null }) {
     if (width < 100 || to <= from) return;
     this.view = { from, to, width, zero: story.zero };
@@ -102,14 +103,14 @@ export class Timeline {
 /** What stands over a mark: for a voice, how soon it silenced the bot. */
 function labelOf(mark, cuts) {
   if (mark.what !== "cut") return mark.text;
-  const took = nearest(cuts, mark.at)?.stages_ms.mute ?? null;
-  return took == null ? "" : `silent in ${Math.round(took)} ms`;
+  const mute = nearest(cuts, mark.at)?.stages.find(stage => stage.name === "mute");
+  return mute ? `silent in ${Math.round(mute.took_ms)} ms` : "";
 }
 
 /** The interruption that a mark belongs to: its playout was flushed then. */
 function nearest(cuts, at) {
-  const near = cuts.filter(each => each.t4 != null && Math.abs(each.t4 - at) < 1e9);
-  return near.sort((a, b) => Math.abs(a.t4 - at) - Math.abs(b.t4 - at))[0];
+  const away = cut => Math.abs(cutAt(cut) - at);
+  return cuts.filter(cut => away(cut) < 1e9).sort((a, b) => away(a) - away(b))[0];
 }
 
 /** What the colours of the floor mean. */

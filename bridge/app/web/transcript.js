@@ -23,7 +23,8 @@ function theirs(said) {
 
 function ours(said) {
   if (said.error) return [h("span", { class: "soft" }, `the voice failed: ${said.error}`)];
-  if (said.isSpeaking) return said.text ? [said.text, h("span", { class: "soft" }, " …")] : [h("span", { class: "soft" }, "speaking …")];
+  // How far it has been heard is known when it is over; until then it is only what is being said.
+  if (said.isSpeaking) return [h("span", { class: "soft" }, `${said.text || "speaking"} …`)];
   if (!said.hasText) return [h("span", { class: "soft" }, `${said.seconds.toFixed(1)} s of speech${said.isCut ? ", cut short" : ""}`)];
   const parts = [said.text];
   if (said.unheard) {

@@ -46,15 +46,15 @@ const ENDINGS = {
 /** Why a call is over; `caller` is who reads it, if that is the caller. */
 export const ending = (reason, caller = "the caller") => (reason === "caller hung up" ? `${caller} hung up` : ENDINGS[reason] ?? reason);
 
-/** The stages of an interruption (bridge.speech.budget), in the order in which they end. */
-export const STAGES = [
-  { name: "mute", title: "Silent", about: "from your first sound to the bot's first silent packet" },
-  { name: "verdict", title: "Decided", about: "until it was clear that somebody speaks" },
-  { name: "flush", title: "Dropped", about: "the rest of the sentence thrown away" },
-  { name: "cancel", title: "Told the voice", about: "the voice service asked to stop" },
-  { name: "spare_ready", title: "Ready again", about: "a fresh voice connection at hand" },
-  { name: "next_audio", title: "Next words", about: "from the next answer's text to its first sound" },
-];
+/** The stages of an interruption (bridge.speech.budget). */
+export const STAGES = {
+  mute: { title: "Silent", about: "from the caller's first sound to the bot's first silent packet" },
+  verdict: { title: "Decided", about: "until it was clear that somebody speaks" },
+  flush: { title: "Dropped", about: "the rest of the sentence thrown away" },
+  cancel: { title: "Told the voice", about: "the voice service asked to stop" },
+  spare_ready: { title: "Ready again", about: "a fresh voice connection at hand" },
+  next_audio: { title: "Next words", about: "from the next answer's text to its first sound" },
+};
 
 export const CAUSES = { speech: "a voice", dtmf: "a key", command: "an order" };
 
@@ -68,12 +68,20 @@ export function routeTitle(route) {
   return route.to === "*" ? agent : `${agent} (${route.to})`;
 }
 
-/** Why packets of ours were silent (bridge.plane.columns); `isFault` where they should not have been. */
+/** Why the bot was silent (docs/api.md, `silence_ms`); `isFault` where it should not have been. */
 export const SILENCES = [
-  { name: "silence_idle", title: "Nothing to say" },
-  { name: "silence_ducked", title: "The caller spoke" },
-  { name: "silence_held", title: "On hold" },
-  { name: "silence_keys", title: "Pressing keys" },
-  { name: "silence_tts_late", title: "The voice was late", isFault: true },
-  { name: "silence_bridge_late", title: "The bridge was late", isFault: true },
+  { name: "idle", title: "Nothing to say" },
+  { name: "ducked", title: "The caller spoke" },
+  { name: "held", title: "On hold" },
+  { name: "keys", title: "Pressing keys" },
+  { name: "tts_late", title: "The voice was late", isFault: true },
+  { name: "bridge_late", title: "The bridge was late", isFault: true },
 ];
+
+/** A call in a few words: who called whom, as far as that may be known. */
+export function callTitle(call) {
+  const [from, to] = [call.from, call.to].map(each => (each ?? "").replace(/^sips?:/, "").replace(/^browser:.*/, ""));
+  if (call.direction === "outbound" && to) return to;
+  const who = from || (call.via === "browser" ? "Browser" : "Phone");
+  return to ? `${who} → ${to}` : `${who} ${call.id.slice(0, 6)}`;
+}
