@@ -300,7 +300,11 @@ class Registration:
         return True
 
     def _refused(self, reason: str, *, status: int, at_least_s: int, now_ns: int) -> None:
-        if self._step(Event.REFUSED) and self.state is State.PAUSED:
+        if self.state is State.STOPPING and status and self.is_registered(now_ns=now_ns):
+            # A refresh was refused: what was accepted before still stands, and is taken back (§10.2.2).
+            self._step(Event.AGAIN)
+            self._ask(expires_s=0)
+        elif self._step(Event.REFUSED) and self.state is State.PAUSED:
             self._fail(reason, status=status, at_least_s=at_least_s, now_ns=now_ns)
 
     def _fail(self, reason: str, *, status: int, at_least_s: int, now_ns: int) -> None:

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.sip.challenger import Challenger, Verdict
@@ -129,6 +129,7 @@ class World:
 @given(
     seed=st.integers(0, 1 << 30), loss=st.sampled_from([0.0, 0.2, 0.5]), stop_s=st.floats(0, 500, width=32)
 )
+@example(seed=458456, loss=0.0, stop_s=202.5)
 def test_whatever_the_network_does_we_know_what_the_registrar_knows_and_leave_nothing(
     seed: int, loss: float, stop_s: float
 ) -> None:
@@ -147,6 +148,7 @@ def test_whatever_the_network_does_we_know_what_the_registrar_knows_and_leave_no
 
 
 @settings(max_examples=20)
+@example(seed=2501)
 @given(seed=st.integers(0, 1 << 30))
 def test_a_registration_outlives_any_weather_that_passes(seed: int) -> None:
     world = World(seed, loss=0.3)
@@ -154,7 +156,10 @@ def test_a_registration_outlives_any_weather_that_passes(seed: int) -> None:
 
     world.run(600)
     world.loss = 0.0
-    world.run(1_500)
+    # It may have been refused just before a pause, again and again: the longest one is half an hour.
+    for until_s in range(1_500, 20_000, 500):
+        if world.registrar.bound_until_ns <= 600 * S:
+            world.run(until_s)
 
     assert world.stand.machine.state is not State.IDLE
     assert world.registrar.bound_until_ns > 600 * S
