@@ -92,6 +92,8 @@ class SipSettings:
     """How many connections there may be, and how idle."""
     dns_servers: tuple[tuple[str, int], ...] = ()
     """Whom to ask where names lead; empty asks as the system does."""
+    failover_after_ms: int = 4000
+    """How long a server may say nothing to a call of ours while there is another one."""
     max_udp_bytes: int = MAX_UDP_BYTES
     """Longest request of ours over UDP, if there is TCP; longer ones go over that (RFC 3261 §18.1.1)."""
     allow: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -436,6 +438,7 @@ def _agent_settings(settings: SipSettings, ports: Mapping[str, int]) -> AgentSet
         max_calls_per_source=settings.max_calls_per_source,
         max_calls=settings.max_calls,
         realm=settings.realm,
+        failover_ns=settings.failover_after_ms * 1_000_000,
         max_udp_bytes=settings.max_udp_bytes if settings.tcp else None,
         accounts=settings.accounts,
         timer=settings.session_timer,

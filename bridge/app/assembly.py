@@ -167,6 +167,7 @@ def sip_settings(config: Config) -> SipSettings:
         advertised_ip=section.advertised_ip,
         advertised_ip6=section.advertised_ip6,
         dns_servers=section.dns_servers,
+        failover_after_ms=section.failover_after_ms,
         max_udp_bytes=section.max_udp_bytes,
         answer_after_ms=section.answer_after_ms,
         user_agent=section.user_agent,

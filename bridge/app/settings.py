@@ -112,6 +112,8 @@ class SipSection(_Section):
     """The same for peers on IPv6."""
     dns_servers: DnsServers = ()
     """Whom to ask where names lead, instead of the servers of the system."""
+    failover_after_ms: int = Field(default=4000, ge=500, le=32_000)
+    """How long a server of a domain may say nothing to a call of ours before the next one is tried."""
     max_udp_bytes: int = Field(default=1300, ge=576, le=65_535)
     """Longest request of ours over UDP; with `tcp` a longer one goes over that, where somebody listens."""
     answer_after_ms: int = Field(default=0, ge=0, le=180_000)

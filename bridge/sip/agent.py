@@ -16,6 +16,7 @@ from bridge.sip.challenger import DEFAULT_ALGORITHMS, Challenger, Verdict
 from bridge.sip.dialog import LocalPlace
 from bridge.sip.digest import Algorithm, Credentials, DigestClient
 from bridge.sip.events import Arrived, Command, Datagram, Output, Replied
+from bridge.sip.failover import FAILOVER_NS
 from bridge.sip.flow import port_of, transport_of
 from bridge.sip.glance import is_behind_nat
 from bridge.sip.grammar import Uri
@@ -63,6 +64,8 @@ class AgentSettings:
     """What they may answer with, best first."""
     timer: SessionTimerSettings = DEFAULT_SESSION_TIMER
     """How often calls are refreshed."""
+    failover_ns: int = FAILOVER_NS
+    """How long a server may say nothing to an INVITE of ours while there is another one."""
     max_udp_bytes: int | None = None
     """Longest request of ours that goes over UDP, if there is TCP as well; None sets no bound."""
 
@@ -394,7 +397,7 @@ class Agent:
         transport = transport_of(peer)
         port = port_of(self._settings.ports, transport, local_ip, otherwise=self._settings.port)
         place = LocalPlace(local_ip, port, self._settings.user_agent, transport, scheme)
-        return Surroundings(self._layer, self._ids, place, self._settings.timer)
+        return Surroundings(self._layer, self._ids, place, self._settings.timer, self._settings.failover_ns)
 
     def _settle(self, *, now_ns: int) -> None:
         """Carry what transactions say to the sessions, until nothing is left to say."""
@@ -414,7 +417,9 @@ class Agent:
             return
         dialog = None if session is None else session.dialog
         if _is_call_answered(message) and (
-            session is None or (dialog and dialog.remote_tag != message.to.tag)
+            session is None
+            or session.has_left(outcome.key)
+            or (dialog and dialog.remote_tag != message.to.tag)
         ):
             self._outputs += self._unwanted.decline(outcome, message, now_ns=now_ns)
         elif isinstance(message, Request) and session is not None:

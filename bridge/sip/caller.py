@@ -10,7 +10,7 @@ from bridge.ports import IdSource
 from bridge.sip.dialog import Dialog, LocalPlace
 from bridge.sip.digest import CREDENTIAL_FIELDS, DigestClient, carry_credentials
 from bridge.sip.events import Established, Place, Progressed, Unserved
-from bridge.sip.failover import is_busy, retry_after_s
+from bridge.sip.failover import Servers, is_busy, retry_after_s
 from bridge.sip.identity import cause_of, custom_headers
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Headers, Request, Response
@@ -52,7 +52,7 @@ class CallerSession(Session):
     ) -> None:
         super().__init__(command.call, State.CALLING, around)
         self._destination = command.destination
-        self._others = list(others)
+        self._servers = Servers(others, patience_ns=around.failover_ns)
         self._credentials = command.credentials
         self._invite = _invite(command, around, self._timer.ask())
         if command.credentials is not None:
@@ -66,10 +66,11 @@ class CallerSession(Session):
         self._key = around.layer.request(
             self._invite, destination=command.destination, owner=command.call, now_ns=now_ns
         )
+        self._servers.asked(now_ns=now_ns)
 
     @property
     def deadline_ns(self) -> int | None:
-        due = (super().deadline_ns, self._cancel_by_ns)
+        due = (super().deadline_ns, self._cancel_by_ns, self._servers.deadline_ns)
         return min((ns for ns in due if ns is not None), default=None)
 
     def handle_timeout(self, *, now_ns: int) -> None:
@@ -78,6 +79,14 @@ class CallerSession(Session):
             self._cancel_by_ns = None
             self._around.layer.forget(self._key)
             self._move(Event.EXPIRED, now_ns=now_ns)
+        if self._servers.deadline_ns is not None and now_ns >= self._servers.deadline_ns:
+            self._servers.heard()
+            if self.state is State.CALLING:
+                self._servers.left[self._key] = False
+                self._fails_over(None, now_ns=now_ns)
+
+    def has_left(self, key: str) -> bool:
+        return key in self._servers.left
 
     def hang_up(self, reason: str, *, now_ns: int) -> None:
         self._report(reason)
@@ -87,7 +96,12 @@ class CallerSession(Session):
     def conclude(self, outcome: Outcome, *, now_ns: int) -> None:
         super().conclude(outcome, now_ns=now_ns)
         if outcome.key == self._key:
+            self._servers.heard()
             self._invited(outcome, now_ns=now_ns)
+        elif self._servers.left.get(outcome.key) is False and not outcome.is_final:
+            # It wakes up late, and another one has the call by now.
+            self._servers.left[outcome.key] = True
+            self._take_back(outcome.request, now_ns=now_ns)
 
     def _invited(self, outcome: Outcome, *, now_ns: int) -> None:
         response = outcome.message
@@ -123,10 +137,10 @@ class CallerSession(Session):
         unserved = Unserved(self.call, self._destination, wait_s)
         # Who rings already when its connection breaks is not to ring a second time elsewhere.
         may_move = response is not None or self.state is State.CALLING
-        if not (may_move and self._others and self._move(Event.UNSERVED, now_ns=now_ns)):
+        if not (may_move and self._servers and self._move(Event.UNSERVED, now_ns=now_ns)):
             self._outputs.append(unserved)
             return False
-        self._destination, place = self._others.pop(0)
+        self._destination, place = self._servers.take()
         self._outputs.append(replace(unserved, following=self._destination))
         self._around = replace(self._around, place=place)
         self._early, self._early_sdp = Acknowledger(), {}
@@ -140,6 +154,7 @@ class CallerSession(Session):
         self._key = self._around.layer.request(
             self._invite, destination=self._destination, owner=self.call, now_ns=now_ns
         )
+        self._servers.asked(now_ns=now_ns)
         return True
 
     def _progressed(self, response: Response, *, source: tuple[str, int] | None, now_ns: int) -> None:
@@ -219,7 +234,10 @@ class CallerSession(Session):
 
     def _cancel(self, *, now_ns: int) -> None:
         """Take the INVITE back; it then ends with 487, or after 64·T1 without a word (§9.1)."""
-        layer, invite = self._around.layer, self._invite
+        self._take_back(self._invite, now_ns=now_ns)
+        self._cancel_by_ns = now_ns + self._around.layer.timers.give_up_ns
+
+    def _take_back(self, invite: Request, *, now_ns: int) -> None:
         headers = Headers([("Via", str(invite.via)), ("Max-Forwards", "70")])
         for name in ("Route", "From", "To", "Call-ID"):
             for value in invite.headers.all(name):
@@ -228,8 +246,8 @@ class CallerSession(Session):
         if reason := reason_of(self._why):
             headers.add("Reason", reason)
         cancel = Request("CANCEL", invite.uri, headers)
-        layer.request(cancel, destination=self._destination, owner=self.call, now_ns=now_ns)
-        self._cancel_by_ns = now_ns + layer.timers.give_up_ns
+        # It goes where its INVITE went, whoever has the call now.
+        self._around.layer.request(cancel, destination=self._destination, owner=self.call, now_ns=now_ns)
 
 
 class UnwantedAnswers:

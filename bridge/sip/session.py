@@ -109,6 +109,10 @@ class Session(ABC):
         outputs, self._outputs = self._outputs, []
         return outputs
 
+    def has_left(self, key: str) -> bool:
+        """Whether a transaction is one with a server that was left for another; see `CallerSession`."""
+        return False
+
     @abstractmethod
     def hang_up(self, reason: str, *, now_ns: int) -> None:
         """End the call in the way that its state asks for; harmless when it is over."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bridge.ports import IdSource
 from bridge.sip.dialog import LocalPlace
+from bridge.sip.failover import FAILOVER_NS
 from bridge.sip.layer import TransactionLayer
 from bridge.sip.session_timer import DEFAULT_SESSION_TIMER, SessionTimerSettings
 
@@ -18,6 +19,8 @@ class Surroundings:
     ids: IdSource
     place: LocalPlace
     timer: SessionTimerSettings = DEFAULT_SESSION_TIMER
+    failover_ns: int = FAILOVER_NS
+    """How long a server may say nothing to an INVITE while there is another one."""
 
 
 def new_branch(ids: IdSource) -> str:

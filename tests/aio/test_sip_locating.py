@@ -19,7 +19,7 @@ from bridge.errors import SetupError
 from bridge.sip.digest import Credentials
 from bridge.sip.message import respond
 from bridge.sip.registration import Account, Registered
-from bridge.sip.timers import Timers
+from bridge.sip.timers import DEFAULT_TIMERS, Timers
 from tests.aio.cosyvoice_fake import eventually
 from tests.aio.sip_certificates import certificate, client, server
 from tests.aio.sip_phones import (
@@ -140,6 +140,25 @@ async def test_a_call_fails_when_no_server_is_left(closed_port: int) -> None:
                     targets=[("127.0.0.1", closed_port)],
                     timeout_s=5,
                 )
+
+
+async def test_a_caller_waits_for_the_next_server_no_longer_than_is_set() -> None:
+    async with phone() as sleepy, endpoint(serve_until_it_ends) as served:
+        zone = srv("_sip._udp", sleepy.address[1], served.listen[1])
+        # With the timers of the RFC the first one could be silent for 32 s.
+        async with caller(zone, timers=DEFAULT_TIMERS, failover_after_ms=500) as (ours, _):
+            sleepy.peer = ours.listen
+            call = await ours.call("sip:hello@example.com", sdp=describe().offer(), timeout_s=5)
+            first = parsed_request(await sleepy.heard.get())
+            extra = [("Contact", f"<sip:a@127.0.0.1:{sleepy.address[1]}>")]
+            sleepy.say(bytes(respond(first, 200, source=sleepy.peer, to_tag="late", extra=extra)))
+            async with asyncio.timeout(5):
+                while not (told := await sleepy.heard.get()).startswith(b"BYE "):
+                    pass
+            sleepy.say(bytes(respond(parsed_request(told), 200, source=sleepy.peer)))
+            assert not call.ended.done()
+            await call.hangup()
+            await eventually(lambda: not ours.calls)
 
 
 async def test_each_server_may_ring_as_long_as_the_first() -> None:

@@ -185,6 +185,95 @@ def test_a_call_that_was_given_up_goes_nowhere_else() -> None:
     assert desk.agent.calls == 0
 
 
+def late(desk: Desk, *others: tuple[str, int]) -> tuple[Request, Request]:
+    """A call whose first server says nothing for four seconds; the INVITEs of both."""
+    first = sent_request(call(desk, B, *others))
+    desk.wait(3_999)
+    assert {each.destination for each in desk.look() if isinstance(each, Send)} == {A}
+    desk.wait(1)
+    second = sent_request(next(each for each in desk.look() if isinstance(each, Send)))
+    return first, second
+
+
+def test_a_server_that_says_nothing_for_a_while_is_left_for_the_next() -> None:
+    desk = Desk()
+    first, second = late(desk, C)
+    assert first.via.branch != second.via.branch
+
+    desk.wait(4_000)
+
+    assert Unserved("us", B, 0, C) in desk.outputs
+    assert C in {each.destination for each in desk.outputs if isinstance(each, Send)}
+    desk.look()
+    desk.wait(40_000)
+    # The last one has the time of timer B.
+    assert desk.the(Ended).status == 408
+    assert desk.agent.calls == 0
+    assert desk.agent.transactions == 0
+
+
+def test_a_server_that_has_said_something_is_not_left() -> None:
+    desk = Desk()
+    invite = sent_request(call(desk, B))
+    desk.hear(reply(invite, 100), A)
+    desk.look()
+
+    desk.wait(30_000)
+
+    assert desk.look() == []
+
+
+def test_a_server_that_wakes_up_late_is_told_that_nobody_wants_it() -> None:
+    desk = Desk()
+    first, second = late(desk)
+    desk.hear(reply(second, 180), B)
+    desk.look()
+
+    desk.hear(reply(first, 180), A)
+    cancel = sent(desk)
+    desk.hear(reply(first, 183), A)
+    assert not [each for each in desk.look() if isinstance(each, Send)]
+
+    assert (cancel.destination, sent_request(cancel).method) == (A, "CANCEL")
+    assert str(sent_request(cancel).via) == str(first.via)
+    desk.hear(reply(sent_request(cancel), 200), A)
+    desk.hear(reply(first, 487), A)
+    assert desk.lines() == ["ACK"]
+    desk.hear(reply(second, 200, to_tag="b", contact=CONTACT, body=OFFER), B)
+    assert desk.the(Established).sdp == OFFER
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_a_late_answer_is_acknowledged_and_hung_up(is_answered: bool) -> None:
+    desk = Desk()
+    first, second = late(desk)
+    answer = reply(second, 200, to_tag="b", contact=CONTACT, body=OFFER)
+    if is_answered:
+        desk.hear(answer, B)
+        desk.the(Established)
+
+    for _ in range(2):
+        desk.hear(reply(first, 200, to_tag="a", contact="<sip:lena@192.0.2.21>", body=OFFER), A)
+
+    sent_now = [sent_request(each) for each in desk.look() if isinstance(each, Send)]
+    assert [each.method for each in sent_now] == ["ACK", "BYE", "ACK"]
+    assert {each.uri for each in sent_now} == {"sip:lena@192.0.2.21"}
+    if not is_answered:
+        desk.hear(answer, B)
+        assert desk.the(Established).sdp == OFFER
+
+
+def test_a_call_given_up_while_nobody_speaks_is_not_tried_elsewhere_later() -> None:
+    desk = Desk()
+    call(desk, B)
+    desk.do(Hangup("us", "gave up"))
+    desk.look()
+
+    desk.wait(5_000)
+
+    assert {each.destination for each in desk.look() if isinstance(each, Send)} == {A}
+
+
 class Registering:
     """A registration with several registrars."""
 
