@@ -20,6 +20,7 @@ from bridge.aio.http import json_answer, listening
 from bridge.aio.tasks import Tasks
 from bridge.clock import SystemClock, unix_s
 from bridge.dice import SystemDice
+from bridge.hosts import spot
 from bridge.ports import Clock, IdSource
 from bridge.ttsserver.connection import MESSAGE_CHARACTERS, Connection, House
 from bridge.ttsserver.faults import Fault, read_faults
@@ -133,8 +134,7 @@ class TtsServer:
     @property
     def url(self) -> str:
         """Where clients connect."""
-        host, port = self.listen
-        return f"ws://{host}:{port}{PATH}"
+        return f"ws://{spot(*self.listen)}{PATH}"
 
     async def close(self) -> None:
         """Close every connection and stop listening; safe twice."""

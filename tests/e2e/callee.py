@@ -8,6 +8,7 @@ from bridge.aio.sip import IncomingCall, SipCall, SipEndpoint, SipSettings
 from bridge.aio.sip_transfer import Referral
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
+from bridge.hosts import is_v6, spot
 from bridge.load.listen import Heard
 from bridge.load.phone import RtpPhone
 
@@ -17,11 +18,15 @@ _KEYS = 101
 
 
 class Callee:
-    """One telephone, PCMU, on loopback."""
+    """One telephone, PCMU, on loopback.
 
-    def __init__(self) -> None:
+    Args:
+        host: Its address.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.endpoint: SipEndpoint
-        self.phone: RtpPhone = RtpPhone("127.0.0.1", ssrc=SystemDice().number(32))
+        self.phone: RtpPhone = RtpPhone(host, ssrc=SystemDice().number(32))
         self.rang: asyncio.Event = asyncio.Event()
         self.picks_up: asyncio.Event = asyncio.Event()
         """Set by the test."""
@@ -34,10 +39,11 @@ class Callee:
         """What we say of such calls."""
         self.headers: dict[str, str] = {}
         self.from_uri: str = ""
+        self._host = host
 
     @property
     def uri(self) -> str:
-        return f"sip:100@127.0.0.1:{self.endpoint.listen[1]}"
+        return f"sip:100@{spot(*self.endpoint.listen)}"
 
     def heard(self) -> Heard:
         return Heard(self.phone.tape.received, 0)
@@ -59,16 +65,17 @@ class Callee:
         call.on_reinvite = self._changed
         call.transfers.on_referral = self._referred
         self.call = call
-        self.phone.start(("127.0.0.1", port), payload_type=0, event_payload_type=_KEYS)
+        self.phone.start((self._host, port), payload_type=0, event_payload_type=_KEYS)
         await call.ended
 
     @property
     def _description(self) -> bytes:
+        at = f"IN IP{6 if is_v6(self._host) else 4} {self._host}"
         lines = [
             "v=0",
-            "o=- 1 1 IN IP4 127.0.0.1",
+            f"o=- 1 1 {at}",
             "s=-",
-            "c=IN IP4 127.0.0.1",
+            f"c={at}",
             "t=0 0",
             f"m=audio {self.phone.local_port} RTP/AVP 0 {_KEYS}",
             f"a=rtpmap:{_KEYS} telephone-event/8000",
@@ -99,12 +106,12 @@ class Callee:
 
 
 @asynccontextmanager
-async def callee(*, picks_up: bool = True) -> AsyncIterator[Callee]:
+async def callee(*, picks_up: bool = True, host: str = "127.0.0.1") -> AsyncIterator[Callee]:
     """A telephone that answers, at once or when it is told to."""
-    made = Callee()
+    made = Callee(host)
     if picks_up:
         made.picks_up.set()
-    settings = SipSettings(listen=("127.0.0.1", 0), allow=("127.0.0.1/32",), close_within_s=0.2)
+    settings = SipSettings(listen=(host, 0), allow=(host,), close_within_s=0.2)
     made.endpoint = await SipEndpoint.start(
         settings, clock=SystemClock(), dice=SystemDice(), on_call=made.answer
     )

@@ -1,6 +1,8 @@
 """Calls over IPv6, beside calls over IPv4, at one bridge; what was said is understood at both ends."""
 
 import asyncio
+import os
+import signal
 import wave
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from bridge.load.clip import Clip, render_clip_apart
 from bridge.plane.g711 import decode_ulaw
 from tests.e2e import agents
 from tests.e2e.bare_phone import BarePhone
+from tests.e2e.callee import callee
 from tests.e2e.handshake_phone import HandshakePhone
-from tests.e2e.lab import account_when, ended, rendered
+from tests.e2e.lab import account_when, ended, eventually, matches, rendered
 from tests.e2e.running import RunningBridge
+from tests.e2e.test_srtp import media_pids
 from tests.hearing import transcribe, word_errors
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -45,6 +49,11 @@ def recorded(folder: Path, call_id: str) -> NDArray[np.int16]:
     with wave.open(str(next(folder.rglob(f"*{call_id}*.wav")))) as file:
         both = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
     return np.ascontiguousarray(both[:, 0])
+
+
+def busiest(bridge: RunningBridge) -> int:
+    """The media process that carries calls; the spare one has no ports."""
+    return max(media_pids(bridge), key=lambda pid: len(os.listdir(f"/proc/{pid}/fd")))
 
 
 @pytest.mark.parametrize("ports_shared", [False, True], ids=["own-ports", "shared-ports"])
@@ -88,3 +97,24 @@ async def test_checks_handshakes_and_encryption_work_over_ipv6_bit_for_bit(has_i
     assert told["media"]["rx_packets"] > 100
     assert told["media"]["rx_srtp_auth"] == told["media"]["tx_srtp_failed"] == 0
     assert not [text for text in bridge.output if "ERROR" in text or "Traceback" in text]
+
+
+async def test_a_phone_on_ipv6_is_called_and_its_call_survives_the_media_process() -> None:
+    settings = agents.routes(chapters="tone") | {"sip.dial_allow": "::1"}
+    with RunningBridge(settings, in_ipv6=True) as bridge:
+        spoken = await rendered(bridge, agents.CHAPTERS, voice="tone")
+        async with callee(host="::1") as phone:
+            placed = await asyncio.to_thread(
+                bridge.post, "/api/calls", {"to": phone.uri, "route": "chapters"}
+            )
+            await eventually(lambda: len(phone.phone.tape.received) > 20, timeout_s=10)
+            os.kill(busiest(bridge), signal.SIGKILL)
+            told = await ended(bridge, placed["id"], timeout_s=30)
+            heard = phone.heard()
+
+    assert phone.from_uri.endswith(f"@[::1]:{bridge.sip_port}")
+    assert told["reason"] == "agent finished"
+    found = matches(heard, spoken.values())
+    # Of the sentence that was being said a frame may be missing.
+    assert all(match.begin_sample >= 0 for match in found)
+    assert [match.is_complete for match in found[1:]] == [True, True]
