@@ -31,6 +31,7 @@ PEERS = {
     "linphonec": "linphone-cli",
     "svmap": "sipvicious",
     "chromium": "chromium",
+    "node": "nodejs",
 }
 """Commands that interop tests need, and the Debian packages that bring them."""
 

@@ -156,6 +156,9 @@ class MediaPath:
             self.keys = association.keys
             if not self.has_ice:
                 self._proven = source  # Whoever holds the key is the peer, wherever it said to be.
+            elif self._ice is not None and self._ice.nominated is not None:
+                # Some nominate two pairs, which RFC 8445 §8.1.1 forbids: they use the one of the handshake.
+                self._ice.nominated = self._proven = source
             self._settle(is_news=True)
         elif association.is_closed and self.on_end is not None:
             self.on_end("peer closed its media")

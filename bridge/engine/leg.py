@@ -98,7 +98,7 @@ class MediaLeg:
         # The lower half only, so that SRTP cannot misjudge its rollover counter early (RFC 3711 §3.3.1).
         self._sequence = dice.number(15)
         self._timestamp = dice.number(32)
-        self._cname = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
+        self.cname: str = dice.token(12)  # RFC 7022 §4.2: 96 bits, for this leg only
         self._tickets = 0
         self._bed_place: int | None = None
         self.weight: float = 0.0
@@ -433,7 +433,7 @@ class MediaLeg:
             latch_ip=0 if latch_ip is None else host_number(latch_ip),
             rtcp_key=0 if rtcp is None else peer_key(rtcp),
             hosts=self.status.hosts,
-            cname=self._cname,
+            cname=self.cname,
             rate_hz=self.rate_hz,
             **negotiated,
         )

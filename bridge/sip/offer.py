@@ -114,6 +114,7 @@ class Negotiator:
         security: Who makes and takes keys; None encrypts nothing.
         ice: Who speaks of ICE; None does without.
         comfort_noise: Whether silence beside G.711 may be said instead of sent.
+        source: Our SSRC and its name, ``123 cname:abc``, for peers with ICE; empty says nothing of it.
     """
 
     def __init__(
@@ -126,10 +127,11 @@ class Negotiator:
         security: MediaSecurity | None = None,
         ice: IceParty | None = None,
         comfort_noise: bool = False,
+        source: str = "",
     ) -> None:
         self._security = security or MediaSecurity()
         self._ice = ice
-        self._local = LocalMedia(ip, port, session_id, version=0, comfort_noise=comfort_noise)
+        self._local = LocalMedia(ip, port, session_id, version=0, comfort_noise=comfort_noise, source=source)
         self._codecs = wanted(codecs)
         self._last = b""
         self._direction = "sendrecv"

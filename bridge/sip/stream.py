@@ -75,6 +75,8 @@ class LocalMedia:
     """Grows with every description of the call that differs from the one before."""
     comfort_noise: bool = False
     """Whether we speak of comfort noise beside G.711 (RFC 3389)."""
+    source: str = ""
+    """Our SSRC and its name, ``123 cname:abc``; some WebRTC peers hear nothing without (RFC 5576 §4.1)."""
 
     def quiet(self, agreed: "Negotiated") -> "Negotiated":
         """The same without comfort noise, where we do not speak of it."""
@@ -304,6 +306,8 @@ def offered(
     attributes += secured.attributes
     if ice is not None:
         attributes += ice_attributes(ice, local.ip, local.port)
+        if local.source:
+            attributes.append(("ssrc", local.source))
     formats = tuple(str(number) for number in numbers)
     return Media("audio", local.port, secured.profile, formats, None, tuple(attributes))
 
