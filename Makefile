@@ -7,6 +7,7 @@ BIN := .venv/bin
 RUN_READY := .venv/.ready-run
 TEST_READY := .venv/.ready-test
 SDK_READY := .venv/.ready-sdk
+NODE_READY := .venv/.ready-node
 SDKS := 2.0.2 1.25.24 1.24.6
 PEERS := sip-tester baresip-core kamailio rtpengine-daemon linphone-cli sipvicious chromium
 # The lock is complete: pip must not resolve on its own, for it takes newer releases of extras than are pinned.
@@ -41,7 +42,7 @@ UNIT := -m "not e2e and not interop and not bench"
 # Rooms without a loop, socket or clock: every branch of them is taken by a test.
 PURE := rtp plane sip cosyvoice text speech media
 
-test: $(TEST_READY) $(SDK_READY) ## Every test that can run here
+test: $(TEST_READY) $(SDK_READY) $(NODE_READY) ## Every test that can run here
 	@if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory peers; fi
 	@$(BIN)/python -m pytest -n auto $(UNIT) tests; units=$$?; \
 	$(BIN)/python -m pytest -n $(LANES) --dist loadfile -m "e2e or interop" tests && exit $$units
@@ -49,7 +50,7 @@ test: $(TEST_READY) $(SDK_READY) ## Every test that can run here
 # What runs whole calls waits more than it works: so many files of such tests run side by side.
 LANES ?= 3
 
-again: $(TEST_READY) $(SDK_READY) ## Only the tests that failed the last time
+again: $(TEST_READY) $(SDK_READY) $(NODE_READY) ## Only the tests that failed the last time
 	@$(BIN)/python -m pytest -m "not bench" --last-failed --last-failed-no-failures none tests
 
 fix: $(TEST_READY) ## Let ruff repair what it can
@@ -64,6 +65,7 @@ bench: $(TEST_READY) $(SDK_READY) ## Measure what a core carries beside the usua
 	@$(BIN)/python -m tests.bench.bench_survival
 	@$(BIN)/python -m tests.bench.bench_setup --most
 	@$(BIN)/python -m tests.bench.bench_sdk
+	@$(BIN)/python -m tests.bench.bench_webrtc
 
 RUNS ?= 1000000
 fuzz: $(TEST_READY) ## Try a million inputs on everything that strangers speak to (RUNS=…), then the laws with many examples
@@ -77,6 +79,7 @@ peers: ## Install the system's SIP peers that interop tests call (Debian, as roo
 	if [ -n "$$missing" ]; then echo "Installing$$missing: up to 65 MB to download, once."; \
 	policy=/usr/sbin/policy-rc.d; if [ ! -e $$policy ]; then trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@command -v npm >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
 	@echo "peers ready: $(PEERS)"
 
 lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the path)
@@ -116,3 +119,9 @@ $(SDK_READY): $(wildcard lock/sdk-*.txt) | $(TEST_READY)
 	@rm -rf .venv/sdk
 	@for name in $(SDKS) needs; do $(PIP) -q --target .venv/sdk/$$name -r lock/sdk-$$name.txt || exit 1; done
 	@touch $@
+
+# A WebRTC stack that shares nothing with ours, pinned with its hashes. Where there is no npm, its test says so.
+$(NODE_READY): lock/node/package.json lock/node/package-lock.json | $(TEST_READY)
+	@if command -v npm >/dev/null; then echo "Installing a WebRTC peer into .venv/node, to test against: about 20 MB to download, once."; \
+	mkdir -p .venv/node && cp $^ .venv/node/ && (cd .venv/node && npm ci --ignore-scripts --no-audit --no-fund --silent) && touch $@; \
+	else echo "No npm here: calls by werift are not tested (apt-get install nodejs npm)."; fi

@@ -72,6 +72,7 @@ class Lines:
             security=security_of(settings, self._dice, certificate, is_browser=is_browser),
             ice=ice_of(settings, self._dice, is_browser=is_browser),
             comfort_noise=settings.comfort_noise,
+            source=f"{leg.ssrc} cname:{leg.cname}",
         )
         return Line(leg, negotiator, latch_ip, certificate)
 

@@ -1,4 +1,4 @@
-"""werift calls the bridge by WHIP: ICE, DTLS, SRTP and SDP in TypeScript, which share no line with ours or aiortc's."""
+"""werift calls by WHIP: ICE, DTLS, SRTP and SDP in TypeScript, which share no line with ours or aiortc's."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ def bridge() -> Iterator[RunningBridge]:
 @pytest.fixture
 def packages() -> Path:
     if not (PACKAGES / "node_modules" / "werift").is_dir():
-        message = f"werift is not in {PACKAGES}; `make peers` installs it"
+        message = f"werift is not in {PACKAGES}; `make test` installs it where there is npm"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
