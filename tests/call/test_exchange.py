@@ -43,6 +43,7 @@ class RowLeg(HandLeg):
         super().__init__()
         self.local_port = 40_000
         self.is_ipv6 = False
+        self.ssrc, self.cname = 7, "leg"
         self.rate_hz = 8000
         self.status = SimpleNamespace(snapshot=dict, last_rx_ns=0)
         self.terms: list[dict[str, Any]] = []

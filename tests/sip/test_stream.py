@@ -44,7 +44,12 @@ BROWSERS = offer(*BROWSER, session=("c=IN IP4 0.0.0.0", "a=group:BUNDLE 0 1", "a
 
 
 def negotiator(
-    *, ice: IcePolicy = "auto", first: KeyMethod = "dtls", seed: int = 1, ip: str = "192.0.2.9"
+    *,
+    ice: IcePolicy = "auto",
+    first: KeyMethod = "dtls",
+    seed: int = 1,
+    ip: str = "192.0.2.9",
+    source: str = "",
 ) -> Negotiator:
     ids = SeededIds(seed)
     security = MediaSecurity(
@@ -53,7 +58,9 @@ def negotiator(
         dtls=DtlsParty(":".join(["AB"] * 32), ids),
         first=first,
     )
-    return Negotiator(ip=ip, port=16384, session_id=7, security=security, ice=IceParty(ice, ids))
+    return Negotiator(
+        ip=ip, port=16384, session_id=7, security=security, ice=IceParty(ice, ids), source=source
+    )
 
 
 def agreed_of(ours: Negotiator) -> Negotiated:
@@ -147,6 +154,15 @@ def test_reports_on_a_port_of_their_own_would_need_keys_of_their_own() -> None:
 
     assert agreed_of(ours).rtcp is None
     assert b"rtcp-mux" not in answer
+
+
+def test_whoever_speaks_ice_is_told_which_source_is_ours() -> None:
+    """werift hears nothing without (RFC 5576 §4.1); telephones never asked for it."""
+    phone = offer("m=audio 4000 RTP/AVP 0")
+
+    assert b"a=ssrc:123 cname:leg\r\n" in negotiator(source="123 cname:leg").answer(BROWSERS)
+    assert b"a=ssrc" not in negotiator().answer(BROWSERS)
+    assert b"a=ssrc" not in Negotiator(ip="192.0.2.9", port=4, session_id=7, source="123").answer(phone)
 
 
 def test_an_answer_can_have_no_address_but_candidates() -> None:
