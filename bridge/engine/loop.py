@@ -52,6 +52,12 @@ _ROUNDS = 4
 """Times that packets are fetched in one turn; beyond, sending what is due comes first."""
 _OBEY_NS = 2 * _MS
 """Time for commands in one turn: a crowd of new calls must not make the running ones late."""
+_FLOODED_TICK_NS = 2 * _MS
+"""While strangers flood a socket it is emptied so often: what waits for a slot would not find room in it."""
+_MOST_PER_ROW = 4
+"""Packets of a slot that a network's bunches explain, on average; more are a flood, whoever sends it."""
+_FLOOD_NS = 200 * _MS
+"""So long after its last sign a flood is believed to go on."""
 _RETRY_NS = 20 * _MS
 _AT_ONCE_NS = 1
 
@@ -97,6 +103,7 @@ class MediaLoop:
         self._rows = _Rows()
         self._guard = RowGuard()
         self._aside = Aside(len(plane.due_ns), sockets.hosts)
+        self._flooded_until_ns = 0
         self._keyless: set[int] = set()
         """Rows that make their keys on the media's way and have none yet: their datagrams must not wait."""
         self._commands: deque[Message] = deque(orders)
@@ -149,6 +156,8 @@ class MediaLoop:
         if not is_gridded:
             deadline_ns = int(self._plane.due_ns.min()) if self.rows else FOREVER_NS
             self._tick_ns = FOREVER_NS
+            if self.rows and (now_ns := self._clock.now_ns()) < self._flooded_until_ns:
+                deadline_ns = min(deadline_ns, now_ns + _FLOODED_TICK_NS)
         else:
             if self._tick_ns == FOREVER_NS:
                 self._tick_ns = self._next_tick_ns(self._clock.now_ns())
@@ -177,6 +186,8 @@ class MediaLoop:
                 is_flooded |= self._arrivals.count < count
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
                 is_flooded |= plane.turned_away > 0
+            if is_flooded or count > _MOST_PER_ROW * self.rows:
+                self._flooded_until_ns = now_ns + _FLOOD_NS
             if count < self._full and not is_flooded:
                 break
         due = np.flatnonzero(plane.due_ns <= now_ns)
