@@ -173,23 +173,8 @@ class MediaLoop:
 
     def _carry(self, now_ns: int) -> None:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
+        self._fetch(now_ns)
         plane, sockets, srtp = self._plane, self._sockets, self._srtp
-        for _ in range(_ROUNDS):
-            strangers = sockets.strangers
-            count = sockets.receive()
-            # A socket that strangers flood is read on, so that its own peer's packets find room.
-            is_flooded = sockets.strangers > strangers
-            if count:
-                if self._aside:
-                    self._hand_on(now_ns)
-                srtp.unprotect(self._arrivals)
-                is_flooded |= self._arrivals.count < count
-                self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
-                is_flooded |= plane.turned_away > 0
-            if is_flooded or count > _MOST_PER_ROW * self.rows:
-                self._flooded_until_ns = now_ns + _FLOOD_NS
-            if count < self._full and not is_flooded:
-                break
         due = np.flatnonzero(plane.due_ns <= now_ns)
         if len(due):
             build = partial(plane.build, now_ns=self._clock.now_ns())
@@ -208,6 +193,26 @@ class MediaLoop:
                 sockets.learn(event.row, event.remote_key)
             self._post(event)
         self._note()
+
+    def _fetch(self, now_ns: int) -> None:
+        """Give the plane what has arrived."""
+        plane, sockets, srtp = self._plane, self._sockets, self._srtp
+        for _ in range(_ROUNDS):
+            strangers = sockets.strangers
+            count = sockets.receive()
+            # A socket that strangers flood is read on, so that its own peer's packets find room.
+            is_flooded = sockets.strangers > strangers
+            if count:
+                if self._aside:
+                    self._hand_on(now_ns)
+                srtp.unprotect(self._arrivals)
+                is_flooded |= self._arrivals.count < count
+                self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
+                is_flooded |= plane.turned_away > 0
+            if is_flooded or count > _MOST_PER_ROW * self.rows:
+                self._flooded_until_ns = now_ns + _FLOOD_NS
+            if count < self._full and not is_flooded:
+                break
 
     def _hand_on(self, now_ns: int) -> None:
         """Give the control plane what is no RTP."""

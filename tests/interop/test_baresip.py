@@ -154,7 +154,8 @@ def test_baresip_and_the_bridge_report_to_each_other(peer: str, network: str, tm
     assert media["rtcp_received"] >= 1
     assert media["rtcp_malformed"] == media["rtcp_stranger"] == media["rtcp_excess"] == 0
     assert media["lost_out"] == 0
-    assert 0 < media["round_trip_ms"] < 100
+    # baresip rounds how long it held our report, by more than this line takes: 0 is right, too.
+    assert 0 <= media["round_trip_ms"] < 100
     assert media["mos_out_lowest"] > 4
     assert media["mos_in_lowest"] > 4
 
@@ -210,7 +211,8 @@ def test_baresip_calls_encrypted_and_reports_too(peer: str, network: str, tmp_pa
     assert media["rtcp_received"] >= 1
     assert media["rtcp_malformed"] == media["rtcp_stranger"] == 0
     # Its view of our stream came encrypted, and made sense.
-    assert 0 < media["round_trip_ms"] < 100
+    # baresip rounds how long it held our report, by more than this line takes: 0 is right, too.
+    assert 0 <= media["round_trip_ms"] < 100
 
 
 def test_baresip_is_called_encrypted(peer: str, network: str, tmp_path: Path) -> None:
