@@ -36,7 +36,8 @@ def test_baresip_calls_by_handshake(peer: str, network: str, tmp_path: Path, acc
     assert media["rx_srtp_auth"] <= 2
     assert media["rx_srtp_replay"] == media["tx_srtp_failed"] == media["lost_out"] == 0
     assert media["rtcp_received"] >= 1
-    assert 0 < media["round_trip_ms"] < 100
+    # baresip rounds how long it held our report, by more than this line takes: 0 is right, too.
+    assert 0 <= media["round_trip_ms"] < 100
 
 
 def test_baresip_calls_in_the_clear_by_ice(peer: str, network: str, tmp_path: Path) -> None:
