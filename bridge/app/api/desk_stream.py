@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -20,17 +19,14 @@ from bridge.aio.access import Access, access_of
 from bridge.aio.tasks import Tasks
 from bridge.app.api.board import Board
 from bridge.app.api.following import Following
-from bridge.app.api.notes import Pong
-from bridge.app.api.problem import Problem
+from bridge.app.api.notes import Pong, time_of
+from bridge.app.api.sockets import GOODBYE_S, give_up, parsed, socket_for
 from bridge.call.ledger import Ledger
 from bridge.ports import Clock
 
 __all__ = ["DeskStream", "Watch"]
 
 _BEAT_S = 0.25
-_HEARTBEAT_S = 20.0
-_GOODBYE_S = 1.0
-_LARGEST_MESSAGE_BYTES = 1024
 _CALLS_PER_MESSAGE = 50
 
 _log = logging.getLogger(__name__)
@@ -109,16 +105,9 @@ class DeskStream:
         Raises:
             Problem: If there are too many streams, or this is no WebSocket.
         """
-        if len(self._clients) >= self._most_clients:
-            raise Problem(
-                503,
-                f"{self._most_clients} desks are open",
-                fix="raise api.event_clients, or close one",
-                headers={"Retry-After": "5"},
-            )
-        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, max_msg_size=_LARGEST_MESSAGE_BYTES)
-        if not socket.can_prepare(request).ok:
-            raise Problem(426, "the desk is told over a WebSocket", headers={"Upgrade": "websocket"})
+        socket = socket_for(
+            request, clients=len(self._clients), most_clients=self._most_clients, what="desks"
+        )
         client = _Client(socket, access_of(request))
         self._clients.add(client)
         try:
@@ -140,7 +129,7 @@ class DeskStream:
         telling = [client.telling for client in self._clients if client.telling is not None]
         if telling:
             # Each says goodbye by itself; one whose client does not answer is not waited for.
-            await asyncio.wait(telling, timeout=_GOODBYE_S)
+            await asyncio.wait(telling, timeout=GOODBYE_S)
         await self._tasks.close()
 
     async def _end(self, client: _Client) -> None:
@@ -192,9 +181,7 @@ class DeskStream:
         except TimeoutError:
             self.counters["slow"] += 1
             _log.info("a desk was closed: its client does not read")
-            # Its buffers are full: no close frame would get through.
-            if request.transport is not None:
-                request.transport.abort()
+            give_up(request)
         except ConnectionError:
             pass  # the client is gone; `serve` learns of it by itself
 
@@ -236,12 +223,11 @@ class DeskStream:
     def _framed(self, client: _Client, kind: str, parts: Mapping[str, str]) -> str:
         client.seq += 1
         now_ns = self._clock.now_ns()
-        time = datetime.fromtimestamp((now_ns + self._offset_ns()) / 1e9, UTC)
         head = {
             "type": kind,
             "seq": client.seq,
             "at_ns": now_ns,
-            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": time_of(now_ns, offset_ns=self._offset_ns()),
         }
         members = "".join(f',"{name}":{text}' for name, text in parts.items())
         return _text(head)[:-1] + members + "}"
@@ -249,11 +235,12 @@ class DeskStream:
 
 def _understood(text: str) -> Watch | bool | None:
     """What a client asks for: to follow a call, or an answer (True); None for anything else."""
-    try:
-        value = json.loads(text)
-        return True if value == {"type": "ping"} else Watch.model_validate(value)
-    except (ValueError, RecursionError):
-        return None
+    value = parsed(text)
+    if value == {"type": "ping"}:
+        return True
+    with suppress(ValueError):
+        return Watch.model_validate(value)
+    return None
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from bridge.app.api.answers import CallSummary
 from bridge.call.bus import Notice
 
-__all__ = ["EVENT", "Closing", "Event", "Hello", "Pong", "event_of"]
+__all__ = ["EVENT", "Closing", "Event", "Hello", "Pong", "event_of", "time_of"]
 
 
 class _Note(BaseModel):
@@ -269,6 +269,17 @@ Event: TypeAlias = Annotated[
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
+def time_of(at_ns: int, *, offset_ns: int) -> str:
+    """A moment as the API writes it (RFC 3339), in ms.
+
+    Args:
+        at_ns: Monotonic time.
+        offset_ns: What makes ns since 1970 of it.
+    """
+    moment = datetime.fromtimestamp((at_ns + offset_ns) / 1e9, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def event_of(notice: Notice, *, offset_ns: int) -> dict[str, Any]:
     """A notice as it is sent.
 
@@ -276,11 +287,10 @@ def event_of(notice: Notice, *, offset_ns: int) -> dict[str, Any]:
         notice: From the bus.
         offset_ns: What makes real time of monotonic time.
     """
-    time = datetime.fromtimestamp((notice.at_ns + offset_ns) / 1e9, UTC)
     return {
         "type": notice.kind,
         "seq": notice.seq,
-        "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": time_of(notice.at_ns, offset_ns=offset_ns),
         "at_ns": notice.at_ns,
         "call": notice.call,
         **notice.data,

@@ -14,16 +14,13 @@ from bridge.aio.tasks import Tasks
 from bridge.app.api.answers import CallSummary
 from bridge.app.api.notes import Closing, Hello, Pong, event_of
 from bridge.app.api.problem import Problem
+from bridge.app.api.sockets import GOODBYE_S, give_up, parsed, socket_for
 from bridge.call.bus import Bus, Subscription
 from bridge.call.ledger import Ledger
 from bridge.call.trace import TEXTS
 from bridge.ports import Clock
 
 __all__ = ["EventStream"]
-
-_HEARTBEAT_S = 20.0
-_GOODBYE_S = 1.0
-_LARGEST_MESSAGE_BYTES = 1024
 
 _WORDS = ("digit", "text", "voice.words")
 """Events that consist of what was said, written or pressed: not for a token that does not open that."""
@@ -68,16 +65,9 @@ class EventStream:
         found = self._ledger.call(call) if call else None
         if call and found is None:
             raise Problem(404, f"there is no call {call}")
-        if len(self._tasks) >= self._most_clients:
-            raise Problem(
-                503,
-                f"{self._most_clients} event streams are open",
-                fix="raise api.event_clients, or close one",
-                headers={"Retry-After": "5"},
-            )
-        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, max_msg_size=_LARGEST_MESSAGE_BYTES)
-        if not socket.can_prepare(request).ok:
-            raise Problem(426, "events are told over a WebSocket", headers={"Upgrade": "websocket"})
+        socket = socket_for(
+            request, clients=len(self._tasks), most_clients=self._most_clients, what="event streams"
+        )
         await socket.prepare(request)
         # The state and the subscription are of one moment: nothing is missed and nothing told twice.
         hello = Hello(seq=self._bus.seq, calls=self._standing(call))
@@ -103,7 +93,7 @@ class EventStream:
         self._bus.close()
         if self._telling:
             # Each says goodbye by itself; one whose client does not answer is not waited for.
-            await asyncio.wait(self._telling, timeout=_GOODBYE_S)
+            await asyncio.wait(self._telling, timeout=GOODBYE_S)
         await self._tasks.close()
 
     def _standing(self, call: str) -> list[CallSummary]:
@@ -120,7 +110,7 @@ class EventStream:
     async def _listen(self, socket: web.WebSocketResponse) -> None:
         """Answer pings until the socket is closed."""
         async for message in socket:
-            if message.type is not WSMsgType.TEXT or not _is_ping(message.data):
+            if message.type is not WSMsgType.TEXT or parsed(message.data) != {"type": "ping"}:
                 await socket.close(
                     code=WSCloseCode.POLICY_VIOLATION, message=b'only {"type": "ping"} is understood here'
                 )
@@ -155,15 +145,6 @@ class EventStream:
         except TimeoutError:
             self.counters["dropped"] += subscription.dropped
             _log.info("an event stream was closed: its client does not read")
-            # Its buffers are full: no close frame would get through.
-            if request.transport is not None:
-                request.transport.abort()
+            give_up(request)
         except ConnectionError:
             pass  # the client is gone; `serve` learns of it by itself
-
-
-def _is_ping(text: str) -> bool:
-    try:
-        return bool(json.loads(text) == {"type": "ping"})
-    except ValueError:
-        return False
