@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from bridge.aio.cosyvoice_connection import Connection
 from bridge.aio.cosyvoice_pool import CosyVoicePool, TtsSettings
+from bridge.aio.cosyvoice_ride import Ride
 from bridge.cosyvoice.hearing import run_hearing
-from bridge.cosyvoice.message import Event, encode_action
+from bridge.cosyvoice.message import Event
 from bridge.cosyvoice.task import (
     ClientState,
     Ended,
@@ -134,22 +135,18 @@ class PooledHearing:
         self._clock = clock
         self._pool = pool
         self._on_end = on_end
-        self._connection: Connection | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._ride = Ride(task, clock=clock, free=pool.freed, due=self._due)
         self._told: deque[Understanding] = deque(maxlen=_MOST_UNREAD)
         self._news = asyncio.Event()
         self._is_over = False
-        self._arm()
+        self._ride.arm()
 
     def queue(self) -> None:
         """The task bounds its wait for a connection itself."""
 
     def bind(self, connection: Connection) -> None:
         """Start the task on `connection`, which is idle and open."""
-        self._connection = connection
-        connection.bearer = self
-        connection.tasks_carried += 1
-        self._task.bind(now_ns=self._clock.now_ns())
+        self._ride.begin(self, connection)
         self._settle()
 
     def hear(self, pcm: bytes) -> None:
@@ -204,14 +201,12 @@ class PooledHearing:
                 case Failed():
                     self._end("failed")
                 case Freed():
-                    self._release(reusable=output.reusable)
+                    self._ride.end(reusable=output.reusable)
                 case Listen(data=data):
-                    if self._connection is not None:
-                        self._connection.write_bytes(data)
+                    self._ride.write_sound(data)
                 case _:
-                    if self._connection is not None:
-                        self._connection.write(encode_action(output))
-        self._arm()
+                    self._ride.write(output)
+        self._ride.arm()
 
     def _end(self, outcome: str) -> None:
         if self._is_over:
@@ -220,22 +215,5 @@ class PooledHearing:
         self._news.set()
         self._on_end(outcome)
 
-    def _release(self, *, reusable: bool) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        connection.bearer = None
-        connection.counters["strays"] += self._task.strays
-        self._pool.freed(connection, reusable)
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if (deadline_ns := self._task.deadline_ns) is not None:
-            delay_s = max(0, deadline_ns - self._clock.now_ns()) / 1e9
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
-
     def _due(self) -> None:
-        self._timer = None
         self._change(lambda: self._task.handle_timeout(now_ns=self._clock.now_ns()))

@@ -5,15 +5,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from bridge.aio.cosyvoice_connection import Connection
+from bridge.aio.cosyvoice_ride import Ride
 from bridge.cosyvoice.failures import CLOSED, TIMEOUT, to_error
-from bridge.cosyvoice.message import SENTENCE_SYNTHESIS, Event, ResultGenerated, encode_action
+from bridge.cosyvoice.message import SENTENCE_SYNTHESIS, Event, ResultGenerated
 from bridge.cosyvoice.task import ClientState, ClientTask, Ended, Failed, Freed, Sound
 from bridge.errors import ConnectionLostError, SynthesisTimeoutError
 from bridge.ports import Clock, SentenceMark, WordTime
 
 __all__ = ["PooledSpeech"]
-
-_TIMER_SLACK_S = 0.001
 
 
 class PooledSpeech:
@@ -44,11 +43,8 @@ class PooledSpeech:
         self._clock = clock
         self._most_bytes = most_bytes
         self._most_ahead = most_ahead
-        self._free = free
         self._forget = forget
-        self._connection: Connection | None = None
-        self._bound_ns = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._ride = Ride(task, clock=clock, free=free, due=self._due)
         self._sound: deque[bytes] = deque()
         self._kept_bytes = 0
         self._news = asyncio.Event()
@@ -64,7 +60,7 @@ class PooledSpeech:
     @property
     def bound_ns(self) -> int:
         """When an open connection was bound (mark t6); 0 while there is none."""
-        return self._bound_ns
+        return self._ride.bound_ns
 
     @property
     def words(self) -> list[WordTime]:
@@ -86,11 +82,7 @@ class PooledSpeech:
 
     def bind(self, connection: Connection) -> None:
         """Start the task on `connection`, which is idle and open."""
-        self._connection = connection
-        connection.bearer = self
-        connection.tasks_carried += 1
-        self._bound_ns = self._clock.now_ns()
-        self._task.bind(now_ns=self._bound_ns)
+        self._ride.begin(self, connection)
         self._settle()
 
     async def send_text(self, text: str) -> None:
@@ -147,7 +139,7 @@ class PooledSpeech:
         if not self.room.is_set() and self._kept_bytes <= self._most_bytes // 2:
             self._task.resumed(now_ns=self._clock.now_ns())
             self.room.set()
-            self._arm()
+            self._ride.arm()
         return data
 
     def _settle(self, *, is_quiet: bool = False) -> None:
@@ -160,14 +152,14 @@ class PooledSpeech:
                     self._is_over = True
                     self._news.set()
                 case Freed():
-                    self._release(reusable=output.reusable)
+                    self.room.set()
+                    self._ride.end(reusable=output.reusable)
                 case _:
-                    if self._connection is not None:
-                        self._connection.write(encode_action(output))
-        if is_quiet and self._timer is not None:
+                    self._ride.write(output)
+        if is_quiet and self._ride.is_armed:
             return
         self._progress.set()
-        self._arm()
+        self._ride.arm()
 
     def _keep(self, data: bytes) -> None:
         self._sound.append(data)
@@ -177,36 +169,7 @@ class PooledSpeech:
             self.room.clear()
             self._task.held_back()
 
-    def _release(self, *, reusable: bool) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        connection.bearer = None
-        connection.counters["strays"] += self._task.strays
-        self.room.set()
-        self._free(connection, reusable)
-
-    def _arm(self) -> None:
-        """Keep a timer that fires no later than the deadline.
-
-        A deadline that moves back with every frame costs nothing: the timer fires early once and is set anew.
-        """
-        deadline_ns = self._task.deadline_ns
-        if deadline_ns is None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            return
-        loop = asyncio.get_running_loop()
-        due_s = loop.time() + max(0, deadline_ns - self._clock.now_ns()) / 1e9
-        if self._timer is not None:
-            if self._timer.when() <= due_s + _TIMER_SLACK_S:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_at(due_s, self._due)
-
     def _due(self) -> None:
-        self._timer = None
         waited = self._task.state is ClientState.WAITING
         self._task.handle_timeout(now_ns=self._clock.now_ns())
         self._settle()

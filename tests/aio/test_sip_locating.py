@@ -122,6 +122,8 @@ async def test_a_server_that_drains_is_passed() -> None:
         zone = srv("_sip._udp", drained.listen[1], served.listen[1])
         async with caller(zone) as (ours, _):
             call = await ours.call("sip:hello@example.com", sdp=describe().offer(), timeout_s=5)
+            assert ours.counters["failovers"] == 1
+            assert call.remote_sdp
             await call.hangup()
             await eventually(lambda: not ours.calls)
 
@@ -169,6 +171,7 @@ async def test_each_server_may_ring_as_long_as_the_first() -> None:
         async with caller(zone, timers=timers) as (ours, _):
             # 1.28 s of silence and 0.8 s of ringing are more than this, but neither alone is.
             call = await ours.call("sip:hello@example.com", sdp=describe().offer(), timeout_s=1.8)
+            assert ours.counters["failovers"] == 1
             await call.hangup()
             await eventually(lambda: not ours.calls)
 

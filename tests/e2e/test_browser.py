@@ -57,6 +57,7 @@ async def test_a_page_that_is_closed_ends_its_call(bridge: RunningBridge) -> Non
     async with phone(bridge) as caller:
         await eventually(lambda: caller.state == "connected")
     await eventually(lambda: newest(bridge)["state"] == "ended", timeout_s=10)
+    assert newest(bridge)["reason"] in ("caller hung up", "peer closed its media")
 
 
 async def test_a_page_that_never_comes_leaves_nothing_behind(bridge: RunningBridge) -> None:

@@ -114,6 +114,7 @@ async def test_tabs_that_are_closed_in_mid_call_leave_nothing(bridge: RunningBri
         for _ in range(3):
             async with BrowserPhone(f"http://127.0.0.1:{bridge.http_port}", bridge.token) as caller:
                 await eventually(lambda: caller.state == "connected", timeout_s=10)
+                assert Census.of(bridge).calls == 1
 
 
 async def test_foreign_names_and_pages_are_refused(

@@ -59,4 +59,6 @@ def test_sipp_gives_up_while_it_is_answered(peer: str, tmp_path: Path) -> None:
 def test_sipp_forgets_to_refresh_its_session(peer: str, tmp_path: Path) -> None:
     settings = {**agents.routes(holding="tone"), "media.inactivity_s": 86_400}
     with RunningBridge(settings) as bridge:
-        sipp(peer, "uac_expires.xml", bridge, "holding", tmp_path)
+        call = sipp(peer, "uac_expires.xml", bridge, "holding", tmp_path)
+
+    assert call["reason"] == "session expired"
