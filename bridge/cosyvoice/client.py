@@ -6,18 +6,16 @@ event, so that the connection never delivers a stale word to the next task.
 """
 
 from bridge.cosyvoice.client_patience import ClientPatience, Waits, late
+from bridge.cosyvoice.client_side import ClientSide
 from bridge.cosyvoice.client_steps import (
     TRANSITIONS,
     ClientState,
     ClientStep,
-    Ended,
     Failed,
     Freed,
     Sound,
-    Yield,
 )
 from bridge.cosyvoice.cutting import cut_text
-from bridge.cosyvoice.failures import is_retryable
 from bridge.cosyvoice.limits import INVALID_PARAMETER, MESSAGE_CHARACTERS
 from bridge.cosyvoice.message import (
     ContinueTask,
@@ -25,7 +23,6 @@ from bridge.cosyvoice.message import (
     FinishTask,
     ResultGenerated,
     RunTask,
-    TaskFinished,
     TaskStarted,
 )
 from bridge.cosyvoice.words import WordTimeline
@@ -44,7 +41,7 @@ _SPEAKING = (ClientState.RUNNING, ClientState.FINISHING)
 _CANCELLING = ClientState.CANCELLING
 
 
-class ClientTask:
+class ClientTask(ClientSide[ContinueTask | Sound]):
     """One utterance at the service.
 
     Args:
@@ -55,23 +52,14 @@ class ClientTask:
     """
 
     def __init__(self, run: RunTask, *, rate: int, patience: ClientPatience | None = None) -> None:
-        self.state: ClientState = ClientState.WAITING
-        self.strays: int = 0
-        """Items that were not meant for this task."""
+        super().__init__(run)
         self.was_silent: bool = False
         """Whether it was ended because no more text came."""
-        self._run = run
         self._rate = rate
-        self._failure: Failed | None = None
         self._timeline = WordTimeline(rate)
         self._text = _Text(is_single=run.parameters.get("enable_ssml") is True)
         self._half = b""
         self._waits = Waits(patience or ClientPatience())
-        self._outputs: list[Yield] = []
-
-    @property
-    def task_id(self) -> str:
-        return self._run.task_id
 
     @property
     def words(self) -> list[WordTime]:
@@ -87,11 +75,6 @@ class ClientTask:
     def ahead(self) -> int:
         """Counted characters that were given and not come to yet; 0 once nobody will come to them."""
         return self._timeline.ahead if self.state not in _ENDED else 0
-
-    @property
-    def failure(self) -> Failed | None:
-        """Why the task failed, if it did."""
-        return self._failure
 
     @property
     def deadline_ns(self) -> int | None:
@@ -139,12 +122,8 @@ class ClientTask:
         """Abandon the task; harmless when it has ended."""
         if ClientStep.CANCEL not in TRANSITIONS[self.state]:
             return
-        self._step(ClientStep.CANCEL)
+        self._abandon()
         self._waits.since_ns = now_ns
-        if self.state is ClientState.CANCELLING:
-            self._outputs.append(FinishTask(self.task_id, cancel=True))
-        if self._failure is None:
-            self._outputs.append(Ended())
 
     def receive(self, item: Event | bytes, *, now_ns: int) -> None:
         """Take what the connection brought; what belongs to another task is counted and dropped."""
@@ -159,15 +138,8 @@ class ClientTask:
                 self._started(now_ns=now_ns)
             case ResultGenerated():
                 self._note(item, now_ns=now_ns)
-            case TaskFinished():
-                self._end(ClientStep.FINISHED, None)
             case _:
-                failure = Failed(item.code or "Unknown", item.message, is_retryable(item.code))
-                self._end(ClientStep.FAIL, failure)
-
-    def lost(self, failure: Failed) -> None:
-        """The connection is gone, or none could be opened; harmless when the task has ended."""
-        self._end(ClientStep.FAIL, failure)
+                self._ended(item)
 
     def held_back(self) -> None:
         """The listener has enough: what the service owes is not awaited until `resumed`."""
@@ -191,11 +163,6 @@ class ClientTask:
         else:
             self._end(ClientStep.FAIL, late(stage, self._waits.length_ns(stage)))
 
-    def drain(self) -> list[Yield]:
-        """What to write, to hand to the listener and to tell the pool, in order."""
-        outputs, self._outputs = self._outputs, []
-        return outputs
-
     def _started(self, *, now_ns: int) -> None:
         if self.state is ClientState.STARTING:
             self._step(ClientStep.STARTED)
@@ -214,8 +181,8 @@ class ClientTask:
     def _write_text(self, text: str, *, now_ns: int) -> None:
         if self._text.is_single and (count := count_characters(text, ssml=True)) > MESSAGE_CHARACTERS:
             message = f"SSML goes in one message of {MESSAGE_CHARACTERS} characters at most, not {count}"
-            self._failure = Failed(INVALID_PARAMETER, message, retryable=False)
-            self._outputs.append(self._failure)
+            self.failure = Failed(INVALID_PARAMETER, message, retryable=False)
+            self._outputs.append(self.failure)
             self.cancel(now_ns=now_ns)
             return
         self._outputs.append(ContinueTask(self.task_id, text))
@@ -254,29 +221,15 @@ class ClientTask:
         if self.state is not _CANCELLING:
             self._timeline.receive(event)
 
-    def _end(self, step: ClientStep, failure: Failed | None) -> None:
-        if step not in TRANSITIONS[self.state]:
-            return
-        was, reusable = self.state, step is ClientStep.FINISHED
-        self._step(step)
-        if was is not ClientState.CANCELLING:
-            self._failure = failure
-            self._outputs.append(failure or Ended())
-        if was is not ClientState.WAITING:
-            self._outputs.append(Freed(reusable))
-
     def _silent(self, *, now_ns: int) -> None:
         """No text for long: end the task ourselves, so that the connection outlives it."""
         self.was_silent = True
         if self._timeline.text:
             self._write_kept(now_ns=now_ns, is_all=True)
             return
-        self._failure = late("text", self._waits.length_ns("text"))
-        self._outputs.append(self._failure)
+        self.failure = late("text", self._waits.length_ns("text"))
+        self._outputs.append(self.failure)
         self.cancel(now_ns=now_ns)
-
-    def _step(self, step: ClientStep) -> None:
-        self.state = TRANSITIONS[self.state][step]
 
 
 class _Text:

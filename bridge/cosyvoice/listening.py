@@ -7,21 +7,20 @@ the next one on its connection.
 
 from dataclasses import dataclass
 
+from bridge.cosyvoice.client_side import ClientSide
 from bridge.cosyvoice.client_steps import (
-    TRANSITIONS,
     ClientState,
     ClientStep,
     Ended,
     Failed,
     Freed,
 )
-from bridge.cosyvoice.failures import BUSY, TIMEOUT, is_retryable
+from bridge.cosyvoice.failures import BUSY, TIMEOUT
 from bridge.cosyvoice.message import (
     Event,
     FinishTask,
     ResultGenerated,
     RunTask,
-    TaskFinished,
     TaskStarted,
 )
 from bridge.cosyvoice.transcript import Transcript
@@ -63,7 +62,7 @@ class Understood:
 HearingYield = RunTask | FinishTask | Listen | Understood | Ended | Failed | Freed
 
 
-class HearingTask:
+class HearingTask(ClientSide[Listen | Understood]):
     """One utterance at the service.
 
     Args:
@@ -81,23 +80,13 @@ class HearingTask:
         now_ns: int,
         patience: HearingPatience | None = None,
     ) -> None:
-        self.state: ClientState = ClientState.WAITING
-        self.strays: int = 0
-        """Items that were not meant for this task."""
-        self.failure: Failed | None = None
-        """Why the task failed, if it did."""
-        self._run = run
+        super().__init__(run)
         self._patience = patience or HearingPatience()
         self._since_ns = now_ns
         self._kept: list[bytes] = []
         self._room_bytes = most_kept_bytes
         self._has_sound = False
         self._is_complete = False
-        self._outputs: list[HearingYield] = []
-
-    @property
-    def task_id(self) -> str:
-        return self._run.task_id
 
     @property
     def is_over(self) -> bool:
@@ -144,12 +133,9 @@ class HearingTask:
         """Abandon the task; harmless when it has ended."""
         if self.is_over:
             return
-        self._step(ClientStep.CANCEL)
+        self._abandon()
         self._since_ns = now_ns
         self._kept.clear()
-        if self.state is ClientState.CANCELLING:
-            self._outputs.append(FinishTask(self.task_id, cancel=True))
-        self._outputs.append(Ended())
 
     def receive(self, item: Event | bytes, *, now_ns: int) -> None:
         """Take what the connection brought; what belongs to another task is counted and dropped."""
@@ -162,15 +148,8 @@ class HearingTask:
                 self._started(now_ns=now_ns)
             case ResultGenerated():
                 self._understand(item, now_ns=now_ns)
-            case TaskFinished():
-                self._end(ClientStep.FINISHED, None)
             case _:
-                code = item.code or "Unknown"
-                self._end(ClientStep.FAIL, Failed(code, item.message, is_retryable(code)))
-
-    def lost(self, failure: Failed) -> None:
-        """The connection is gone, or none could be opened; harmless when the task has ended."""
-        self._end(ClientStep.FAIL, failure)
+                self._ended(item)
 
     def handle_timeout(self, *, now_ns: int) -> None:
         """Give up what did not come; harmless when early."""
@@ -180,11 +159,6 @@ class HearingTask:
         what = {ClientState.WAITING: "no connection", ClientState.STARTING: "no task-started"}
         message = f"{what.get(self.state, 'nothing understood')} within {wait_ns / _S:g} s"
         self._end(ClientStep.FAIL, Failed(TIMEOUT, message, retryable=True))
-
-    def drain(self) -> list[HearingYield]:
-        """What to write, to tell the listener and to tell the pool, in order."""
-        outputs, self._outputs = self._outputs, []
-        return outputs
 
     def _wait_ns(self) -> int | None:
         patience = self._patience
@@ -219,16 +193,5 @@ class HearingTask:
             self._outputs.append(Understood(told))
 
     def _end(self, step: ClientStep, failure: Failed | None) -> None:
-        if step not in TRANSITIONS[self.state]:
-            return
-        was = self.state
-        self._step(step)
+        super()._end(step, failure)
         self._kept.clear()
-        if was is not ClientState.CANCELLING:
-            self.failure = failure
-            self._outputs.append(failure or Ended())
-        if was is not ClientState.WAITING:
-            self._outputs.append(Freed(reusable=step is ClientStep.FINISHED))
-
-    def _step(self, step: ClientStep) -> None:
-        self.state = TRANSITIONS[self.state][step]
