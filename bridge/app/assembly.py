@@ -28,7 +28,7 @@ from bridge.call.agent import Agent
 from bridge.call.archive_sqlite import SqliteArchive
 from bridge.call.retention import Retention
 from bridge.call.routes import Route
-from bridge.call.session import CallSettings
+from bridge.call.settings import CallSettings
 from bridge.clock import SystemClock, unix_offset_ns
 from bridge.cosyvoice.client_patience import Deadlines
 from bridge.cosyvoice.endpoints import WORKSPACE_HEADER, is_cloud

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bridge.app.metrics import Metrics
-from bridge.call.session import CallObserver
+from bridge.call.settings import CallObserver
 from bridge.call.trace import CallTrace
 
 __all__ = ["Meter", "Observers"]

@@ -52,7 +52,7 @@ from bridge.call.agent import Agent
 from bridge.call.archive_sqlite import SqliteArchive
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
-from bridge.call.session import CallObserver
+from bridge.call.settings import CallObserver
 from bridge.clock import SystemClock, unix_offset_ns
 from bridge.dice import SystemDice
 from bridge.engine.supervisor import MediaEngine
@@ -260,17 +260,7 @@ async def open_bridge(
         await exchange.ledger.restore()
         await exchange.certify()
         office, endpoint = await _open_line(config, exchange, stack, registers=registers)
-        exchange.outside = admission = _outside(config, office, endpoint)
-        stack.push_async_callback(exchange.close)
-        switchboard = Switchboard(
-            config,
-            exchange=exchange,
-            endpoint=endpoint,
-            office=office,
-            admission=admission,
-            routes=tuple(routes),
-        )
-        stack.push_async_callback(switchboard.close)
+        switchboard = _open_switchboard(config, exchange, endpoint, office, stack, routes=tuple(routes))
         bridge = Bridge(
             config, exchange, endpoint, office, switchboard, self_user=self_user, room=engine.calls
         )
@@ -287,13 +277,41 @@ async def open_bridge(
             stack=stack,
             health=lambda: "draining" if bridge.is_draining else "ok",
         )
-        try:
-            await synthesizer.ready()
-        except SynthesisError as error:
-            # The line stays up: the service may come back, and refusing calls is the agent's to decide.
-            _log.error("no voice: %s", error)
+        await _await_voice(synthesizer)
         office.open(endpoint)  # calls may come from now on
         yield bridge
+
+
+async def _await_voice(synthesizer: CosyVoicePool) -> None:
+    try:
+        await synthesizer.ready()
+    except SynthesisError as error:
+        # The line stays up: the service may come back, and refusing calls is the agent's to decide.
+        _log.error("no voice: %s", error)
+
+
+def _open_switchboard(
+    config: Config,
+    exchange: Exchange,
+    endpoint: SipEndpoint,
+    office: TrunkOffice,
+    stack: AsyncExitStack,
+    *,
+    routes: tuple[Route, ...],
+) -> Switchboard:
+    """Let orders from outside reach the calls, and calls reach whoever the settings allow."""
+    exchange.outside = admission = _outside(config, office, endpoint)
+    stack.push_async_callback(exchange.close)
+    switchboard = Switchboard(
+        config,
+        exchange=exchange,
+        endpoint=endpoint,
+        office=office,
+        admission=admission,
+        routes=routes,
+    )
+    stack.push_async_callback(switchboard.close)
+    return switchboard
 
 
 async def _open_line(

@@ -21,7 +21,8 @@ from bridge.call.lines import Lines
 from bridge.call.outside import CLOSED, Outside, Way
 from bridge.call.placing import Listener, reach
 from bridge.call.routes import Route
-from bridge.call.session import CallObserver, CallSettings, Session
+from bridge.call.session import Session
+from bridge.call.settings import CallObserver, CallSettings
 from bridge.call.takeover import Seats
 from bridge.call.trace import CallTrace
 from bridge.call.transfer import Followers

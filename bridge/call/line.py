@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypedDict
 from bridge.aio.dtls import Certificate
 from bridge.aio.media_path import MediaPath
 from bridge.call.caller import Caller, Dialogue
-from bridge.call.session import CallSettings, Session
+from bridge.call.session import Session
+from bridge.call.settings import CallSettings
 from bridge.engine.leg import MediaLeg
 from bridge.errors import LocalProtocolError, NegotiationError
 from bridge.hosts import is_v6

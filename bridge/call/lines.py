@@ -8,7 +8,7 @@ from bridge.aio.browser_call import BrowserCall
 from bridge.aio.dtls import Certificate
 from bridge.call.caller import Caller
 from bridge.call.line import Line, Media, ice_of, media_ip, security_of
-from bridge.call.session import CallSettings
+from bridge.call.settings import CallSettings
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import EngineError, NegotiationError
 from bridge.ports import IdSource

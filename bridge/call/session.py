@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +26,7 @@ from bridge.call.pressing import Pressing
 from bridge.call.recording import Recorder, record_message
 from bridge.call.remote import Remote
 from bridge.call.routes import Route
+from bridge.call.settings import CallObserver, CallSettings
 from bridge.call.trace import BargeInRecord, CallTrace, UtteranceRecord
 from bridge.call.transfer import hand_over
 from bridge.call.turns import Speaker
@@ -34,62 +34,14 @@ from bridge.engine.commands import EngineDied, EngineReplaced, LegEvent
 from bridge.engine.supervisor import MediaLeg
 from bridge.errors import BridgeError, CallEnded, LocalProtocolError, SynthesisError
 from bridge.plane.events import Digit, RowFailed
-from bridge.ports import Clock, IdSource, Recognizer, Synthesizer
-from bridge.sip.codecs import DEFAULT_CODECS
-from bridge.sip.crypto import SrtpPolicy
-from bridge.sip.ice import IcePolicy
+from bridge.ports import Clock, IdSource, Synthesizer
 from bridge.sip.identity import NOBODY, Presented
-from bridge.sip.security import KeyMethod
-from bridge.speech.budget import Budget
 
-__all__ = ["CallObserver", "CallSettings", "Session", "SipLeg"]
+__all__ = ["Session", "SipLeg"]
 
 _log = logging.getLogger(__name__)
 
 _LEAVE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class CallSettings:
-    """What every call obeys."""
-
-    inactivity_s: float = 30.0
-    max_duration_s: float = 3600.0
-    ring_timeout_s: float = 60.0
-    """How long a call of ours may ring."""
-    advertised_ip: str | None = None
-    """IPv4 address in our SDP; None is the address of the route to the peer."""
-    advertised_ip6: str | None = None
-    """The same of IPv6."""
-    recordings: Path | None = None
-    """Folder for recordings; None records nothing."""
-    keeps_text: bool = False
-    keeps_numbers: bool = False
-    """Whether the archive is told who called whom."""
-    prompts: Path = Path("prompts")
-    codecs: tuple[str, ...] = DEFAULT_CODECS
-    """Names of what we speak, best first (`bridge.sip.codecs`)."""
-    passes_opus: bool = True
-    """Ask the voice for Opus where the line speaks it, and pass its packets on."""
-    budget: Budget = field(default_factory=Budget)
-    srtp: SrtpPolicy = "off"
-    """Whether calls are encrypted."""
-    srtp_keys: tuple[KeyMethod, ...] = ("sdes", "dtls")
-    """Where their keys may come from; an offer of ours has the first."""
-    ice: IcePolicy = "auto"
-    """With whom we do ICE, as its lite end."""
-    ears: Recognizer | None = None
-    """Who understands what callers say; None nobody."""
-    comfort_noise: bool = False
-    """Say how our silence sounds instead of sending it, where the peer takes comfort noise."""
-
-
-class CallObserver(Protocol):
-    """Who counts; `bridge.app.metrics.Metrics` in life."""
-
-    def call_started(self, trace: CallTrace) -> None: ...
-    def call_ended(self, trace: CallTrace) -> None: ...
-    def barge_in(self, stages_ms: Mapping[str, float], breached: list[str]) -> None: ...
 
 
 class SipLeg(Protocol):
@@ -154,19 +106,9 @@ class Session:
         self.is_holding: bool = False
         self.hearing: Hearing = Hearing(clock)
         self.pressing: Pressing = Pressing(leg)
-        self.ears: Ears | None = None
+        self.ears: Ears | None = self._listener(settings, leg, clock)
         """Has the caller's words written down."""
-        me: Session = proxy(self)  # Weakly: see `Speaker`.
-        self.speaker: Speaker = Speaker(
-            leg,
-            synthesizer,
-            voice=route.voice,
-            format=speech_format(trace.codec, leg.rate_hz, passes_opus=settings.passes_opus),
-            clock=clock,
-            trace=trace,
-            on_barge_in=lambda record: me._check_budget(record),  # noqa: PLW0108
-            on_utterance=lambda record: me._tell_utterance(record),  # noqa: PLW0108
-        )
+        self.speaker: Speaker = self._speaker(leg, synthesizer, settings, clock)
         self.tell: Callable[[str, Mapping[str, Value]], None] = partial(bus.tell, trace.id)
         """Tells a notice about this call."""
         self.remote: Remote = Remote(
@@ -179,22 +121,41 @@ class Session:
         )
         self._leg = leg
         self._settings = settings
-        # The call to ourselves has a voice of its own, and bills nobody for its words either.
-        if settings.ears is not None and route.synthesizer is None:
-            self.ears = Ears(
-                settings.ears,
-                leg.capture(),
-                rate_hz=leg.rate_hz,
-                clock=clock,
-                on_words=lambda words: me._tell_words(words),  # noqa: PLW0108
-                call_id=trace.id,
-            )
         self.inactivity_s: float = settings.inactivity_s
         """How long the peer may be silent."""
         self._clock = clock
         self._observer = observer
         self._ending: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._live_since_ns = clock.now_ns()
+
+    def _speaker(
+        self, leg: MediaLeg, synthesizer: Synthesizer, settings: CallSettings, clock: Clock
+    ) -> Speaker:
+        me: Session = proxy(self)  # Weakly: see `Speaker`.
+        return Speaker(
+            leg,
+            synthesizer,
+            voice=self.route.voice,
+            format=speech_format(self.trace.codec, leg.rate_hz, passes_opus=settings.passes_opus),
+            clock=clock,
+            trace=self.trace,
+            on_barge_in=lambda record: me._check_budget(record),  # noqa: PLW0108
+            on_utterance=lambda record: me._tell_utterance(record),  # noqa: PLW0108
+        )
+
+    def _listener(self, settings: CallSettings, leg: MediaLeg, clock: Clock) -> Ears | None:
+        # The call to ourselves has a voice of its own, and bills nobody for its words either.
+        if settings.ears is None or self.route.synthesizer is not None:
+            return None
+        me: Session = proxy(self)
+        return Ears(
+            settings.ears,
+            leg.capture(),
+            rate_hz=leg.rate_hz,
+            clock=clock,
+            on_words=lambda words: me._tell_words(words),  # noqa: PLW0108
+            call_id=self.trace.id,
+        )
 
     def deliver(self, event: LegEvent) -> None:
         """Take one report of the media process; called on the loop, in order."""

@@ -124,6 +124,30 @@ class House:
         self.phone.say(bytes(reply(bye, 200, to_tag=bye.to.tag)))
 
 
+def streams(
+    served: Exchange, given: ApiSettings, figures: Figures, clock: ManualClock
+) -> tuple[EventStream, DeskStream]:
+    """The API's two WebSockets."""
+    stream = EventStream(
+        served.bus,
+        served.ledger,
+        clock=SystemClock(),
+        most_clients=given.event_clients,
+        backlog=given.event_backlog,
+    )
+    totals = Totals(served.ledger, figures, StillEngine(), StillVoice(), clock=clock)
+    desk = DeskStream(
+        Board(served.ledger, totals.read),
+        served.ledger,
+        budget_ms=given.budget_ms,
+        clock=clock,
+        offset_ns=lambda: 0,
+        most_clients=given.event_clients,
+        beat_s=0.01,
+    )
+    return stream, desk
+
+
 @asynccontextmanager
 async def house(
     config: Config | None = None,
@@ -160,23 +184,7 @@ async def house(
             config, exchange=served, endpoint=sip, office=office, admission=admission, routes=routes
         )
         given = ApiSettings(prompts=prompts, **settings)
-        stream = EventStream(
-            served.bus,
-            served.ledger,
-            clock=SystemClock(),
-            most_clients=given.event_clients,
-            backlog=given.event_backlog,
-        )
-        totals = Totals(served.ledger, figures, StillEngine(), StillVoice(), clock=clock)
-        desk = DeskStream(
-            Board(served.ledger, totals.read),
-            served.ledger,
-            budget_ms=given.budget_ms,
-            clock=clock,
-            offset_ns=lambda: 0,
-            most_clients=given.event_clients,
-            beat_s=0.01,
-        )
+        stream, desk = streams(served, given, figures, clock)
         api = ControlApi(
             given,
             served.ledger,
@@ -194,24 +202,9 @@ async def house(
         base = f"http://127.0.0.1:{server.listen[1]}"
         try:
             async with aiohttp.ClientSession(base, headers=headers) as client:
-                yield House(
-                    api,
-                    served,
-                    media,
-                    sip,
-                    stream,
-                    desk,
-                    switchboard,
-                    office,
-                    telephone,
-                    clock,
-                    client,
-                    server,
-                )
+                line = (media, sip, stream, desk, switchboard, office, telephone)
+                yield House(api, served, *line, clock, client, server)
         finally:
-            await stream.close()
-            await desk.close()
-            await server.close()
-            await switchboard.close()
-            await office.close()
+            for part in (stream, desk, server, switchboard, office):
+                await part.close()
             served.end_all("test over")

@@ -15,7 +15,7 @@ from bridge.app.server import spare_the_collector
 from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
-from bridge.call.session import CallSettings
+from bridge.call.settings import CallSettings
 from bridge.call.trace import CallTrace
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice

@@ -9,7 +9,7 @@ from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.call.outside import Way
 from bridge.call.routes import Route
-from bridge.call.session import CallSettings
+from bridge.call.settings import CallSettings
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.errors import ConfigError

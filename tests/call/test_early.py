@@ -10,7 +10,7 @@ from bridge.aio.sip import CallRefused, SipEndpoint
 from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
-from bridge.call.session import CallSettings
+from bridge.call.settings import CallSettings
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.errors import CallEnded, EngineError, NegotiationError, SetupError

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bridge.call.agent import Call
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
-from bridge.call.session import CallObserver, CallSettings
+from bridge.call.settings import CallObserver, CallSettings
 from bridge.call.trace import CallTrace
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.call.caller import Caller
 from bridge.call.line import Media, expected, media_ip, of_family
-from bridge.call.session import CallSettings
+from bridge.call.settings import CallSettings
 from bridge.engine.leg import MediaLeg
 from bridge.errors import NegotiationError
 from tests.sip.test_offer import offered

@@ -1,12 +1,8 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bridge.cosyvoice import limits
-from bridge.cosyvoice.hearing import HearingParameters, run_hearing
 from bridge.cosyvoice.limits import Refusal
 from bridge.cosyvoice.message import (
-    Action,
     ContinueTask,
     FinishTask,
     Malformed,
@@ -16,22 +12,18 @@ from bridge.cosyvoice.message import (
     TaskFinished,
     TaskStarted,
     Word,
-    encode_event,
 )
 from bridge.cosyvoice.service import ServerTask
 from bridge.cosyvoice.service_steps import (
     Abandon,
     Audio,
     Begin,
-    BeginHearing,
     Close,
     End,
     Flush,
-    Hear,
     Speak,
     TaskState,
 )
-from bridge.cosyvoice.transcript import Transcript
 from bridge.errors import LocalProtocolError
 from tests.fakes import MS, ManualClock, SeededIds
 
@@ -469,114 +461,3 @@ def test_a_voice_out_of_order_is_our_own_bug() -> None:
     task.sentence_begin("t", "Hello.")
     with pytest.raises(LocalProtocolError, match="inside sentence 0"):
         task.sentence_begin("t", "World.")
-
-
-IDS = st.sampled_from(["a", "b"])
-ACTIONS = (
-    IDS.map(run)
-    | st.builds(ContinueTask, IDS, st.sampled_from(["", "Hi. "]), st.booleans())
-    | st.builds(FinishTask, IDS, st.booleans())
-    | st.builds(Malformed, IDS, st.just("no"))
-)
-
-
-@given(st.lists(st.tuples(ACTIONS, st.integers(0, 70)), max_size=20))
-def test_each_task_has_at_most_one_terminal_event_and_nothing_after_it(
-    steps: list[tuple[Action, int]],
-) -> None:
-    task = machine()
-    outputs: list[object] = []
-    now_ns = 0
-    for action, wait_s in steps:
-        now_ns += wait_s * S
-        task.handle_timeout(now_ns=now_ns)
-        task.receive(action, now_ns=now_ns)
-        outputs += task.drain()
-    running_id: str | None = None
-    for position, output in enumerate(outputs):
-        match output:
-            case TaskStarted():
-                assert running_id is None
-                running_id = output.task_id
-            case TaskFinished():
-                assert running_id == output.task_id
-                running_id = None
-            case TaskFailed():
-                running_id = None
-                assert any(isinstance(later, Close) for later in outputs[position:])
-            case Close():
-                assert position == len(outputs) - 1
-            case Speak() | End() | Flush():
-                assert output.task_id == running_id
-
-
-def hearing() -> ServerTask:
-    task = machine()
-    task.receive(run_hearing("t", "paraformer-realtime-v2", sample_rate=16000), now_ns=0)
-    assert task.drain() == [TaskStarted("t"), BeginHearing("t", HearingParameters(16000))]
-    return task
-
-
-def test_a_recognition_runs_from_its_start_to_its_end() -> None:
-    task = hearing()
-    told = Transcript("Yes.", 0, 400, is_final=True)
-
-    task.receive_sound(b"ab", now_ns=1 * S)
-    assert task.deadline_ns == 24 * S
-    assert task.understood("t", told)
-    task.receive(FinishTask("t"), now_ns=2 * S)
-    assert task.deadline_ns is None
-    assert task.done("t", now_ns=3 * S)
-    assert not task.understood("t", told)
-
-    hear, result, end, finished = task.drain()
-    assert (hear, result, end) == (Hear("t", b"ab"), ResultGenerated("t", "", transcript=told), End("t"))
-    assert isinstance(finished, TaskFinished)
-    # The official SDK takes any other output of its end for a sentence.
-    assert '"output":{},"usage":null' in encode_event(finished)
-    assert task.state is TaskState.IDLE
-
-
-def test_a_recognition_without_a_sound_ends_without_a_word() -> None:
-    task = hearing()
-
-    task.receive(FinishTask("t"), now_ns=0)
-
-    assert task.drain() == [End("t")]
-
-
-def test_a_recognition_that_is_refused_ends_the_connection() -> None:
-    task = machine()
-    task.receive(run_hearing("t", "paraformer-realtime-v2", sample_rate=1), now_ns=0)
-
-    failed, close = task.drain()
-    assert isinstance(failed, TaskFailed)
-    assert isinstance(close, Close)
-
-
-def test_text_has_no_place_in_a_recognition() -> None:
-    task = hearing()
-
-    task.receive(ContinueTask("t", "Hello."), now_ns=0)
-
-    assert failure_of(task) == ("InvalidParameter", "Task t is not running")
-
-
-def test_sound_has_a_place_only_in_a_running_recognition() -> None:
-    idle, speaking, finishing, closed = machine(), running(), hearing(), machine()
-    finishing.receive(FinishTask("t"), now_ns=0)
-    closed.disconnected()
-
-    for task in (idle, speaking, finishing, closed):
-        task.receive_sound(b"ab", now_ns=0)
-
-    assert [task.state for task in (idle, speaking, finishing)] == [TaskState.CLOSED] * 3
-    assert closed.drain() == []
-
-
-def test_a_recognition_of_silent_clients_fails_as_every_task_does() -> None:
-    task = hearing()
-
-    task.handle_timeout(now_ns=23 * S)
-
-    assert failure_of(task) == ("CLIENT_ERROR", "request timeout after 23 seconds.")

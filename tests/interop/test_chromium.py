@@ -60,6 +60,18 @@ async def recounted(page: Page) -> None:
     await expect(page.locator(".causes")).to_contain_text("Nothing to say")
 
 
+async def replayed(page: Page) -> None:
+    """The recording can be played, begun at a moment of the timeline, and saved."""
+    await page.locator("audio[controls]").wait_for(timeout=10_000)
+    assert await page.locator("audio[controls]").evaluate("sound => sound.duration") > QUIET_S
+    await page.locator(".record-view .timeline").click(position={"x": 400, "y": 50})
+    assert await page.locator("audio[controls]").evaluate("sound => sound.currentTime") > 1
+    async with page.expect_download() as saving:
+        await page.get_by_role("link", name="Download").click()
+    saved = await (await saving.value).path()
+    assert saved.read_bytes().startswith(b"RIFF")
+
+
 async def test_a_person_calls_from_the_page(peer: str, bridge: RunningBridge, tmp_path: Path) -> None:
     async with chromium(peer, write_microphone(tmp_path / "microphone.wav")) as browser:
         page, faults = await opened(browser, f"http://127.0.0.1:{bridge.http_port}/?token={bridge.token}")
@@ -110,14 +122,7 @@ async def test_a_person_calls_from_the_page(peer: str, bridge: RunningBridge, tm
         await eventually(lambda: bridge.get("/api/calls")["calls"][0]["state"] == "ended")
         await expect(page.locator(".record-view")).to_contain_text("Ended: the caller hung up")
         await recounted(page)
-        await page.locator("audio[controls]").wait_for(timeout=10_000)
-        assert await page.locator("audio[controls]").evaluate("sound => sound.duration") > QUIET_S
-        await page.locator(".record-view .timeline").click(position={"x": 400, "y": 50})
-        assert await page.locator("audio[controls]").evaluate("sound => sound.currentTime") > 1
-        async with page.expect_download() as saving:
-            await page.get_by_role("link", name="Download").click()
-        saved = await (await saving.value).path()
-        assert saved.read_bytes().startswith(b"RIFF")
+        await replayed(page)
         await look(page, "record-after")
         await page.get_by_role("link", name="Call", exact=True).click()
         await expect(page.get_by_role("button", name="Call", exact=True)).to_be_enabled()
