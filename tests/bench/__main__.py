@@ -7,16 +7,14 @@ keep up is marked, counted and not used. Nothing here asserts: machines differ.
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
-import time
 from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.machine import provenance
 from tests.bench.stand import Run, baseline_run, engine_run
 
 _LEGS = (1, 100, 500)
@@ -103,13 +101,7 @@ def baseline_ratio(runs: list[Run], legs: int) -> float | None:
 
 def document(runs: list[Run], ratio: float | None) -> dict[str, object]:
     return {
-        "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-        },
+        **provenance(),
         "baseline_cpu_ratio": ratio,
         "invalid_runs": sum(not run.is_valid for run in runs),
         "runs": [run.as_json() for run in runs],

@@ -10,10 +10,7 @@ run. Runs whose generator sent too little are discarded, counted and repeated. N
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from rich.table import Table
 
 from bridge.engine.loop import SLOT_DRIVEN_ROWS
 from tests.bench.capacity import Cell, cost_line, excess_ms
+from tests.bench.machine import provenance
 from tests.bench.saturation import Search, bears
 from tests.bench.stages import STAGES, Stages, stage_set
 from tests.bench.stand import Run, baseline_run, engine_run
@@ -191,13 +189,7 @@ def show_limits(limits: list[dict[str, Any]], console: Console) -> None:
 
 def document(cells: list[Cell], limits: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-        },
+        **provenance(),
         "discarded_runs": sum(cell.discarded for cell in cells),
         "cells": [cell.as_json() for cell in cells],
         "cost": [

@@ -8,9 +8,7 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import sys
-import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,6 +20,7 @@ from bridge.audio import PcmFormat
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.ports import Voice
+from tests.bench.machine import provenance
 from tests.bench.speech_pool import SpeechPool, TtsSettings
 
 _SDK_VERSION = "2.0.2"
@@ -238,13 +237,7 @@ def table(bench: Bench, console: Console) -> None:
 
 def document(bench: Bench) -> dict[str, Any]:
     return {
-        "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-        },
+        **provenance(),
         "sdk": _SDK_VERSION,
         "repetitions": {
             name: {client: [round(value, 4) for value in found] for client, found in values.items()}

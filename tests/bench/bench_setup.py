@@ -10,11 +10,8 @@ stream; sipp has no media at all. Nothing here asserts.
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -23,6 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.machine import provenance
 from tests.bench.setup_peers import KINDS, Server, serving
 from tests.bench.stand import process_cpu_ns
 
@@ -168,13 +166,7 @@ def table(runs: list[Run], console: Console) -> None:
 
 def document(runs: list[Run], limits: dict[str, float]) -> dict[str, Any]:
     return {
-        "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-        },
+        **provenance(),
         "limits": limits,
         "runs": [asdict(run) for run in runs],
     }

@@ -12,11 +12,8 @@ light ones of our own, in one process, with the kernel's times of arrival. A run
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from rich.console import Console
 
 from tests.bench import web_speech
 from tests.bench.ear_file import load
+from tests.bench.machine import provenance
 from tests.bench.web_clicks import clicks, find_chromium
 from tests.bench.web_delay import curve, judge, recovery_ms
 from tests.bench.web_stand import KINDS, Called, Crowd, called, encoded, run
@@ -253,13 +251,7 @@ def _percentiles(values: list[float]) -> dict[str, float]:
 def document(found: dict[str, Any]) -> dict[str, Any]:
     runs = [*found.get("cost", []), *found.get("loss", [])]
     return {
-        "measured": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-        },
+        **provenance(),
         "invalid_runs": sum(not each["valid"] for each in runs),
         **found,
     }
