@@ -129,7 +129,7 @@ async def test_the_page_is_used_with_the_keyboard_alone(
         await expect(page.get_by_role("button", name="Keys", expanded=True)).to_be_focused()
         await page.keyboard.press("Tab")
         await page.keyboard.press("4")
-        await expect(page.get_by_text("pressed 4")).to_be_visible()
+        await expect(page.get_by_text("pressed 4", exact=True)).to_be_visible()
         await asyncio.sleep(3)
         await page.keyboard.press("Shift+Tab")
         await page.keyboard.press("Shift+Tab")
