@@ -261,9 +261,11 @@ def _failures(version: str, spoken: Mapping[str, Any]) -> dict[str, Any]:
     text_418, text_500 = "[tts:]Engine return error code: 418", "the voice failed on this text"
     begun = ["open", "sentence-begin", "sound"]
     # Before 1.27 a failed task raised nothing; whether the next message still found the socket open was luck.
+    # Its thread has let go of the socket between the question whether it is there and the writing.
+    gone = _raises("WebSocketConnectionClosedException", "socket is already closed.")
     pipe = _raises("BrokenPipeError", "[Errno 32] Broken pipe", "ConnectionError")
     reset = _raises("ConnectionResetError", "[Errno 104] Connection reset by peer", "ConnectionError")
-    silent = Either(*({**each, **_unknown_voice()} for each in (_NONE, _CLOSED_1, pipe, reset)))
+    silent = Either(*({**each, **_unknown_voice()} for each in (_NONE, _CLOSED_1, gone, pipe, reset)))
     empty = "Please ensure input text is valid."
     return {
         "unknown_voice": _task_failed("InvalidParameter", text_418) | _unknown_voice() if is_new else silent,
@@ -274,7 +276,7 @@ def _failures(version: str, spoken: Mapping[str, Any]) -> dict[str, Any]:
         else Either(
             *(
                 {**each, **_unknown_voice(), "calls": calls, "sound": spoken["nothing"]}
-                for each in (_NONE, _CLOSED_1, pipe, reset)
+                for each in (_NONE, _CLOSED_1, gone, pipe, reset)
                 for calls in _with_open_somewhere([f"error InvalidParameter: {text_418}", "close"])
             )
         ),
@@ -293,7 +295,9 @@ def _failures(version: str, spoken: Mapping[str, Any]) -> dict[str, Any]:
         "empty_text": (_task_failed("InvalidParameter", empty) if is_new else _NONE)
         | _account("task-failed", delay="none", failure=f"InvalidParameter: {empty}"),
         "out_of_range": {
-            name: _task_failed("InvalidParameter", text) if is_new else Either(_NONE, _CLOSED_1, pipe, reset)
+            name: _task_failed("InvalidParameter", text)
+            if is_new
+            else Either(_NONE, _CLOSED_1, gone, pipe, reset)
             for name, text in _REFUSALS.items()
         },
         "refused_handshake": _raises(
