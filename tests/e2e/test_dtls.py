@@ -76,9 +76,8 @@ async def test_what_was_captured_opens_under_the_right_key_and_no_other(bridge: 
 async def test_a_phone_with_another_certificate_than_it_said_is_hung_up(bridge: RunningBridge) -> None:
     with BarePhone(("127.0.0.1", bridge.sip_port)) as bare:
         phone = HandshakePhone(bare, lies=True)
-        calling = asyncio.create_task(asyncio.to_thread(phone.call, "holding"))
+        await asyncio.to_thread(phone.call, "holding")
         await asyncio.to_thread(bare.until, "BYE")
-        await calling
 
     assert phone.keys is None
     await eventually(lambda: any("not the one of the description" in line for line in bridge.output))
