@@ -237,11 +237,11 @@ def _context(certificate: Any, key: Any) -> Any:  # noqa: ANN401  cryptography's
 
 def _meet(connection: Any, certificate: Any, _error: int, depth: int, _is_valid: int) -> bool:  # noqa: ANN401
     """Look at a certificate in place of OpenSSL; those that may have signed it prove nothing."""
-    from cryptography.hazmat.primitives.serialization import Encoding
+    from OpenSSL import crypto
 
     association: Association = connection.get_app_data()
-    encoded = certificate.to_cryptography().public_bytes(Encoding.DER)
-    return depth > 0 or association.meet(encoded)
+    # As OpenSSL has it: a stricter reader would fail at what a stranger may send.
+    return depth > 0 or association.meet(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
 
 
 def _failure(error: Exception) -> RemoteProtocolError:

@@ -1,3 +1,6 @@
+import contextlib
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,6 +129,49 @@ def test_who_shows_no_certificate_is_refused() -> None:
 
     with pytest.raises(RemoteProtocolError, match="handshake failed"):
         server.receive(flight)
+
+
+def test_a_certificate_that_only_openssl_can_read_is_the_peers_fault() -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from OpenSSL import SSL, crypto
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "odd")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    # X.509 has the versions 1 to 3; this one says that it is of version 100.
+    encoded = made.public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x63", 1)
+    odd = crypto.load_certificate(crypto.FILETYPE_ASN1, encoded)
+    context = SSL.Context(SSL.DTLS_METHOD)
+    context.set_options(SSL.OP_NO_QUERY_MTU)
+    context.set_tlsext_use_srtp(b"SRTP_AES128_CM_SHA1_80")
+    with pytest.warns(DeprecationWarning, match="X509"):  # cryptography's own class cannot hold it
+        context.use_certificate(odd)
+    context.use_privatekey(key)
+    peer = SSL.Connection(context, None)
+    peer.set_ciphertext_mtu(1200)
+    peer.set_connect_state()
+    server = Association(THEIRS, DtlsTerms(False, known(OURS)))
+
+    def meet() -> None:
+        for _ in range(9):
+            with contextlib.suppress(SSL.WantReadError):
+                peer.do_handshake()
+            for datagram in datagrams(peer.bio_read(65_536)):
+                server.receive(datagram)
+            if answers := server.drain():
+                peer.bio_write(b"".join(answers))
+
+    with pytest.raises(RemoteProtocolError, match="not the one of the description"):
+        meet()
 
 
 def test_certificates_differ_and_keep_their_key_to_themselves() -> None:
