@@ -59,10 +59,10 @@ def refuse_taken(wanted: Sequence[Wanted]) -> None:
     if len(faults) == 1 or len(holders) > 1 or any(e.errno != errno.EADDRINUSE for _, e in faults):
         want, error = faults[0]
         raise port_taken(want.listen, want.kind, setting=want.setting, cause=error)
-    places = ", ".join(f"{want.setting} {spot(*want.listen)}" for want, _ in faults)
-    others = " ".join(
-        f"--set {want.setting}={spot(want.listen[0], _another(want.listen[1]))}" for want, _ in faults
-    )
+    # UDP and TCP of one setting are one place.
+    taken = dict.fromkeys((want.setting, want.listen) for want, _ in faults)
+    places = ", ".join(f"{setting} {spot(*listen)}" for setting, listen in taken)
+    others = " ".join(f"--set {setting}={spot(host, _another(port))}" for setting, (host, port) in taken)
     raise SetupError(f"{places} are taken by {holders.pop()}; stop that, or choose others: {others}")
 
 

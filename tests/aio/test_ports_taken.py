@@ -149,6 +149,23 @@ def test_everything_that_is_in_the_way_is_named_at_once() -> None:
     refuse_taken(wanted)
 
 
+def test_a_setting_whose_udp_and_tcp_are_taken_is_named_once() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone,
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
+    ):
+        phone.bind(("127.0.0.1", 0))
+        listen = phone.getsockname()
+        stream.bind(listen)
+        stream.listen()
+
+        with pytest.raises(SetupError) as caught:
+            refuse_taken([Wanted("sip.listen", listen, "udp"), Wanted("sip.listen", listen, "tcp")])
+
+    assert str(caught.value).count(f"sip.listen {listen[0]}:{listen[1]}") == 1
+    assert str(caught.value).count("--set") == 1
+
+
 def test_one_port_that_is_in_the_way_is_told_as_ever() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         phone.bind(("127.0.0.1", 0))
