@@ -15,7 +15,7 @@ class BrowserCall:
     """One call from a page, from its offer to its end.
 
     Args:
-        id: Names the call to the page, which hangs up by it: nobody can guess it.
+        id: Names the call in lists and events; it opens nothing.
         to_user: Which number, in the words of the route table.
         sdp: The page's offer.
         source: Where the request came from: address and port.

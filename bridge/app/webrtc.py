@@ -114,12 +114,13 @@ class BrowserDesk:
         self._tokens = JoinTokens(dice.token(32).encode(), ids=dice)
         self._rate = RateLimit(settings.offers_per_s)
         self._calls: dict[str, BrowserCall] = {}
+        """By the secret in their address: their names are told to whoever may look."""
         self._clients: Counter[str] = Counter()
         self._tasks = Tasks("browser calls")
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What `bridge.aio.http.HttpServer.start` is to serve, without a token of its own."""
-        one = PATH + "/calls/{id}"
+        one = PATH + "/calls/{secret}/{id}"
         return [
             web.post(PATH, self._offered),
             web.options(PATH, self._preflight),
@@ -176,6 +177,10 @@ class BrowserDesk:
         if request.content_type != _SDP:
             self.counters["malformed"] += 1
             return json_error(415, f"an offer is {_SDP}", {"Accept": _SDP})
+        return self._full(client)
+
+    def _full(self, client: str) -> web.Response | None:
+        """Why there is no room; to be asked once more when an offer has arrived, for that may take long."""
         if (
             self.is_draining
             or len(self._calls) >= self._settings.max_calls
@@ -186,20 +191,10 @@ class BrowserDesk:
         return None
 
     async def _call(self, request: web.Request, client: str) -> web.Response:
-        to = request.query.get("to", self._settings.to)
-        token = presented(request)
-        if self._only_looks(token):
+        to = self._number(request)
+        if isinstance(to, web.Response):
             self.counters["strangers"] += 1
-            return _reader()
-        if not self._is_key(token):
-            if request.query.keys() & {"voice", "model"}:
-                self.counters["strangers"] += 1
-                return json_error(403, "a join token leaves voice and model to the number that it opens")
-            try:
-                to = self._tokens.redeem(token, now_ns=self._clock.now_ns())
-            except JoinRefused as error:
-                self.counters["strangers"] += 1
-                return json_error(401, str(error), {"WWW-Authenticate": "Bearer"})
+            return to
         offer = await request.read()
         if _TO.fullmatch(to) is None or not offer:
             self.counters["malformed"] += 1
@@ -211,6 +206,8 @@ class BrowserDesk:
         peer = request.transport.get_extra_info("peername") if request.transport is not None else None
         host = request.remote or ""
         source = (host, int(peer[1]) if peer else 0)
+        if (refusal := self._full(client)) is not None:
+            return refusal
         call = BrowserCall(
             self._dice.token(16),
             to_user=to,
@@ -221,26 +218,42 @@ class BrowserDesk:
             voice=voice,
             model=model,
         )
-        self._enter(call, client)
-        return await self._answer(call)
+        secret = self._dice.token(16)
+        self._enter(call, client, secret)
+        return await self._answer(call, secret)
 
-    def _enter(self, call: BrowserCall, client: str) -> None:
-        self._calls[call.call_id] = call
+    def _number(self, request: web.Request) -> str | web.Response:
+        """The number that a request may call, or why it may not."""
+        to = request.query.get("to", self._settings.to)
+        token = presented(request)
+        if self._only_looks(token):
+            return _reader()
+        if self._is_key(token):
+            return to
+        if request.query.keys() & {"voice", "model"}:
+            return json_error(403, "a join token leaves voice and model to the number that it opens")
+        try:
+            return self._tokens.redeem(token, now_ns=self._clock.now_ns())
+        except JoinRefused as error:
+            return json_error(401, str(error), {"WWW-Authenticate": "Bearer"})
+
+    def _enter(self, call: BrowserCall, client: str, secret: str) -> None:
+        self._calls[secret] = call
         self._clients[client] += 1
-        self._tasks.start(self._serving(call, client), name=f"browser {call.call_id[:8]}")
+        self._tasks.start(self._serving(call, client, secret), name=f"browser {call.call_id[:8]}")
 
-    async def _serving(self, call: BrowserCall, client: str) -> None:
+    async def _serving(self, call: BrowserCall, client: str, secret: str) -> None:
         try:
             await self._serve(call)
         finally:
             call.reject(500)
             call.leave("failed")
-            del self._calls[call.call_id]
+            del self._calls[secret]
             self._clients[client] -= 1
             if not self._clients[client]:
                 del self._clients[client]
 
-    async def _answer(self, call: BrowserCall) -> web.Response:
+    async def _answer(self, call: BrowserCall, secret: str) -> web.Response:
         try:
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 answer = await asyncio.shield(call.answered)
@@ -257,7 +270,7 @@ class BrowserDesk:
             raise
         self.counters["calls"] += 1
         response = web.Response(status=201, body=answer, content_type=_SDP)
-        response.headers["Location"] = f"{PATH}/calls/{call.call_id}"
+        response.headers["Location"] = f"{PATH}/calls/{secret}/{call.call_id}"
         response.headers["ETag"] = f'"{call.call_id[:16]}"'
         self._name_servers(response)
         return response
@@ -268,7 +281,7 @@ class BrowserDesk:
 
     async def _trickled(self, request: web.Request) -> web.StreamResponse:
         """Take a candidate of the page: we learn where it is from its own checks (RFC 8445 §2.5)."""
-        if request.match_info["id"] not in self._calls:
+        if self._found(request) is None:
             return self._to_page(request, _gone())
         if request.content_type != _TRICKLE:
             return self._to_page(request, json_error(415, f"a candidate is {_TRICKLE}"))
@@ -277,11 +290,15 @@ class BrowserDesk:
         return self._to_page(request, web.Response(status=204))
 
     async def _left(self, request: web.Request) -> web.StreamResponse:
-        call = self._calls.get(request.match_info["id"])
+        call = self._found(request)
         if call is None:
             return self._to_page(request, _gone())
         call.leave()
         return self._to_page(request, web.Response(status=200))
+
+    def _found(self, request: web.Request) -> BrowserCall | None:
+        call = self._calls.get(request.match_info["secret"])
+        return call if call is not None and call.call_id == request.match_info["id"] else None
 
     def _is_welcome(self, request: web.Request) -> bool:
         origin = request.headers.get("Origin")

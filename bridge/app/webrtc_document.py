@@ -7,7 +7,7 @@ from bridge.app.webrtc import PATH
 
 __all__ = ["WHIP", "JoinToken"]
 
-_ONE = PATH + "/calls/{id}"
+_ONE = PATH + "/calls/{secret}/{id}"
 
 
 class JoinToken(BaseModel):

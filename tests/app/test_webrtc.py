@@ -10,6 +10,7 @@ import pytest
 
 from bridge.aio.browser_call import BrowserCall
 from bridge.aio.http import HttpServer, HttpSettings
+from bridge.aio.tasks import Tasks
 from bridge.app.webrtc import PATH, BrowserDesk, BrowserSettings, IceServer, holds
 from bridge.errors import CallEnded
 from tests.fakes import ManualClock, SeededIds
@@ -28,6 +29,8 @@ class House:
     mood: int = 0
     """Status to refuse with; 0 answers, -1 breaks, -2 waits."""
     calls: list[BrowserCall] = field(default_factory=list)
+    asked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    """Released for each token that is looked at."""
     desk: BrowserDesk = field(init=False)
     server: HttpServer = field(init=False)
 
@@ -41,6 +44,10 @@ class House:
         if self.mood == 0:
             await call.answer(b"v=0 answer")
         await call.ended
+
+    def is_key(self, token: str) -> bool:
+        self.asked.release()
+        return holds(TOKEN)(token)
 
     async def ask(
         self, method: str, path: str, *, data: bytes = b"", headers: dict[str, str] | None = None
@@ -63,7 +70,7 @@ async def opened(settings: BrowserSettings) -> House:
     house.desk = BrowserDesk(
         settings,
         serve=house.serve,
-        is_key=holds(TOKEN),
+        is_key=house.is_key,
         local_ip=lambda _peer: "127.0.0.1",
         clock=house.clock,
         dice=SeededIds(),
@@ -102,6 +109,21 @@ async def test_an_offer_is_answered_and_hung_up_by_its_address(house: House) -> 
     await asyncio.sleep(0)
     status, _, _ = await house.ask("DELETE", headers["Location"])
     assert status == 404
+
+
+async def test_the_name_that_lists_and_events_tell_of_a_call_does_not_end_it(house: House) -> None:
+    _, _, headers = await house.offer()
+    (call,) = house.calls
+    kind = {"Content-Type": "application/trickle-ice-sdpfrag"}
+    place = headers["Location"]
+    assert place.rpartition("/")[2] == call.call_id  # by that the page's server finds it
+
+    for guess in (f"{PATH}/calls/{call.call_id}", f"{PATH}/calls/{call.call_id}/{call.call_id}"):
+        assert (await house.ask("DELETE", guess))[0] in (404, 405)
+        assert (await house.ask("PATCH", guess, data=b"x", headers=kind))[0] in (404, 405)
+
+    assert not call.ended.done()
+    assert (await house.ask("DELETE", place))[0] == 200
 
 
 async def test_a_page_may_choose_who_speaks(house: House) -> None:
@@ -235,6 +257,34 @@ async def test_limits_by_client_and_when_draining(house: House) -> None:
     await asyncio.sleep(0)
     house.desk.is_draining = True
     assert (await house.offer())[0] == 503
+
+
+async def test_offers_that_arrive_slowly_pass_no_limit_together(house: House) -> None:
+    everybody_is_in = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"v=0"
+        await everybody_is_in.wait()
+        yield b" offer"
+
+    host, port = house.server.listen
+    async with aiohttp.ClientSession() as client:
+
+        async def offer() -> int:
+            async with client.post(
+                f"http://{host}:{port}{PATH}", data=body(), headers=OFFER | BEARER
+            ) as answer:
+                return answer.status
+
+        async with Tasks("slow pages") as tasks:
+            offers = [tasks.start(offer(), name=str(number)) for number in range(8)]
+            for _ in offers:
+                await house.asked.acquire()
+            everybody_is_in.set()
+            statuses = sorted([await each for each in offers])
+
+    assert statuses == [201] * 3 + [503] * 5
+    assert len(house.calls) == 3
 
 
 async def test_too_many_offers_of_one_client() -> None:
