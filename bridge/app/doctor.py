@@ -1,5 +1,6 @@
 """Can this machine run the bridge well? One line an answer, and the line that mends it."""
 
+import errno
 import importlib.metadata
 import os
 import resource
@@ -124,11 +125,10 @@ def port_check(setting: str, listen: tuple[str, int], kind: Kind) -> Check:
     error = _bind_error(listen, kind)
     if error is None:
         return Check(Grade.OK, f"{text} is free")
-    holder = who_holds(listen[1], kind)
+    holder = who_holds(listen[1], kind) if error.errno == errno.EADDRINUSE else None
     reason = f"held by {holder}" if holder is not None else (error.strerror or str(error))
-    return Check(
-        Grade.FAIL, f"{text}: {reason}", f"stop that, or choose another: --set {setting}=ADDRESS:PORT"
-    )
+    way = "stop that, or choose another" if holder is not None else "choose another"
+    return Check(Grade.FAIL, f"{text}: {reason}", f"{way}: --set {setting}=ADDRESS:PORT")
 
 
 def _bind_error(listen: tuple[str, int], kind: Kind) -> OSError | None:
