@@ -6,12 +6,13 @@ Told the file as its argument; prints its URL in a line of JSON and ends with it
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.bench.ready_server import ReadyServer, event, frame, sentence
 
-__all__ = ["OpusService"]
+__all__ = ["OpusService", "serve"]
 
 _BINARY = 2
 _PIECE_BYTES = 4096
@@ -33,10 +34,10 @@ class OpusService(ReadyServer):
         self._write(event(task_id, "result-generated", end))
 
 
-async def serve(speech: bytes) -> None:
+async def serve(connection: Callable[[], ReadyServer]) -> None:
     """Speak until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: OpusService(speech), "127.0.0.1", 0)
+    server = await loop.create_server(connection, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     sys.stdout.write(json.dumps({"url": f"ws://127.0.0.1:{port}/api-ws/v1/inference"}) + "\n")
     sys.stdout.flush()
@@ -44,4 +45,4 @@ async def serve(speech: bytes) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]).read_bytes()))
+    asyncio.run(serve(lambda: OpusService(Path(sys.argv[1]).read_bytes())))

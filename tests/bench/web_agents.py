@@ -1,14 +1,15 @@
-"""Agents of the bridge that `bench_webrtc` calls; routes name them ``tests.bench.web_agents:NAME``."""
+"""Agents of the bridge that benchmarks call; routes name them ``tests.bench.web_agents:NAME``."""
 
 import asyncio
 import os
 import threading
+import time
 from contextlib import suppress
 
 from bridge import Call
 from tests.bench.ear_file import EarFile
 
-__all__ = ["EAR_FILE", "listener", "talker"]
+__all__ = ["EAR_FILE", "listener", "talker", "turn_taker"]
 
 EAR_FILE = "BENCH_WEBRTC_EAR"
 """Names the file that `listener` writes."""
@@ -22,6 +23,14 @@ async def talker(call: Call) -> None:
         said = await call.say("The service says what it has ready.")
         if said.interrupted:
             await call.quiet(lasting_ms=400)
+
+
+async def turn_taker(call: Call) -> None:
+    """Talk for about half of the time until the caller hangs up."""
+    while True:
+        begun_s = time.monotonic()
+        await call.say("The service says what it has ready.")
+        await asyncio.sleep(time.monotonic() - begun_s)
 
 
 async def listener(call: Call) -> None:
