@@ -25,6 +25,7 @@ from bridge.app.assembly import route_table, trunks
 from bridge.app.config import Config
 from bridge.app.trunking import TrunkOffice
 from bridge.call.agent import Call
+from bridge.call.archive import Archive
 from bridge.call.exchange import Exchange
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
@@ -160,6 +161,7 @@ async def house(
     keeps_text: bool = False,
     read_opens: tuple[str, ...] = (),
     also: Sequence[Operation] = (),
+    archive: Archive | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[House]:
     """A house that serves."""
@@ -174,6 +176,7 @@ async def house(
         ears=ears,
         keeps_text=keeps_text,
         observer=figures,
+        archive=archive,
     )
     office = TrunkOffice(trunks(config), (), served.answer, clock=SystemClock(), dice=SystemDice())
     async with endpoint(office.answer) as sip, phone() as telephone:

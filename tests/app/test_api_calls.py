@@ -248,7 +248,7 @@ async def test_a_call_that_came_is_hung_up() -> None:
 
         await served.exchange.empty()
         assert (await served.ask("GET", f"/api/calls/{id}"))[1]["reason"] == "enough"
-        assert (await served.ask("DELETE", f"/api/calls/{id}"))[0] == 409
+        assert (await served.ask("DELETE", f"/api/calls/{id}"))[0] == 410
         assert (await served.ask("DELETE", f"/api/calls/{id}?reason=a%0Ab"))[0] == 422
 
 

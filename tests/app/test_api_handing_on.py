@@ -149,4 +149,4 @@ async def test_a_call_that_is_over_goes_nowhere(path: str) -> None:
         await served.exchange.empty()
         body = {"to": TARGET} if path == "transfer" else None
 
-        assert (await served.ask("POST", f"/api/calls/{call}/{path}", body))[0] == 409
+        assert (await served.ask("POST", f"/api/calls/{call}/{path}", body))[0] == 410

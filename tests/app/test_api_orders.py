@@ -147,7 +147,7 @@ async def test_no_order_reaches_a_call_that_does_not_stand(path: str) -> None:
         await served.exchange.empty()
         late, problem = await served.ask("POST", f"/api/calls/{call}/{path}", order)
 
-        assert (unknown, early, late) == (404, 409, 409)
+        assert (unknown, early, late) == (404, 409, 410)
         assert problem["detail"] == "the call is over"
 
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bridge.call.agent import Call
+from bridge.call.archive import Archive
 from bridge.call.exchange import Exchange
 from bridge.call.routes import Route
 from bridge.call.settings import CallObserver, CallSettings
@@ -129,6 +130,7 @@ def exchange(
     voice: ScriptedVoice | None = None,
     prompts: Path = Path("prompts"),
     observer: CallObserver | None = None,
+    archive: Archive | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Exchange:
     return Exchange(
@@ -139,6 +141,7 @@ def exchange(
         clock=SystemClock(),
         dice=SystemDice(),
         observer=observer or Nobody(),
+        archive=archive,
     )
 
 

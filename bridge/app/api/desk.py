@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from aiohttp import web
@@ -29,6 +28,7 @@ from bridge.call.ledger import Ledger
 from bridge.call.path import describe
 from bridge.call.remote import TooMuchWaiting
 from bridge.call.session import Session
+from bridge.call.trace import CallTrace
 from bridge.errors import ConfigError, NegotiationError, SetupError
 from bridge.ports import Clock
 from bridge.speech.budget import Budget
@@ -36,7 +36,7 @@ from bridge.speech.budget import Budget
 __all__ = ["ApiSettings", "ControlApi"]
 
 _ONE = "/api/calls/{id}"
-_REFUSED = (404, 409)
+_REFUSED = (404, 409, 410)
 _DECODERS = 2
 """Files decoded at a time; others wait."""
 _FETCHES = 8
@@ -142,7 +142,7 @@ class ControlApi:
                 status=101,
                 messages="Message",
                 may_name=("call",),
-                problems=(404, 426, 503),
+                problems=(404, 410, 426, 503),
                 text="Text messages, each a JSON object: first `hello`, then every event in the order of"
                 " `seq`. `?call=` tells of one call alone. A client that reads too slowly is sent `dropped`"
                 ' with a count, and closed. `{"type": "ping"}` is answered `{"type": "pong"}`.',
@@ -179,7 +179,9 @@ class ControlApi:
                     {"to": "+493012345", "route": "reminder", "from": "4930999", "headers": {"X-Case": "17"}},
                 ),
             ),
-            Operation("DELETE", _ONE, "Hang up", self._hang_up, query=HangUp, status=204, problems=(404,)),
+            Operation(
+                "DELETE", _ONE, "Hang up", self._hang_up, query=HangUp, status=204, problems=(404, 410)
+            ),
         ]
 
     def _speaking(self) -> list[Operation]:
@@ -296,13 +298,13 @@ class ControlApi:
         return Outcome(trace.summary(), location=f"/api/calls/{trace.id}")
 
     async def _hang_up(self, request: web.Request, order: HangUp) -> Outcome:
-        found = self._found(request)
-        if not self._ledger.hang_up(found["id"], order.reason):
-            raise Problem(409, "the call is over")
+        trace = await self._trace(request)
+        if not self._ledger.hang_up(trace.id, order.reason):
+            raise _over()
         return Outcome()
 
     async def _say(self, request: web.Request, order: Say) -> Outcome:
-        remote = self._standing(request).remote
+        remote = (await self._standing(request)).remote
         with _bounded():
             label = remote.say(
                 order.text,
@@ -313,7 +315,7 @@ class ControlApi:
         return Outcome(Ordered(id=label))
 
     async def _play(self, request: web.Request, order: Play) -> Outcome:
-        session = self._standing(request)
+        session = await self._standing(request)
         pcm = await self._sound(order, session.trace.rate_hz)
         with _bounded():
             label = session.remote.play(
@@ -322,14 +324,13 @@ class ControlApi:
         return Outcome(Ordered(id=label))
 
     async def _stop(self, request: web.Request, order: Stop) -> Outcome:
-        was_speaking, forgotten = self._standing(request).remote.stop(clears=order.clears)
+        was_speaking, forgotten = (await self._standing(request)).remote.stop(clears=order.clears)
         return Outcome(Stopped(was_speaking=was_speaking, forgotten=forgotten))
 
     async def _press(self, request: web.Request, order: Press) -> Outcome:
+        remote = (await self._standing(request)).remote
         with _bounded():
-            label = self._standing(request).remote.press(
-                order.digits, duration_ms=order.duration_ms, pause_ms=order.pause_ms
-            )
+            label = remote.press(order.digits, duration_ms=order.duration_ms, pause_ms=order.pause_ms)
         return Outcome(Ordered(id=label))
 
     async def _hold(self, request: web.Request, _order: Nothing) -> Outcome:
@@ -339,7 +340,7 @@ class ControlApi:
         return await self._held(request, False)
 
     async def _held(self, request: web.Request, is_holding: bool) -> Outcome:
-        session = self._standing(request)
+        session = await self._standing(request)
         try:
             await session.hold_peer(is_holding)
         except NegotiationError:
@@ -347,7 +348,7 @@ class ControlApi:
         return Outcome(Holding(holding=session.is_holding))
 
     async def _transfer(self, request: web.Request, order: Transfer) -> Outcome:
-        session = self._standing(request)
+        session = await self._standing(request)
         target: str | Session = order.to or ""
         if order.call is not None:
             other = self._ledger.session(order.call)
@@ -390,19 +391,22 @@ class ControlApi:
         headers = {"Content-Security-Policy": _PAGE_POLICY}
         return Outcome(response=web.Response(text=body, content_type="text/html", headers=headers))
 
-    def _found(self, request: web.Request) -> dict[str, Any]:
-        id = request.match_info["id"]
-        if (found := self._ledger.call(id)) is None:
-            raise Problem(404, f"there is no call {id}")
-        return found
+    async def _trace(self, request: web.Request) -> CallTrace:
+        """The call that is meant, be it over since before our time.
 
-    def _standing(self, request: web.Request) -> Session:
-        found = self._found(request)
-        session = self._ledger.session(found["id"])
+        Raises:
+            Problem: If there is none.
+        """
+        id = request.match_info["id"]
+        if (trace := await self._ledger.look_up(id)) is None:
+            raise Problem(404, f"there is no call {id}")
+        return trace
+
+    async def _standing(self, request: web.Request) -> Session:
+        trace = await self._trace(request)
+        session = self._ledger.session(trace.id)
         if session is None or session.trace.state != "up":
-            raise Problem(
-                409, "the call is over" if found["state"] == "ended" else "the call does not stand yet"
-            )
+            raise _over() if trace.state == "ended" else Problem(409, "the call does not stand yet")
         return session
 
     async def _sound(self, order: Play, rate_hz: int) -> NDArray[np.int16]:
@@ -429,6 +433,11 @@ class ControlApi:
             ) from None
         except ValueError as error:
             raise Problem(422, str(error), fields={"url": str(error)}) from None
+
+
+def _over() -> Problem:
+    """Whatever is asked of it later, it stays over: no 409, which may pass."""
+    return Problem(410, "the call is over")
 
 
 class _bounded:  # noqa: N801  used as a statement

@@ -59,11 +59,13 @@ class EventStream:
         """Tell events until one side closes.
 
         Raises:
-            Problem: If there are too many streams, or no such call, or this is no WebSocket.
+            Problem: If there are too many streams, or no such call any more, or this is no WebSocket.
         """
         call = request.query.get("call", "")
-        found = self._ledger.call(call) if call else None
+        found = self._ledger.trace(call) if call else None
         if call and found is None:
+            if (over := await self._ledger.look_up(call)) is not None:
+                raise Problem(410, "the call is over", fix=f"ask for /api/calls/{over.id} instead")
             raise Problem(404, f"there is no call {call}")
         socket = socket_for(
             request, clients=len(self._tasks), most_clients=self._most_clients, what="event streams"
@@ -72,7 +74,7 @@ class EventStream:
         # The state and the subscription are of one moment: nothing is missed and nothing told twice.
         hello = Hello(seq=self._bus.seq, calls=self._standing(call))
         hides = not access_of(request).transcripts
-        subscription = self._bus.subscribe(call=found["id"] if found else "", backlog=self._backlog)
+        subscription = self._bus.subscribe(call=found.id if found else "", backlog=self._backlog)
         self.counters["clients"] += 1
         telling: asyncio.Task[None] = self._tasks.start(
             self._tell(request, socket, subscription, hello, hides=hides), name="client"
