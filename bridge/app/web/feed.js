@@ -3,9 +3,12 @@
 import { access, ask, listen } from "./access.js";
 
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+const FULL = 503, NO_SOCKET = 426;
+/** One of them may have met a bridge that was about to go or to come. */
+const SURE_TRIES = 3;
 const LISTS = ["caller", "bot", "ducks", "keys", "barge_ins"];
 
-/** Fires `state` (live, lost), `change` when calls or totals did, `detail` for the call that is watched, `stranger` if the token does not fit. */
+/** Fires `state` (live, lost, full: too many watch already, blocked: something on the way lets no WebSocket through), `change` when calls or totals did, `detail` for the call that is watched, `stranger` if the token does not fit. */
 export class Feed extends EventTarget {
   calls = new Map();
   totals = null;
@@ -19,6 +22,7 @@ export class Feed extends EventTarget {
   #socket = null;
   #clock = null;
   #tries = 0;
+  #state = "";
 
   open() {
     if (this.#socket || !access.token) return;
@@ -66,7 +70,7 @@ export class Feed extends EventTarget {
       this.detail = null;
       this.isReady = true;
       Object.assign(this, { may: message.may, budget: message.budget_ms });
-      this.#fire("state", "live");
+      this.#turn("live");
       if (this.#watched) this.#follow();
     } else if (message.type !== "change") return;
     for (const call of message.calls ?? []) this.calls.set(call.id, call);
@@ -82,12 +86,22 @@ export class Feed extends EventTarget {
   async #lost(socket) {
     if (socket !== this.#socket) return;
     this.#socket = null;
-    this.#fire("state", "lost");
+    if (this.#state === "live") this.#turn("lost");
     const wait = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)];
-    // A browser does not say why a WebSocket was refused; a plain question is answered.
-    const isStranger = await ask("/api/calls").then(() => false, error => error.status === 401);
-    if (isStranger) return this.#fire("stranger");
+    // A browser does not say why a WebSocket was refused; the same question without one is answered.
+    const status = await ask("/api/desk").then(() => 0, error => error.status);
+    if (status === 401) {
+      this.#state = "";
+      return this.#fire("stranger");
+    }
+    this.#turn(status === FULL ? "full" : status === NO_SOCKET && this.#tries >= SURE_TRIES ? "blocked" : "lost");
     setTimeout(() => this.open(), wait);
+  }
+
+  #turn(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#fire("state", state);
   }
 
   #fire(type, detail) {

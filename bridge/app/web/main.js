@@ -1,6 +1,6 @@
 // Where the page begins: the token, the views and the way between them, and whether the bridge is there.
 
-import { enter, forget } from "./access.js";
+import { access, enter, forget } from "./access.js";
 import { CallView } from "./call_view.js";
 import { DeskView } from "./desk_view.js";
 import { $, clock, h, tell } from "./dom.js";
@@ -9,6 +9,13 @@ import { gate } from "./gate.js";
 import { RecordView } from "./record_view.js";
 
 const ON_CALL_MS = 1000;
+/** What the bar says of the line to the bridge. */
+const LINES = {
+  live: "Live",
+  lost: "Bridge out of reach, trying again …",
+  full: "Too many pages are open, trying again …",
+  blocked: "WebSockets do not get through, trying again …",
+};
 
 const feed = new Feed();
 let calling, desk, current = null;
@@ -16,8 +23,17 @@ let calling, desk, current = null;
 function view() {
   const [name, id] = location.hash.replace(/^#\/?/, "").split("/");
   if (name === "desk") return (desk ??= new DeskView(feed));
-  if (name === "calls" && id) return new RecordView(feed, decodeURIComponent(id));
+  if (name === "calls" && id) return new RecordView(feed, decoded(id));
   return calling;
+}
+
+/** A link that somebody mistyped names no call, and says so. */
+function decoded(id) {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id;
+  }
 }
 
 /** Show what the address names. The focus goes to the view, so that a screen reader begins to read there. */
@@ -54,22 +70,27 @@ function showCall() {
 }
 
 feed.addEventListener("state", event => {
-  const [state, text] = { live: ["live", "Live"], lost: ["lost", "Bridge out of reach, trying again …"] }[event.detail];
-  $("line").dataset.state = state;
-  tell($("line"), text);
+  $("line").dataset.state = event.detail;
+  tell($("line"), LINES[event.detail]);
 });
-feed.addEventListener("stranger", () => { forget(); gate($("main"), start, { isWrong: true }); });
+feed.addEventListener("stranger", () => {
+  current?.close();
+  current = null;
+  forget();
+  tell($("line"), "");
+  gate($("main"), start, { isWrong: true });
+});
+addEventListener("hashchange", () => { if (calling && access.token) show(); });
+setInterval(() => calling && showCall(), ON_CALL_MS);
+document.querySelector(".skip").addEventListener("click", event => {
+  event.preventDefault(); // the address says which view is shown, not where in it we are
+  $("main").focus();
+});
 
 function start() {
   calling ??= new CallView(feed, { onPhone: showCall });
   current = null;
   feed.open();
-  addEventListener("hashchange", () => show());
-  setInterval(showCall, ON_CALL_MS);
-  document.querySelector(".skip").addEventListener("click", event => {
-    event.preventDefault(); // the address says which view is shown, not where in it we are
-    $("main").focus();
-  });
   show({ isFirst: true });
 }
 

@@ -23,6 +23,8 @@ export class Phone extends EventTarget {
   #context = null;
   #ears = {};
   #servers = [];
+  /** Counts the calls that were begun or given up: what waits for something looks whether it is still its turn. */
+  #turn = 0;
 
   constructor(speaker) {
     super();
@@ -40,25 +42,29 @@ export class Phone extends EventTarget {
     if (!navigator.mediaDevices) throw Object.assign(new Error(""), { name: "InsecureError" });
     const began = performance.now();
     this.#set("asking");
+    const turn = ++this.#turn, isGivenUp = () => turn !== this.#turn;
     try {
-      const peer = await this.#prepare(began);
+      const made = await certificate;
+      if (isGivenUp()) return;
+      const peer = await this.#prepare(made, began);
       const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted(microphone) });
-      if (peer !== this.#peer) return stop(stream); // hung up while the browser asked
+      if (isGivenUp()) return stop(stream); // hung up while the browser asked
       this.#stream = stream;
       const track = stream.getAudioTracks()[0];
       track.enabled = !this.isMuted;
       await peer.getSenders()[0].replaceTrack(track);
+      if (isGivenUp()) return;
       this.#set("calling");
       await this.#offer(peer, { to, voice, model });
     } catch (error) {
+      if (isGivenUp()) return; // nobody waits for it any more
       this.#close();
       throw error;
     }
   }
 
   /** The offer is ready before the microphone is: nothing of it depends on which one it is. */
-  async #prepare(began) {
-    const made = await certificate;
+  async #prepare(made, began) {
     const peer = this.#peer = new RTCPeerConnection({ iceServers: this.#servers, ...(made && { certificates: [made] }) });
     peer.addTransceiver("audio", { direction: "sendrecv" });
     peer.ontrack = event => {
@@ -80,8 +86,10 @@ export class Phone extends EventTarget {
     const query = new URLSearchParams(Object.entries({ to, voice, model }).filter(([, value]) => value));
     const body = peer.localDescription.sdp;
     const answer = await send(`/api/webrtc?${query}`, { method: "POST", body, headers: { "Content-Type": "application/sdp" } });
-    this.place = answer.headers.get("Location");
-    this.#listen(this.place.split("/").pop());
+    const place = answer.headers.get("Location");
+    if (peer !== this.#peer) return leave(place); // given up while the bridge answered, which nobody else would tell it
+    this.place = place;
+    this.#listen(place.split("/").pop());
     const sdp = await answer.text();
     if (peer === this.#peer) await peer.setRemoteDescription({ type: "answer", sdp });
   }
@@ -169,17 +177,23 @@ export class Phone extends EventTarget {
 
   #close() {
     const peer = this.#peer, place = this.place;
+    this.#turn++;
     this.#events?.close();
     stop(this.#stream);
     this.#context?.close();
     this.#peer = this.#stream = this.#events = this.#context = null;
     this.#ears = {};
     this.place = "";
-    if (place && access.token) send(place, { method: "DELETE", keepalive: true }).catch(() => {}); // it may be over already
+    leave(place);
     // The last packets may still be on their way out.
     setTimeout(() => peer?.close(), 100);
     this.#set("idle");
   }
+}
+
+/** Tell the bridge that a call is over, if it does not know; also from a page that is being closed. */
+function leave(place) {
+  if (place && access.token) send(place, { method: "DELETE", keepalive: true }).catch(() => {}); // it may be over already
 }
 
 function stop(stream) {

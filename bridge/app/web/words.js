@@ -16,7 +16,7 @@ export function trouble(error) {
     case "InsecureError":
       return "Browsers give the microphone only to https pages. Start the bridge with “cosybridge serve --lan” and open the address it prints.";
     case "TypeError":
-      return "The bridge does not answer. Is it running? Your call was not placed.";
+      return "The bridge does not answer. Is it running?";
     default:
       return `The call did not come about: ${error.message}.`;
   }
@@ -25,15 +25,18 @@ export function trouble(error) {
 function refusal(error) {
   switch (error.status) {
     case 401: return "The token does not fit. Open the page with the address that the bridge printed when it started.";
-    case 403: return `That is not allowed here: ${error.message}.`;
+    case 403: return `That is not allowed here: ${error.message}.${remedy(error)}`;
     case 404: return "Nobody answers at that number. Choose another one.";
     case 422: return "This browser and the bridge share no way to carry the sound.";
     case 429: return "Too many calls at once from here. Wait a moment, then call again.";
     case 503: return "The bridge is busy and takes no call now. Try again in a few seconds.";
     case 504: return "The bridge took too long to answer. Try again.";
-    default: return `The bridge refused: ${error.message}.`;
+    default: return `The bridge refused: ${error.message}.${remedy(error)}`;
   }
 }
+
+/** What the bridge says may be done about it, if it does. */
+const remedy = ({ fix }) => (fix ? ` What helps: ${fix}.` : "");
 
 const ENDINGS = {
   "agent failed": "the bot failed",
