@@ -20,6 +20,9 @@ _MOST_A_WINDOW = 100
 class Aside:
     """Takes datagrams out of what has arrived, of rows that asked for it; the others cost nothing.
 
+    What comes to the port for RTCP is thrown away: a peer with two ports begins a second association there
+    (RFC 5764 §5.1.2), which is no part of the first one, and checks that must not move the media.
+
     Their number is bounded, by row, for the address that we send to and for all others together: strangers
     cannot use up what is the peer's.
 
@@ -30,7 +33,7 @@ class Aside:
 
     def __init__(self, capacity: int, hosts: Hosts6) -> None:
         self.dropped: int = 0
-        """Datagrams beyond the bound."""
+        """Datagrams beyond the bound, or to the port for RTCP."""
         self._hosts = hosts
         self._generations = np.zeros(capacity, np.int64)
         self._rows: set[int] = set()
@@ -71,7 +74,7 @@ class Aside:
         handed = []
         for at in found.tolist():
             row, source, length = int(rows[at]), int(arrivals.sources[at]), int(arrivals.lengths[at])
-            if not self._may_pass((row, source == destination(row)), now_ns):
+            if arrivals.is_rtcp[at] or not self._may_pass((row, source == destination(row)), now_ns):
                 self.dropped += 1
                 continue
             data = arrivals.packets[at, :length].tobytes()

@@ -69,7 +69,7 @@ class IceParty:
         return IceTerms(*self._ours, peer[0], is_peer_lite=media.attribute("ice-lite") is not None)
 
     def _wants(self, media: Media, ip: str, *, is_dtls: bool) -> bool:
-        if self._policy == "off" or media.attribute("rtcp-mux") is None:
+        if self._policy == "off" or not media.wants_mux:
             return False
         return self._policy == "always" or is_dtls or ipaddress.ip_address(ip).is_global
 

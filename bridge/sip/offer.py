@@ -325,6 +325,5 @@ def _accept(
 
 
 def _on_one_port(agreed: Negotiated) -> Negotiated:
-    """Leave reports out where they would need a handshake and candidates of their own (RFC 5764 §5.1.2)."""
-    is_bare = agreed.dtls is None and agreed.ice is None
-    return agreed if is_bare or agreed.rtcp_mux else replace(agreed, rtcp=None)
+    """Send reports nowhere where there are none."""
+    return agreed if agreed.has_reports else replace(agreed, rtcp=None)

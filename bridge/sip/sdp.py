@@ -61,6 +61,18 @@ class Media:
     connection: str | None = None
     """Address of this stream; None takes the session's."""
     attributes: Attributes = ()
+    bandwidths: tuple[str, ...] = ()
+    """What ours says of bandwidth, ``RS:0``; the peer's is not read."""
+
+    @property
+    def wants_mux(self) -> bool:
+        """Whether reports shall share the port of RTP, if the other side can (RFC 5761 §5.1.1)."""
+        return self.attribute("rtcp-mux") is not None or self.insists_on_mux
+
+    @property
+    def insists_on_mux(self) -> bool:
+        """Whether it is to be refused else (RFC 8858 §4.3); some leave out that this means to want it."""
+        return self.attribute("rtcp-mux-only") is not None
 
     def attribute(self, name: str) -> str | None:
         """Value of the first attribute of that name, ``""`` when it has none."""
@@ -136,6 +148,7 @@ class SessionDescription:
             lines.append(f"m={media.kind} {media.port} {media.protocol} {' '.join(media.formats)}")
             if media.connection is not None:
                 lines.append(f"c=IN {_type_of(media.connection)}")
+            lines += [f"b={bandwidth}" for bandwidth in media.bandwidths]
             lines += [_attribute_line(name, value) for name, value in media.attributes]
         return "".join(f"{line}\r\n" for line in lines).encode()
 

@@ -60,6 +60,8 @@ _RTCP_TYPES = range(64, 96)
 """Payload types that cannot be told from RTCP on a shared port (RFC 5761 §4)."""
 _EXPECTED_LOSS_PERCENT = 10
 _IN_THE_CLEAR = Secured()
+_NO_REPORTS = ("RS:0", "RR:0")
+"""Says that there is no RTCP (RFC 3556 §2)."""
 _MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
@@ -131,6 +133,14 @@ class Negotiated:
     ice: IceTerms | None = None
     """The peer checks our address and nominates its own; `remote` is where it is found until then."""
 
+    @property
+    def has_reports(self) -> bool:
+        """Whether there is RTCP: a port of its own would need a handshake and checks of its own.
+
+        Ours has neither (RFC 5764 §5.1.2, RFC 8445 §5.1.1), so that nothing is sent to the peer's.
+        """
+        return self.rtcp_mux or (self.dtls is None and self.ice is None)
+
 
 def choose(
     theirs: SessionDescription,
@@ -166,6 +176,9 @@ def choose(
     number, codec = next((pair for pair in speech if now and pair[1].number == now.codec), speech[0])
     clock_events = events_of(codec.rtp.clock_rate)
     events = next((other for other, found in known if is_same(found, clock_events)), -1)
+    is_muxed = media.wants_mux and not any(taken in _RTCP_TYPES for taken in (number, events))
+    if media.insists_on_mux and not is_muxed:
+        return None
     direction = _MIRROR[theirs.direction_of(media)]
     # RFC 2543 had no directions: the address 0.0.0.0 is how it says hold (RFC 3264 §8.4). With ICE it says
     # that the candidates are yet to come (RFC 8840 §4.1.1).
@@ -181,8 +194,7 @@ def choose(
         receiving=direction in ("sendrecv", "recvonly"),
         held=not sending,
         rtcp=_rtcp_address(media, remote),
-        rtcp_mux=media.attribute("rtcp-mux") is not None
-        and not any(taken in _RTCP_TYPES for taken in (number, events)),
+        rtcp_mux=is_muxed,
         dtmf_events=keys_of(media, events) if events >= 0 else ALL_KEYS,
         rate_hz=codec.rate_hz,
         ptime_ms=packet_ms(media, codec),
@@ -240,7 +252,7 @@ def answered(media: Media, chosen: Negotiated, local: LocalMedia, secured: Secur
     used = in_use(chosen)
     formats = dict.fromkeys(int(text) for text in media.formats if text.isdigit() and int(text) in used)
     numbers = {number: used[number] for number in formats}
-    return offered(
+    ours = offered(
         local,
         numbers,
         direction=DIRECTIONS[chosen.sending, chosen.receiving],
@@ -250,6 +262,7 @@ def answered(media: Media, chosen: Negotiated, local: LocalMedia, secured: Secur
         ice=chosen.ice,
         name=media.attribute("mid"),
     )
+    return ours if chosen.has_reports else replace(ours, bandwidths=_NO_REPORTS)
 
 
 def refused(media: Media) -> Media:

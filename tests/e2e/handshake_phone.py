@@ -28,10 +28,17 @@ class HandshakePhone(SecurePhone):
         setup: What its offer says of roles.
         has_ice: It has ICE, and checks the bridge's address before it says another word.
         lies: Its description names another certificate than it has.
+        mux: Its reports share the port of its speech.
     """
 
     def __init__(
-        self, phone: BarePhone, *, setup: str = "actpass", has_ice: bool = False, lies: bool = False
+        self,
+        phone: BarePhone,
+        *,
+        setup: str = "actpass",
+        has_ice: bool = False,
+        lies: bool = False,
+        mux: bool = True,
     ) -> None:
         super().__init__(phone, _SUITE)
         self.keys: SrtpKeys | None = None
@@ -40,12 +47,14 @@ class HandshakePhone(SecurePhone):
         self._setup = setup
         self._has_ice = has_ice
         self._lies = lies
+        self._mux = mux
 
     def call(self, user: str, *, status: int = 200) -> None:
         """Call, and shake hands; `keys` stays None if the bridge does not like ours."""
         certificate = Certificate.make("phone")
         shown = Certificate.make("another") if self._lies else certificate
-        lines = [f"a=fingerprint:sha-256 {shown.fingerprint}", f"a=setup:{self._setup}", "a=rtcp-mux"]
+        lines = [f"a=fingerprint:sha-256 {shown.fingerprint}", f"a=setup:{self._setup}"]
+        lines += ["a=rtcp-mux"] if self._mux else []
         if self._has_ice:
             lines += ["a=ice-ufrag:phone", f"a=ice-pwd:{'p' * 24}"]
         self.phone.invite(user, *lines, profile="UDP/TLS/RTP/SAVP", status=status)

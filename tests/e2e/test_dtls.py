@@ -9,13 +9,16 @@ from dataclasses import replace
 import pylibsrtp
 import pytest
 
+from bridge.aio.dtls import Association, Certificate
 from bridge.rtp.ice import IceTerms
+from bridge.sip.dtls import DtlsTerms
 from tests.e2e import agents
 from tests.e2e.bare_phone import BarePhone
 from tests.e2e.handshake_phone import HandshakePhone, session, value
 from tests.e2e.lab import ended, eventually, rendered
 from tests.e2e.running import RunningBridge
 from tests.e2e.secure_phone import SSRC
+from tests.e2e.test_rtcp import neighbours
 from tests.e2e.test_srtp import media_pids
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
@@ -50,6 +53,39 @@ async def test_speech_arrives_bit_for_bit_whoever_begins_the_handshake(
     assert media["rx_packets"] > 100
     assert media["rx_srtp_auth"] == media["rx_srtp_replay"] == media["tx_srtp_failed"] == 0
     assert media["srtp_rx_ssrc"] == SSRC
+    assert not [text for text in bridge.output if "ERROR" in text or "Traceback" in text]
+
+
+async def test_a_phone_with_two_ports_is_heard_on_one_and_gets_no_reports(bridge: RunningBridge) -> None:
+    (codes,) = (await rendered(bridge, [agents.READING], voice="tone")).values()
+
+    with BarePhone(("127.0.0.1", bridge.sip_port)) as bare:
+        bare.rtp.close()
+        bare.rtp, rtcp = neighbours()
+        phone = HandshakePhone(bare, mux=False)
+        await asyncio.to_thread(phone.call, "reader")
+        # It shakes hands for its reports as well, as RFC 5764 §5.1.2 has it, and nobody is there.
+        second = Association(Certificate.make("phone"), DtlsTerms(True, (("sha-256", "00" * 32),)))
+        second.begin()
+        hello = second.drain()
+        host, port = bare.media
+        for _ in range(2):
+            for datagram in hello:
+                rtcp.sendto(datagram, (host, port + 1))
+            await asyncio.to_thread(phone.talk, len(codes) / 16_000 + 1)
+        told = await ended(bridge, bare.call_id)
+        rtcp.setblocking(False)
+        with rtcp, pytest.raises(BlockingIOError):
+            rtcp.recv(2048)
+
+    media = told["media"]
+    assert "a=rtcp-mux" not in bare.answer
+    assert "b=RS:0\r\nb=RR:0\r\n" in bare.answer
+    assert codes.tobytes() in phone.sound()
+    assert phone.reports == []
+    assert phone.undecryptable == 0
+    assert media["rx_packets"] > 100
+    assert media["rx_srtp_auth"] == media["rtcp_received"] == media["rtcp_sent"] == 0
     assert not [text for text in bridge.output if "ERROR" in text or "Traceback" in text]
 
 

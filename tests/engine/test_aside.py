@@ -63,6 +63,19 @@ def test_a_datagram_that_was_cut_stays_as_well() -> None:
     assert arrivals.count == 1
 
 
+def test_a_handshake_for_reports_is_nobodys_and_does_not_meddle_with_the_other() -> None:
+    aside = Aside(8, Hosts6())
+    aside.watch(3, 77)
+    arrivals = Arrivals(3)
+    for data, is_rtcp in ((HELLO, True), (CHECK, True), (HELLO, False)):
+        arrivals.add(data, row=3, source=PEER, is_rtcp=is_rtcp)
+
+    taken = aside.take(arrivals, sends_to_peer, now_ns=9)
+
+    assert taken == [Datagram(3, 77, 9, source_key=PEER, data=HELLO)]
+    assert (arrivals.count, aside.dropped) == (0, 2)
+
+
 def test_a_row_that_is_left_keeps_its_packets() -> None:
     aside = Aside(8, Hosts6())
     assert not aside

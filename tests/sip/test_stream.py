@@ -147,13 +147,82 @@ def test_without_ice_an_address_is_needed() -> None:
         )
 
 
-def test_reports_on_a_port_of_their_own_would_need_keys_of_their_own() -> None:
+@pytest.mark.parametrize("place", [(), ("a=rtcp:5000",), ("a=rtcp:4001 IN IP4 192.0.2.2",)])
+def test_reports_on_a_port_of_their_own_would_need_keys_of_their_own(place: tuple[str, ...]) -> None:
     ours = negotiator(ice="off")
 
-    answer = ours.answer(offer("m=audio 4000 UDP/TLS/RTP/SAVP 0", FINGERPRINT))
+    answer = ours.answer(offer("m=audio 4000 UDP/TLS/RTP/SAVP 0", FINGERPRINT, *place))
 
-    assert agreed_of(ours).rtcp is None
-    assert b"rtcp-mux" not in answer
+    agreed = agreed_of(ours)
+    assert (agreed.rtcp, agreed.rtcp_mux, agreed.has_reports) == (None, False, False)
+    assert (agreed.remote, agreed.sending) == (("192.0.2.2", 4000), True)
+    assert b"rtcp" not in answer
+    # Said before the attributes (RFC 8866 §5).
+    assert b"m=audio 16384 UDP/TLS/RTP/SAVP 0\r\nb=RS:0\r\nb=RR:0\r\na=rtpmap:0 " in answer
+
+
+def test_who_checks_two_components_and_shares_no_port_is_promised_none() -> None:
+    components = [
+        f"a=candidate:1 {component} UDP 9 192.0.2.2 400{component} typ host" for component in (1, 2)
+    ]
+    lines = "m=audio 4001 UDP/TLS/RTP/SAVP 0", FINGERPRINT, *ICE, *components
+    ours = negotiator(ice="always")
+
+    apart = ours.answer(offer(*lines, "a=rtcp:4002"))
+    shared = negotiator(ice="always").answer(offer(*lines, "a=rtcp:4002", "a=rtcp-mux"))
+
+    assert agreed_of(ours).ice is None
+    assert agreed_of(ours).remote == ("192.0.2.2", 4001)
+    assert b"ice" not in apart
+    assert b"candidate" not in apart
+    assert b"b=RS:0\r\nb=RR:0\r\n" in apart
+    assert shared.count(b"a=candidate:1 1 UDP ") == shared.count(b"a=candidate:") == 1
+    assert b"a=rtcp-mux\r\n" in shared
+    assert b"b=" not in shared
+
+
+@pytest.mark.parametrize("also", [(), ("a=rtcp-mux",)])
+def test_who_only_shares_a_port_is_answered_that_it_does(also: tuple[str, ...]) -> None:
+    ours = negotiator(ice="always")
+
+    answer = ours.answer(
+        offer("m=audio 4000 UDP/TLS/RTP/SAVP 0", FINGERPRINT, *ICE, "a=rtcp-mux-only", *also)
+    )
+
+    assert agreed_of(ours).rtcp_mux
+    assert agreed_of(ours).ice is not None
+    assert b"a=rtcp-mux\r\n" in answer
+    assert b"rtcp-mux-only" not in answer
+
+
+def test_who_only_shares_a_port_is_refused_where_that_cannot_be() -> None:
+    lines = "m=audio 4000 UDP/TLS/RTP/SAVP 72", "a=rtpmap:72 PCMU/8000", FINGERPRINT, "a=rtcp-mux"
+
+    with pytest.raises(NegotiationError):
+        negotiator().answer(offer(*lines, "a=rtcp-mux-only"))
+    ours = negotiator()
+    assert b"b=RS:0\r\n" in ours.answer(offer(*lines, *ICE))
+    assert (agreed_of(ours).rtcp_mux, agreed_of(ours).rtcp, agreed_of(ours).ice is None) == (
+        False,
+        None,
+        False,
+    )
+
+
+def test_an_answer_that_shares_no_port_leaves_reports_out_and_our_next_offer_asks_again() -> None:
+    ours, theirs = negotiator(ice="off"), negotiator(seed=2, ice="off", ip="192.0.2.2")
+    first = ours.offer()
+    answer = theirs.answer(first).replace(b"a=rtcp-mux\r\n", b"")
+
+    apart = ours.accept(answer)
+    again = ours.offer()
+    shared = ours.accept(theirs.answer(again))
+
+    assert (apart.rtcp, apart.rtcp_mux, apart.has_reports) == (None, False, False)
+    assert b"a=rtcp-mux\r\n" in first
+    assert b"a=rtcp-mux\r\n" in again
+    assert b"b=" not in again
+    assert (shared.rtcp_mux, shared.has_reports) == (True, True)
 
 
 def test_whoever_speaks_ice_is_told_which_source_is_ours() -> None:
