@@ -7,6 +7,7 @@ import { ending } from "./words.js";
 const TICK_MS = 1000;
 const FULL = 0.8;
 const POOR_MOS = 3.6;
+const ASKING = "Asking for the calls …";
 const FLOORS = { bot: "bot", caller: "caller", both: "both" };
 
 // Spare columns are left out on a telephone's screen.
@@ -41,8 +42,8 @@ export class DeskView {
   #draw() {
     const { isReady } = this.feed;
     refill(this.totals, ...totals(this.feed.totals));
-    this.live.show(this.feed.list({ isLive: true }), isReady ? "Nobody is calling." : "Asking for the calls …");
-    this.past.show(this.feed.list({ isLive: false }), isReady ? "No call has ended yet." : "");
+    this.live.show(this.feed.list({ isLive: true }), isReady ? "Nobody is calling." : ASKING);
+    this.past.show(this.feed.list({ isLive: false }), isReady ? "No call has ended yet." : ASKING);
     this.#tick();
   }
 
@@ -76,7 +77,7 @@ function quality(call) {
 function totals(sums) {
   if (!sums) return [];
   const { calls, voice, engine } = sums;
-  const tiles = [tile("Calls now", String(calls.up + calls.ringing), `room for ${calls.room}, ${calls.ended} before`)];
+  const tiles = [tile("Calls now", String(calls.up + calls.ringing), `room for ${calls.room}, ${calls.ended} ended`)];
   const spread = (title, each) => each?.count && tiles.push(tile(title, ms(each.p50), `95 % within ${ms(each.p95)}`));
   spread("First sound", sums.first_audio_ms);
   spread("Falls silent in", sums.stages_ms?.mute);

@@ -13,8 +13,8 @@ const ON_CALL_MS = 1000;
 const LINES = {
   live: "Live",
   lost: "Bridge out of reach, trying again …",
-  full: "Too many pages are open, trying again …",
-  blocked: "WebSockets do not get through, trying again …",
+  full: "Too many pages open, trying again …",
+  blocked: "WebSockets are blocked, trying again …",
 };
 
 const feed = new Feed();
