@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from bridge.aio.access import Keys
 from bridge.aio.ports_taken import port_taken
+from bridge.aio.silent_clients import PATIENCE_S, SilentClients
 from bridge.hosts import is_v6, spot
 from bridge.ports import IdSource
 
@@ -43,6 +44,8 @@ PROBLEM = "application/problem+json"
 _LARGEST_BODY_BYTES = 64 * 1024
 _LOOKING = ("GET", "HEAD", "OPTIONS")
 _SHUTDOWN_S = 2.0
+_KEEPALIVE_S = 75.0
+"""Of a connection that has asked once; proxies keep theirs for a minute. aiohttp's own is an hour."""
 _BACKLOG = 128
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -71,6 +74,8 @@ class HttpSettings:
     """Names this server is reached by, besides its addresses and localhost; lower case, no port."""
     tls: ssl.SSLContext | None = None
     """Certificate and key for https; None speaks http."""
+    patience_s: float = PATIENCE_S
+    """How long a connection may ask nothing."""
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
@@ -117,7 +122,9 @@ class HttpServer:
         token = settings.token or dice.token(16)
         keys = Keys(token, settings.read_token, settings.read_opens)
         app = make_app(routes, keys=keys, hosts=settings.hosts, own_doors=own_doors)
-        runner, address = await listening(app, settings.listen, setting="http.listen", tls=settings.tls)
+        runner, address = await listening(
+            app, settings.listen, setting="http.listen", tls=settings.tls, patience_s=settings.patience_s
+        )
         return cls(runner, address, token, scheme="http" if settings.tls is None else "https")
 
     @property
@@ -137,7 +144,12 @@ class HttpServer:
 
 
 async def listening(
-    app: web.Application, listen: tuple[str, int], *, setting: str, tls: ssl.SSLContext | None = None
+    app: web.Application,
+    listen: tuple[str, int],
+    *,
+    setting: str,
+    tls: ssl.SSLContext | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> tuple[web.AppRunner, tuple[str, int]]:
     """Serve `app`; return what ends it (`AppRunner.cleanup`), and the address that it really has.
 
@@ -146,16 +158,19 @@ async def listening(
         listen: Where; port 0 takes any free one.
         setting: Key that sets the address, for the error.
         tls: What https needs; None serves http.
+        patience_s: How long a connection may ask nothing.
 
     Raises:
         SetupError: If the address cannot be had; says who holds it.
     """
     listener = _bound(listen, setting)
-    runner = web.AppRunner(
+    silent = SilentClients(app, patience_s=patience_s)
+    silent.runner = runner = web.AppRunner(
         app,
         access_log=None,  # it would hold the keys of every request
         logger=_protocol_log,
         handle_signals=False,
+        keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=_SHUTDOWN_S,
     )
     try:
@@ -282,7 +297,7 @@ def _guard(keys: Keys, hosts: frozenset[str], own_doors: tuple[str, ...]) -> Mid
                 "this host name is not served here; http.hosts can add it",
                 fix="add the name to http.hosts",
             )
-        if any(request.path == door or request.path.startswith(door + "/") for door in own_doors):
+        if any(_is_at(request.path, door) for door in own_doors):
             return await handler(request)
         origin = request.headers.get("Origin")
         if origin is not None and not _is_same_site(origin, request.host, hosts):
@@ -294,6 +309,11 @@ def _guard(keys: Keys, hosts: frozenset[str], own_doors: tuple[str, ...]) -> Mid
         return _refusal(keys, request) or await handler(request)
 
     return guard
+
+
+def _is_at(path: str, door: str) -> bool:
+    """Whether a path is a door's own or lies below it; below the root there is nothing of its own."""
+    return path == door or (door != "/" and path.startswith(door + "/"))
 
 
 def _refusal(keys: Keys, request: web.Request) -> web.Response | None:

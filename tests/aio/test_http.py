@@ -188,6 +188,19 @@ async def test_a_bug_is_loud_in_the_log_and_silent_to_the_asker(
     assert TOKEN not in caplog.text
 
 
+async def test_a_door_at_the_root_opens_no_path_that_only_begins_like_it() -> None:
+    server = await HttpServer.start(
+        HttpSettings(listen=("127.0.0.1", 0), token=TOKEN), ROUTES, dice=SeededIds(), own_doors=("/", "/web")
+    )
+    reader, writer = await asyncio.open_connection(*server.listen)
+
+    writer.write(b"GET //unfit HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+    assert (await reader.read()).startswith(b"HTTP/1.1 401")
+    writer.close()
+    await server.close()
+
+
 async def test_a_redirect_stays_a_redirect(server: HttpServer) -> None:
     status, _, headers = await ask(server, "/moved", headers=BEARER)
 

@@ -13,8 +13,8 @@ const ON_CALL_MS = 1000;
 const LINES = {
   live: "Live",
   lost: "Bridge out of reach, trying again …",
-  full: "Too many pages open, trying again …",
-  blocked: "WebSockets are blocked, trying again …",
+  full: "Too many pages are open",
+  blocked: "WebSockets are blocked",
 };
 
 const feed = new Feed();
