@@ -4,16 +4,24 @@ import heapq
 
 __all__ = ["Agenda"]
 
+_FEW = 64
+"""Entries of which it does not matter how many are skipped."""
+
 
 class Agenda:
     """The deadlines of named machines; cheap to move, however many there are.
 
-    A moved or cleared entry stays in the heap until it surfaces, and is then skipped.
+    A moved or cleared entry stays in the heap until it surfaces, and is then skipped; if most of the heap is
+    of that kind it is made anew, for a deadline may be years away.
     """
 
     def __init__(self) -> None:
         self._due: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        """Entries that are kept, skipped ones included."""
+        return len(self._heap)
 
     def set(self, name: str, due_ns: int | None) -> None:
         """Move a machine's deadline; None clears it."""
@@ -22,6 +30,9 @@ class Agenda:
         elif self._due.get(name) != due_ns:
             self._due[name] = due_ns
             heapq.heappush(self._heap, (due_ns, name))
+            if len(self._heap) > _FEW + 2 * len(self._due):
+                self._heap = [(due_ns, name) for name, due_ns in self._due.items()]
+                heapq.heapify(self._heap)
 
     @property
     def next_ns(self) -> int | None:

@@ -42,3 +42,15 @@ def test_what_is_due_is_taken_exactly_once(steps: list[tuple[str, int | None]]) 
     assert agenda.next_ns == min(model.values(), default=None)
     assert sorted(agenda.take(now_ns=5)) == sorted(name for name, due_ns in model.items() if due_ns <= 5)
     assert sorted(agenda.take(now_ns=9)) == sorted(name for name, due_ns in model.items() if due_ns > 5)
+
+
+def test_a_deadline_that_moves_for_ever_takes_no_more_room() -> None:
+    agenda = Agenda()
+    year_ns = 365 * 86_400 * 10**9
+    for at_ns in range(10_000):
+        agenda.set("a", at_ns + year_ns)
+        agenda.set("gone", at_ns + year_ns)
+        agenda.set("gone", None)
+
+    assert len(agenda) < 100
+    assert agenda.next_ns == 9_999 + year_ns
