@@ -325,7 +325,10 @@ class Registration:
     @property
     def _contact(self) -> str:
         ip, port = self._shown
-        return f"<sip:{self._account.user}@{bracketed(ip)}:{port}>"
+        transport = self._account.transport
+        # Without a word of it calls would come by UDP, to a port that is another transport's (§19.1.2).
+        said = "" if transport == "UDP" else f";transport={transport.lower()}"
+        return f"<sip:{self._account.user}@{bracketed(ip)}:{port}{said}>"
 
     def _ask(self, *, expires_s: int) -> None:
         place = self._place or LocalPlace("0.0.0.0", 0)

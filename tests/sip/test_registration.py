@@ -480,3 +480,20 @@ def test_a_registrar_may_be_an_ipv6_address() -> None:
     assert ask.request.uri == "sip:[2001:db8::5]"
     assert ask.request.headers.get("To") == "<sip:lena@[2001:db8::5]>"
     assert ask.request.headers.get("Contact") == "<sip:lena@[2001:db8::9]:5060>"
+
+
+@pytest.mark.parametrize(("transport", "said"), [("TCP", "tcp"), ("TLS", "tls")])
+def test_a_contact_says_by_what_calls_are_to_come(transport: str, said: str) -> None:
+    stand = Stand(transport=transport)
+    stand.do(Start())
+    assert isinstance(stand.the(), Locate)
+    stand.do(Located(PBX, LocalPlace("192.0.2.9", 5061, transport=transport)))
+    asked = stand.asked()
+
+    assert asked.headers.all("Contact") == [f"<sip:lena@192.0.2.9:5061;transport={said}>"]
+
+    contact = f"<sip:lena@192.0.2.9:5061;transport={said}>;expires=77"
+    stand.answer(asked, 200, ("Contact", contact), ("Expires", "3600"))
+    registered = stand.the()
+    assert isinstance(registered, Registered)
+    assert registered.expires_s == 77
