@@ -89,7 +89,8 @@ _EVENTS = "telephone-event"
 _USUAL_PTIME_MS = 20
 _RATES_HZ = (8000, 16000, 24000)
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_EVENT_LIST = re.compile(r" *[0-9]{1,3}(?:-[0-9]{1,3})?(?: *, *[0-9]{1,3}(?:-[0-9]{1,3})?)* *")
+_EVENT_LIST = re.compile(r" *[0-9]{1,3}(?:-[0-9]{1,3})?(?: *, *[0-9]{1,3}(?:-[0-9]{1,3})?){0,255} *")
+"""No more than there are events (RFC 4733 §7.2)."""
 
 
 def wanted(names: Iterable[str]) -> tuple[Codec, ...]:
@@ -115,7 +116,8 @@ def is_same(one: RtpMap, other: RtpMap) -> bool:
 def explained(media: Media) -> list[tuple[int, RtpMap]]:
     """The payload types of a stream whose meaning is known, in its order."""
     maps = {**_STATIC, **media.rtp_maps()}
-    numbers = [int(text) for text in media.formats if text.isascii() and text.isdigit() and int(text) < 128]
+    # Some say a number twice, and who says it ten thousand times is not to cost us more.
+    numbers = dict.fromkeys(int(text) for text in dict.fromkeys(media.formats) if _NUMBER.fullmatch(text))
     return [(number, maps[number]) for number in numbers if number in maps]
 
 

@@ -15,8 +15,12 @@ _INHERITED = ("fingerprint", "setup", "tls-id", "ice-ufrag", "ice-pwd", "ice-lit
 MAX_LINES = 512
 """More than any honest phone writes; a line costs time on the call loop."""
 
+MAX_STREAMS = 64
+"""Each is asked for all that it could be."""
+
 Attributes = tuple[tuple[str, str | None], ...]
 
+_HOLDS_KEY = re.compile(rb"^(?:a=crypto|k=)", re.IGNORECASE | re.MULTILINE)
 _MEDIA = re.compile(r"([!-~]+) ([0-9]{1,5})(?:/([0-9]{1,3}))? ([!-~]+) ([!-~]+(?: [!-~]+)*)")
 _CONNECTION = re.compile(r"IN (IP4|IP6) ([^ /]+)(?:/[0-9/]+)?")
 _ORIGIN = re.compile(r"([^ ]+) ([0-9]{1,20}) ([0-9]{1,20}) IN (?:IP4|IP6) ([^ ]+)")
@@ -107,7 +111,8 @@ class SessionDescription:
         Raises:
             RemoteProtocolError: If a line that matters is malformed, or v= or o= is missing.
         """
-        return _parsed(data)
+        # The cache outlives the call, and a key must not (RFC 4568 §7.1.2).
+        return cls._read(data) if _HOLDS_KEY.search(data) else _parsed(data)
 
     @classmethod
     def _read(cls, data: bytes) -> "SessionDescription":
@@ -199,6 +204,8 @@ class _Reader:
                 self._connect(value)
             case "a":
                 self._attribute(value)
+            case "m" if len(self.media) == MAX_STREAMS:
+                raise RemoteProtocolError(f"SDP of more than {MAX_STREAMS} streams", rule="RFC 8866 §5.14")
             case "m":
                 self.media.append(_media(value))
             case _:

@@ -250,8 +250,7 @@ def _is_reachable(address: str, local_ip: str) -> bool:
 def answered(media: Media, chosen: Negotiated, local: LocalMedia, secured: Secured) -> Media:
     """Our half of the stream: the offerer's numbers, in the offerer's order (RFC 3264 §6.1)."""
     used = in_use(chosen)
-    formats = dict.fromkeys(int(text) for text in media.formats if text.isdigit() and int(text) in used)
-    numbers = {number: used[number] for number in formats}
+    numbers = {number: used[number] for number, _ in explained(media) if number in used}
     ours = offered(
         local,
         numbers,

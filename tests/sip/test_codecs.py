@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from bridge.plane import codec as rows
 from bridge.sip.codecs import (
+    ALL_KEYS,
     CODECS,
     DEFAULT_CODECS,
     NAMES,
@@ -11,6 +12,7 @@ from bridge.sip.codecs import (
     attributes_of,
     codec_of,
     explained,
+    keys_of,
     numbering,
     opus_rate_hz,
     opus_wishes,
@@ -155,3 +157,16 @@ def test_a_dynamic_number_that_is_taken_gives_way_and_a_static_one_is_left_out()
 @pytest.mark.parametrize(("names", "ms"), [(("L16/48000",), 10), (("opus", "PCMU"), 20)])
 def test_an_offer_names_a_length_that_its_codecs_have(names: tuple[str, ...], ms: int) -> None:
     assert usual_ms(numbering(wanted(names), {}, {})) == ms
+
+
+def test_a_payload_type_counts_once_however_often_it_is_listed() -> None:
+    stream = Media("audio", 4000, "RTP/AVP", ("13",) * 1000 + ("8", "0013", "x", "300"))
+
+    assert [number for number, _ in explained(stream)] == [13, 8]
+
+
+def test_a_list_of_more_events_than_there_are_counts_as_not_said() -> None:
+    told = ",".join(["99"] * 257)
+    stream = Media("audio", 4000, "RTP/AVP", ("101",), attributes=(("fmtp", f"101 {told}"),))
+
+    assert keys_of(stream, 101) == ALL_KEYS

@@ -1,5 +1,7 @@
 """Corners of offer and answer that the world's phones do turn (RFC 3264, 3605, 5888, 8866)."""
 
+from pathlib import Path
+
 import pytest
 
 from bridge.errors import NegotiationError
@@ -7,6 +9,7 @@ from bridge.sip.offer import LocalMedia, Negotiator, answer
 from bridge.sip.sdp import SessionDescription
 from tests.sip.test_offer import offered
 
+VECTORS = Path(__file__).parents[1] / "vectors"
 US = LocalMedia("192.0.2.9", 16384, session_id=77)
 AUDIO = "m=audio 4000 RTP/AVP 0"
 FAX = ("m=image 4002 udptl t38", "a=T38FaxVersion:0", "a=T38FaxRateManagement:transferredTCF")
@@ -126,3 +129,12 @@ def test_feedback_may_be_early_where_the_offer_says_so() -> None:
     sdp, _ = answer(offered("m=audio 4000 RTP/AVPF 0", "a=rtcp-fb:0 ccm tmmbr"), US)
 
     assert lines_of(sdp) == ["m=audio 16384 RTP/AVPF 0"]
+
+
+def test_a_payload_type_of_five_thousand_digits_is_none() -> None:
+    offer = (VECTORS / "long_payload_type.sdp").read_bytes()
+
+    answered, agreed = answer(offer, US)
+
+    assert agreed.codec == 1
+    assert lines_of(answered) == ["m=audio 16384 RTP/AVP 8"]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import RemoteProtocolError
-from bridge.sip.sdp import MAX_LINES, Media, Origin, RtpMap, SessionDescription
+from bridge.sip.sdp import MAX_LINES, MAX_STREAMS, Media, Origin, RtpMap, SessionDescription
 
 BROWSERLIKE = b"""v=0
 o=- 4611 2 IN IP6 2001:db8::1
@@ -139,3 +139,20 @@ def test_a_key_is_not_repeated_by_an_error() -> None:
         SessionDescription.parse(f"v=0\no=x 1 1 IN IP4 192.0.2.2\n{line}".encode())
 
     assert "c2Vj" not in str(refused.value)
+
+
+@pytest.mark.parametrize("line", [b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0", b"k=clear:c2VjcmV0"])
+def test_a_description_with_a_key_is_forgotten_with_its_call(line: bytes) -> None:
+    data = b"v=0\no=- 1 1 IN IP4 h\nm=audio 1 RTP/SAVP 0\n" + line + b"\n"
+    plain = b"v=0\no=- 1 1 IN IP4 h\nm=audio 1 RTP/AVP 0\n"
+
+    assert SessionDescription.parse(data) is not SessionDescription.parse(data)
+    assert SessionDescription.parse(plain) is SessionDescription.parse(plain)
+
+
+def test_more_streams_than_anybody_has_are_refused() -> None:
+    data = b"v=0\no=- 1 1 IN IP4 h\n" + b"m=audio 1 RTP/AVP 0\n" * MAX_STREAMS
+
+    assert len(SessionDescription.parse(data).media) == MAX_STREAMS
+    with pytest.raises(RemoteProtocolError):
+        SessionDescription.parse(data + b"m=audio 1 RTP/AVP 0\n")
