@@ -24,7 +24,14 @@ from bridge.sip.guard import Guard
 from bridge.sip.identity import cause_of, presented
 from bridge.sip.layer import Outcome, Send, TransactionLayer
 from bridge.sip.message import Request, Response, respond
-from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_new, refusal_of_outsider
+from bridge.sip.methods import (
+    ALLOW,
+    SDP_TYPE,
+    WITHIN_CALLS,
+    Refusal,
+    refusal_of_new,
+    refusal_of_outsider,
+)
 from bridge.sip.refer_events import ReferralCommand
 from bridge.sip.reliable import must_be_reliable
 from bridge.sip.roster import Roster
@@ -287,7 +294,7 @@ class Agent:
 
     def _refusal(self, request: Request, item: Datagram) -> Refusal | None:
         """Why a request outside any dialog is not served (§8.2, §12.2.2)."""
-        if request.to.tag or request.method in ("BYE", "INFO", "NOTIFY"):
+        if request.to.tag or request.method in WITHIN_CALLS:
             return 481, []
         if self._layer.is_merged(request):
             return 482, []

@@ -17,7 +17,7 @@ from bridge.sip.message import Headers, Request, Response
 from bridge.sip.methods import ALLOW, SDP_TYPE, SUPPORTED, Refusal
 from bridge.sip.reason import reason_of
 from bridge.sip.redirect import contacts_of
-from bridge.sip.reliable import Acknowledger
+from bridge.sip.reliable import MOST_DIALOGS, Acknowledger
 from bridge.sip.session import Session
 from bridge.sip.session_states import Event, State
 from bridge.sip.surroundings import Surroundings, new_branch
@@ -166,11 +166,12 @@ class CallerSession(Session):
         if prack is not None:
             around.layer.request(prack, destination=destination, owner=self.call, now_ns=now_ns)
         if is_new:
-            if response.body:
-                self._early_sdp[response.to.tag] = response.body
+            tag = response.to.tag
+            if response.body and (tag in self._early_sdp or len(self._early_sdp) < MOST_DIALOGS):
+                self._early_sdp[tag] = response.body
             if response.headers.all("Allow"):
                 self._note_peer(response)
-            self._outputs.append(Progressed(self.call, response.status, response.body, response.to.tag))
+            self._outputs.append(Progressed(self.call, response.status, response.body, tag))
 
     def _longer(self, response: Response) -> Request | None:
         """The INVITE with the longer session interval that a 422 asks for (RFC 4028 §7.3)."""

@@ -164,7 +164,7 @@ def _addresses(headers: Headers, name: str) -> Sequence[tuple[str, NameAddr]]:
     found: list[tuple[str, NameAddr]] = []
     for value in headers.all(name)[:_MOST]:
         try:
-            found += [(text, NameAddr.parse(text)) for text in split_list(value) if text]
+            found += [(text, NameAddr.parse(text)) for text in split_list(value)[:_MOST] if text]
         except RemoteProtocolError:
             continue
     return found[:_MOST]

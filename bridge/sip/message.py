@@ -47,6 +47,7 @@ REASONS: dict[int, str] = {
 _VISIBLE = re.compile(r"[!-~]+")
 
 _COMPACT = {
+    "b": "Referred-By",
     "c": "Content-Type",
     "e": "Content-Encoding",
     "f": "From",
@@ -102,6 +103,10 @@ class Headers:
     def listed(self, name: str) -> list[str]:
         """Every element of a comma-separated header, over all its fields (§7.3.1)."""
         return [part for value in self.all(name) for part in split_list(value) if part]
+
+    def tags(self, name: str) -> frozenset[str]:
+        """Option tags of Supported, Require, … in lower case; what is none is no tag that we know (§19.2)."""
+        return frozenset(tag.strip().lower() for value in self.all(name) for tag in value.split(","))
 
     def without(self, *names: str) -> list[tuple[str, str]]:
         """Every field but those, in order."""

@@ -8,6 +8,7 @@ __all__ = [
     "ALLOW",
     "SDP_TYPE",
     "SUPPORTED",
+    "WITHIN_CALLS",
     "Refusal",
     "refusal_of_content",
     "refusal_of_extensions",
@@ -20,6 +21,8 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, 
 SUPPORTED = ("100rel", "timer", "replaces", "norefersub")
 """Extensions that a request may require."""
 SDP_TYPE = "application/sdp"
+WITHIN_CALLS = frozenset(["BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"])
+"""Methods that mean nothing outside a call of ours."""
 
 _KNOWN = frozenset(["REGISTER", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PRACK", "PUBLISH", "UPDATE"])
 
@@ -65,9 +68,6 @@ def _refusal_of_answer(request: Request) -> Refusal | None:
         return 400, []
     types = {value.partition(";")[0].strip().lower() for value in ranges}
     return None if types & {SDP_TYPE, "application/*", "*/*"} else (406, [])
-
-    refusal = refusal_of_extensions(request)
-    return refusal or (refusal_of_content(request) if request.method != "MESSAGE" else None)
 
 
 def refusal_of_outsider(request: Request) -> Refusal | None:

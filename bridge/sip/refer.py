@@ -72,7 +72,7 @@ def referral_of(request: Request) -> Referral:
     address = NameAddr.parse(values[0])
     wanted = (headers.get("Refer-Sub") or "true").partition(";")[0].strip().lower()
     by = headers.get("Referred-By") or ""
-    knows = headers.listed("Supported") + headers.listed("Require")
+    knows = headers.tags("Supported") | headers.tags("Require")
     return Referral(
         target=address.uri,
         replaces=_replaces_in(values[0]),

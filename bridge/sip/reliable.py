@@ -10,23 +10,24 @@ from bridge.sip.layer import Send
 from bridge.sip.message import Headers, Request, Response
 from bridge.sip.timers import Backoff, Timers
 
-__all__ = ["TAG", "Acknowledger", "Provisionals", "may_be_reliable", "must_be_reliable"]
+__all__ = ["MOST_DIALOGS", "TAG", "Acknowledger", "Provisionals", "may_be_reliable", "must_be_reliable"]
 
 TAG = "100rel"
+MOST_DIALOGS = 16
+"""Phones of one fork that are listened to before one of them answers."""
 
 _RACK = re.compile(r"([0-9]{1,10})[ \t]+([0-9]{1,10})[ \t]+INVITE")
 _MOST_WAITING = 8
-_MOST_DIALOGS = 16
 
 
 def must_be_reliable(headers: Headers) -> bool:
     """Whether the caller takes no other provisional responses (§3)."""
-    return TAG in [name.lower() for name in headers.listed("Require")]
+    return TAG in headers.tags("Require")
 
 
 def may_be_reliable(headers: Headers) -> bool:
     """Whether the caller can acknowledge them."""
-    return must_be_reliable(headers) or TAG in [name.lower() for name in headers.listed("Supported")]
+    return TAG in headers.tags("Require") | headers.tags("Supported")
 
 
 @dataclass(slots=True)
@@ -166,7 +167,7 @@ class Acknowledger:
         if early is not None and number != early.number + 1:
             return False, None, nowhere  # repeated, or out of order: the missing one will come again (§4)
         if early is None:
-            if len(self._early) >= _MOST_DIALOGS:
+            if len(self._early) >= MOST_DIALOGS:
                 return False, None, nowhere
             try:
                 dialog = Dialog.of_caller(invite, response, place=place, source=source)

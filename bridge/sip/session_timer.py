@@ -147,8 +147,9 @@ class SessionTimer:
         return True
 
     def failed(self, *, now_ns: int) -> None:
-        """A refresh of ours was refused: try again when half of what is left is over."""
-        self._next_ns = now_ns + max(_NS, (self._until_ns - now_ns) // 2)
+        """A change of ours was refused: try again when half of what is left is over, if we refresh at all."""
+        if self._is_ours:
+            self._next_ns = now_ns + max(_NS, (self._until_ns - now_ns) // 2)
 
     def stop(self) -> None:
         """No timer from here on."""
@@ -167,7 +168,7 @@ class SessionTimer:
 
 
 def _knows_timers(headers: Headers) -> bool:
-    return "timer" in [name.lower() for name in headers.listed("Supported") + headers.listed("Require")]
+    return "timer" in headers.tags("Supported") | headers.tags("Require")
 
 
 def _read(headers: Headers, name: str) -> tuple[int | None, str]:

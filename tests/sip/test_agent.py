@@ -4,12 +4,26 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
 from bridge.sip.agent import Agent, AgentSettings
-from bridge.sip.events import Arrived, Datagram, Drain, Gone, Hangup, Offered, Reject, Ring
+from bridge.sip.events import (
+    Answer,
+    Arrived,
+    Datagram,
+    Drain,
+    Established,
+    Gone,
+    Hangup,
+    Offered,
+    Progress,
+    Progressed,
+    Reject,
+    Ring,
+)
 from bridge.sip.layer import Send
 from bridge.sip.message import Response
 from bridge.sip.methods import ALLOW
+from bridge.sip.reliable import MOST_DIALOGS
 from tests.fakes import MS, SeededIds
-from tests.sip.desk import Desk, called, connected, placed, standing
+from tests.sip.desk import BRIDGE_SDP, Desk, called, connected, placed, standing
 from tests.sip.messages import BRIDGE_IP, OFFER, PHONE, raw, reply
 
 STRANGER = ("198.51.100.1", 5060)
@@ -351,3 +365,47 @@ def test_outputs_say_where_to_send() -> None:
     (response,) = desk.sent()
     assert isinstance(response, Response)
     assert response.via.parameter("received") == "192.0.2.2"
+
+
+@pytest.mark.parametrize("method", ["BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"])
+def test_what_only_a_call_can_mean_is_refused_without_one(method: str) -> None:
+    desk = Desk()
+
+    desk.hear(raw(method))
+
+    assert desk.lines() == [f"481 {method}"]
+
+
+@pytest.mark.parametrize("tags", ['"100rel', "<100rel", '\\"'])
+def test_extensions_that_cannot_be_read_cost_no_call(tags: str) -> None:
+    desk = Desk()
+    call = called(desk, extra=(f"Supported: {tags}",))
+    desk.do(Progress(call, BRIDGE_SDP))
+    desk.do(Answer(call, BRIDGE_SDP))
+    assert desk.lines() == ["183 INVITE", "200 INVITE"]
+    desk.hear(raw("ACK", branch="z9hG4bKa", to_tag=call))
+    desk.look()
+
+    desk.hear(raw("UPDATE", branch="z9hG4bKu", to_tag=call, number=2, extra=(f"Supported: {tags}",)))
+    assert desk.lines() == ["200 UPDATE"]
+
+
+def test_a_provisional_answer_whose_extensions_cannot_be_read_is_heard() -> None:
+    desk = Desk()
+    invite = placed(desk)
+
+    desk.hear(reply(invite, 183, extra=(("Require", '"100rel'),), body=OFFER))
+
+    assert desk.the(Progressed).sdp == OFFER
+
+
+def test_a_fork_of_very_many_phones_is_not_remembered_phone_by_phone() -> None:
+    desk = Desk()
+    invite = placed(desk)
+    for number in range(MOST_DIALOGS + 1):
+        desk.hear(reply(invite, 183, to_tag=f"phone{number}", body=OFFER))
+    desk.look()
+
+    desk.hear(reply(invite, 200, to_tag=f"phone{MOST_DIALOGS}"))
+
+    assert desk.the(Established).sdp == b""

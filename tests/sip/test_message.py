@@ -117,3 +117,10 @@ def test_messages_show_what_they_are() -> None:
 
     assert repr(asked) == "Request(INVITE 1 call-1)"
     assert repr(respond(asked, 200, source=PHONE)) == "Response(200 to 1 INVITE call-1)"
+
+
+def test_option_tags_are_read_without_case_and_whatever_stands_between_them() -> None:
+    headers = Headers([("Supported", 'Timer, "100rel'), ("k", "path ,REPLACES")])
+
+    assert headers.tags("Supported") == {"timer", '"100rel', "path", "replaces"}
+    assert headers.tags("Require") == frozenset()

@@ -119,3 +119,10 @@ def test_a_422_raises_what_we_ask_for(status: int, least: str, is_raised: bool) 
 def test_what_was_not_checked_first_is_not_agreed() -> None:
     with pytest.raises(RemoteProtocolError):
         timer().agree(request("INVITE", extra=("Session-Expires: x",)), now_ns=0)
+
+
+def test_who_only_waits_refreshes_nothing_though_a_change_of_its_own_is_refused() -> None:
+    made = agreed_as_caller("600;refresher=uas")
+    made.failed(now_ns=S)
+    assert made.take_due(now_ns=567 * S) is Due.NOTHING
+    assert made.take_due(now_ns=568 * S) is Due.GIVE_UP
