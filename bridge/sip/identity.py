@@ -28,6 +28,7 @@ _MOST = 32
 _LONGEST = 1024
 _NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,80}")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_HALF = re.compile("[\ud800-\udfff]")
 _QUOTED_PAIR = re.compile(r"\\(.)")
 
 _STRUCTURAL = frozenset(
@@ -135,6 +136,8 @@ def fault_of_header(name: str, value: str) -> str | None:
         return f"{name} is the bridge's own to set"
     if _CONTROL.search(value) is not None:
         return f"{name} has a line break or another control character"
+    if _HALF.search(value) is not None:
+        return f"{name} has half a character, which UTF-8 cannot say"
     if not value.strip() or len(value) > _LONGEST:
         return f"{name} must have 1 to {_LONGEST} characters"
     return None

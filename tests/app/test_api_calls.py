@@ -80,6 +80,26 @@ async def test_where_a_new_call_is_found_is_said() -> None:
         assert answer.headers["Location"] == f"/api/calls/{body['id']}"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"to": "sip:1@127.0.0.1", "headers": {"X-Case": "\\ud800"}}',
+        b'{"to": "sip:1@127.0.0.1", "headers": {"\\ud800": "17"}}',
+        b'{"to": "sip:1@127.0.0.1", "\\ud800": 17}',
+        b'{"to": "sip:\\udcff@127.0.0.1"}',
+        b'{"to": "sip:1@127.0.0.1", "greeting": "\\ud800"}',
+        b'{"to": "sip:1@127.0.0.1", "agent": "\\ud800:x"}',
+    ],
+)
+async def test_half_a_character_is_refused_wherever_it_stands(body: bytes) -> None:
+    async with house() as served:
+        json = {"Content-Type": "application/json"}
+        status, told = await served.ask("POST", "/api/calls", body, headers=json)
+
+        assert (status, told["status"]) == (422, 422)
+        assert served.exchange.calls() == []
+
+
 async def test_a_call_that_still_rings_is_given_up() -> None:
     async with house() as served:
         id = await placed(served)

@@ -102,6 +102,8 @@ def test_what_makes_a_message_what_it_is_is_not_a_users_to_set(name: str) -> Non
     [
         ("X-A", "1\r\nVia: x", "X-A has a line break or another control character"),
         ("X-A", "a\x00b", "X-A has a line break or another control character"),
+        ("X-A", "a\ud800b", "X-A has half a character, which UTF-8 cannot say"),
+        ("X-A", "a\udcff", "X-A has half a character, which UTF-8 cannot say"),
         ("X A", "1", "'X A' is no name of a header"),
         ("", "1", "'' is no name of a header"),
         ("X-A\r\nVia", "1", "'X-A\\r\\nVia' is no name of a header"),
