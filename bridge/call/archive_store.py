@@ -61,17 +61,23 @@ class CallStore:
         self._clock = clock
         self._offset_ns = offset_ns
         self._database: sqlite3.Connection | None = None
-        self._waiting: deque[CallRecord] = deque()
+        self._waiting: deque[tuple[object, ...]] = deque()
+        """Rows, not records: one that cannot be made must not stand before the others for ever."""
         self._retry_ns: int | None = None
         """When a database that failed is tried again; None while it works."""
         self._prune_ns = clock.now_ns()
 
     def keep(self, record: CallRecord) -> None:
-        """Write a record now, or when the database works again."""
+        """Write a record now, or when the database works again.
+
+        Raises:
+            TypeError: If there is something in it that JSON cannot say; it is lost then.
+        """
+        row = _row(record)
         if len(self._waiting) >= _WAITING:
             self._waiting.popleft()
             self.counters["dropped"] += 1
-        self._waiting.append(record)
+        self._waiting.append(row)
         self.catch_up()
 
     def catch_up(self) -> None:
@@ -114,7 +120,7 @@ class CallStore:
 
     def _write(self, database: sqlite3.Connection) -> None:
         database.execute("BEGIN IMMEDIATE")
-        database.executemany(_INSERT, map(_row, self._waiting))
+        database.executemany(_INSERT, self._waiting)
         database.execute("COMMIT")
         self.counters["kept"] += len(self._waiting)
         self._waiting.clear()
@@ -196,5 +202,10 @@ def _is_broken(error: Exception) -> bool:
 
 
 def _row(record: CallRecord) -> tuple[object, ...]:
-    values = (getattr(record, name) for name in _COLUMNS[:-2])
+    values = (_storable(getattr(record, name)) for name in _COLUMNS[:-2])
     return (*values, json.dumps(dict(record.summary)), json.dumps(dict(record.detail)))
+
+
+def _storable(value: object) -> object:
+    """Half a character has no UTF-8, which is what the database keeps."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

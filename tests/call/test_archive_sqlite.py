@@ -112,6 +112,23 @@ def test_a_locked_database_is_waited_for_with_one_line_in_the_log(
     records.close()
 
 
+def test_a_record_that_cannot_be_written_holds_up_no_other(tmp_path: Path) -> None:
+    records = store(tmp_path / "calls.sqlite")
+    half = ended("a" * 16)
+    half.caller = "sip:\ud800@192.0.2.2"  # JSON can say it, and a database cannot
+    odd = ended("b" * 16)
+    odd.media["mos_in"] = object()  # type: ignore[assignment]
+
+    records.keep(kept(half, keeps_numbers=True))
+    with pytest.raises(TypeError):
+        records.keep(kept(odd))
+    records.keep(kept(ended("c" * 16)))
+
+    assert records.counters["kept"] == 2
+    assert {each["id"] for each in records.latest(10)} == {"a" * 16, "c" * 16}
+    records.close()
+
+
 def test_a_full_disk_loses_the_oldest_once_too_many_wait(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
