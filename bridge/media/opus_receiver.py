@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.media.hold import Hold
 from bridge.media.opus_codec import (
     CLOCK_HZ,
     LONGEST_PACKET_TICKS,
@@ -41,6 +42,7 @@ class _Gap:
     sequence: int
     heard_end: int
     heard_ticks: int
+    hold: tuple[NDArray[np.int16], float]
     since: list[tuple[int, int, bytes]] = field(default_factory=list)
 
 
@@ -56,6 +58,7 @@ class OpusReceiver:
 
     def __init__(self, rate_hz: int) -> None:
         self._decoder = OpusDecoder(rate_hz)
+        self._hold = Hold(rate_hz)
         self._ticks_per_sample = CLOCK_HZ // rate_hz
         self._has_heard = False
         self._sequence = 0
@@ -100,10 +103,12 @@ class OpusReceiver:
         whole = -(-ticks // _STEP_TICKS) * _STEP_TICKS
         if not self._made_up:
             self._keep()
+        begin = self._made_up // self._ticks_per_sample
         self._made_up += whole
         if self._made_up > _LONGEST_GAP_TICKS:
             self._gaps.clear()  # So much is not decoded again: whoever comes now goes on from here.
-        return self._decoder.conceal(whole // self._ticks_per_sample)[:samples]
+        made = self._decoder.conceal(whole // self._ticks_per_sample)
+        return self._hold.carry(made, begin=begin)[:samples]
 
     @property
     def _end(self) -> int:
@@ -128,6 +133,7 @@ class OpusReceiver:
         late = [*gap.since, (sequence, timestamp, payload)]
         late.sort(key=lambda packet: _signed(packet[0] - gap.sequence, 16))
         self._decoder.restore(gap.state)
+        self._hold.restore(gap.hold)
         self._sequence, self._heard_end, self._heard_ticks = gap.sequence, gap.heard_end, gap.heard_ticks
         self._made_up = 0
         del self._gaps[at:]
@@ -145,10 +151,15 @@ class OpusReceiver:
         gap_ticks = _signed(timestamp - self._end, 32)
         # More time than packets: there was silence in between, and nobody knows where.
         self.carried_lost = has_previous and gap_ticks + self._made_up == lost * self._heard_ticks
-        pieces: Pieces = []
+        made: NDArray[np.int16] | None = None
         if gap_ticks > 0 and gap_ticks % _STEP_TICKS == 0:
-            pieces = self._fill(timestamp, payload, gap_ticks, self.carried_lost)
-        pieces.append((timestamp, self._decoder.decode(payload)))
+            made = self._fill(payload, gap_ticks, self.carried_lost)
+        sound = self._decoder.decode(payload)
+        pieces: Pieces = []
+        if made is not None:
+            begin = timestamp - len(made) * self._ticks_per_sample & 0xFFFFFFFF
+            pieces = [(begin, self._held(made, sound, self.carried_lost))]
+        pieces.append((timestamp, self._hold.hear(sound)))
         self._sequence, self._made_up = sequence, 0
         self._heard_end, self._heard_ticks = timestamp + ticks & 0xFFFFFFFF, ticks
         for gap in self._gaps:
@@ -156,22 +167,32 @@ class OpusReceiver:
         self._gaps = [gap for gap in self._gaps if len(gap.since) <= _KEPT_PACKETS]
         return pieces
 
-    def _fill(self, timestamp: int, payload: bytes, gap_ticks: int, has_previous: bool) -> Pieces:
+    def _fill(self, payload: bytes, gap_ticks: int, has_previous: bool) -> NDArray[np.int16] | None:
+        """Sound of the gap, up to the packet behind it; none where it is too long."""
         if has_previous:
             wanted = gap_ticks if gap_ticks <= _LONGEST_GAP_TICKS else self._heard_ticks
-            sound = self._decoder.recover(payload, wanted // self._ticks_per_sample)
-        elif gap_ticks <= _LONGEST_GAP_TICKS:
-            wanted = gap_ticks
-            sound = self._decoder.conceal(wanted // self._ticks_per_sample)
-        else:
-            return []
-        return [(timestamp - wanted & 0xFFFFFFFF, sound)]
+            return self._decoder.recover(payload, wanted // self._ticks_per_sample)
+        if gap_ticks > _LONGEST_GAP_TICKS:
+            return None
+        return self._decoder.conceal(gap_ticks // self._ticks_per_sample)
+
+    def _held(
+        self, made: NDArray[np.int16], behind: NDArray[np.int16], has_previous: bool
+    ) -> NDArray[np.int16]:
+        """The gap with its level held; what its last frame tells again is as it was sent."""
+        real = min(len(made), self._heard_ticks // self._ticks_per_sample) if has_previous else 0
+        if not real:
+            return self._hold.bridge(made, behind)
+        told = made[-real:]
+        if real == len(made):
+            return self._hold.hear(told)
+        return np.concatenate((self._hold.bridge(made[:-real], told), self._hold.hear(told)))
 
     def _keep(self) -> None:
         state = self._decoder.save()
         self._gaps = [
             *self._gaps[1 - _KEPT_STATES :],
-            _Gap(state, self._sequence, self._heard_end, self._heard_ticks),
+            _Gap(state, self._sequence, self._heard_end, self._heard_ticks, self._hold.save()),
         ]
 
 
