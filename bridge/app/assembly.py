@@ -144,12 +144,15 @@ def browser_settings(config: Config) -> BrowserSettings:
     )
 
 
-def browser_ip(config: Config, local_ip: Callable[[str], str], peer_ip: str) -> str:
-    """Our address for the sound of a browser's call: browsers do not talk to the loopback by themselves."""
+def browser_ip(config: Config, peer_ip: str) -> str:
+    """Our address for the sound of a browser's call, wherever telephones reach us.
+
+    Browsers do not talk to the loopback by themselves.
+    """
     bound = config.media.bind_ip6 if is_v6(peer_ip) else config.media.bind_ip
     if bound not in ("0.0.0.0", "::"):
         return bound
-    return route_address(in_ipv6=is_v6(peer_ip)) if is_loopback(peer_ip) else local_ip(peer_ip)
+    return route_address(in_ipv6=is_v6(peer_ip)) if is_loopback(peer_ip) else route_address(peer_ip)
 
 
 def sip_settings(config: Config) -> SipSettings:

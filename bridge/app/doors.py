@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from bridge.aio.access import Keys
 from bridge.aio.http import HttpServer
-from bridge.aio.sip import SipEndpoint
 from bridge.app.api.board import Board
 from bridge.app.api.choices import choices_of
 from bridge.app.api.desk import ControlApi
@@ -34,7 +33,6 @@ __all__ = ["open_doors"]
 async def open_doors(
     config: Config,
     exchange: Exchange,
-    endpoint: SipEndpoint,
     switchboard: Switchboard,
     *,
     metrics: Metrics,
@@ -58,7 +56,7 @@ async def open_doors(
         serve=exchange.answer,
         is_key=keys.is_owner,
         only_looks=keys.only_looks,
-        local_ip=lambda peer_ip: browser_ip(config, endpoint.local_ip, peer_ip),
+        local_ip=lambda peer_ip: browser_ip(config, peer_ip),
         clock=SystemClock(),
         dice=SystemDice(),
     )

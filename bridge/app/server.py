@@ -270,7 +270,6 @@ async def open_bridge(
         bridge.page_url, bridge.desk = await open_doors(
             config,
             exchange,
-            endpoint,
             switchboard,
             metrics=metrics,
             totals=Totals(exchange.ledger, figures, engine, synthesizer, clock=clock),

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bridge.app.assembly import archive, call_settings, media_settings, tts_settings
-from bridge.app.settings import Config, MediaSection, RecordsSection, TtsSection
+from bridge.app.assembly import archive, browser_ip, call_settings, media_settings, tts_settings
+from bridge.app.place import route_address
+from bridge.app.settings import Config, MediaSection, RecordsSection, SipSection, TtsSection
 from bridge.cosyvoice.client_patience import ClientPatience
 from bridge.cosyvoice.endpoints import endpoint
 from bridge.plane.spec import PlaneSettings
@@ -21,6 +22,16 @@ def test_the_defaults_are_the_clients_own() -> None:
     assert (settings.url, settings.api_key, settings.headers) == ("ws://127.0.0.1:1", "", {})
     assert settings.patience == ClientPatience()
     assert (settings.open_timeout_s, settings.max_connections, settings.spares) == (5, 1000, 1)
+
+
+def test_a_page_is_told_an_address_that_it_reaches_wherever_telephones_are_heard() -> None:
+    ours = route_address()
+    config = Config(sip=SipSection(listen=(("127.0.0.1", 0),)))
+
+    assert browser_ip(config, "127.0.0.1") == ours
+    assert browser_ip(config, ours) == ours  # a page of this machine that came by its name in the network
+    assert browser_ip(config, "192.0.2.99") == route_address("192.0.2.99")
+    assert browser_ip(Config(media=MediaSection(bind_ip="127.0.0.5")), ours) == "127.0.0.5"
 
 
 def test_every_deadline_of_the_settings_is_kept() -> None:
