@@ -286,7 +286,7 @@ async def _await_voice(synthesizer: CosyVoicePool) -> None:
         await synthesizer.ready()
     except SynthesisError as error:
         # The line stays up: the service may come back, and refusing calls is the agent's to decide.
-        _log.error("no voice: %s", error)
+        _log.error("no voice: %s; tts.url says where it should be", error)
 
 
 def _open_switchboard(

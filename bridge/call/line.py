@@ -133,7 +133,7 @@ class Line:
             self.path.listen()
 
     async def stand(self, session: Session, sip: Dialogue) -> None:
-        """Wait until the media is open.
+        """Wait until the media is open; if it never will be, the record says why, unless the peer has left.
 
         Raises:
             NegotiationError: If it never will be: the peer is not who it should be, silent, or gone.
@@ -143,7 +143,11 @@ class Line:
         either: set[asyncio.Future[Any]] = {self.path.ready, sip.ended}
         await asyncio.wait(either, timeout=_READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         if not self.path.ready.done():
+            if not sip.ended.done():
+                session.trace.reason = "no media"
             raise NegotiationError(f"the peer made no keys for its media within {_READY_WITHIN_S:.0f} s")
+        if self.path.ready.exception() is not None:
+            session.trace.reason = "media not secured"
         self.path.ready.result()
         self._open(session)
 

@@ -1,5 +1,6 @@
 """The page on its less trodden ways: a call given up early, a second token, a full desk, a broken link."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,27 @@ async def test_a_call_that_is_given_up_while_it_is_placed_ends_at_the_bridge_too
         await page.wait_for_timeout(2500)
         assert not [each for each in sockets if each.endswith("/api/events")]
         assert await page.locator("[data-state=idle]").count() == 1
+    assert not faults
+
+
+async def test_a_call_whose_sound_is_stopped_on_the_way_says_what_helps(
+    peer: str, bridge: RunningBridge, tmp_path: Path
+) -> None:
+    async with chromium(peer, write_microphone(tmp_path / "microphone.wav")) as browser:
+        page, faults = await opened(browser, url(bridge))
+
+        async def bend(route: Route) -> None:
+            answer = await route.fetch()
+            nowhere = re.sub(r"(a=candidate:\S+ 1 \S+ \d+ )\S+", r"\g<1>198.51.100.7", await answer.text())
+            await route.fulfill(response=answer, body=nowhere)
+
+        await page.route("**/api/webrtc?*", bend)
+        await page.get_by_role("button", name="Call", exact=True).click()
+        await expect(page.locator(".status")).to_contain_text(
+            "no sound came through. A firewall may be in the way", timeout=20_000
+        )
+        assert bridge.get("/api/calls")["calls"][0]["reason"] == "no media"
+        await look(page, "call-no-sound")
     assert not faults
 
 

@@ -9,7 +9,7 @@ import { interruption } from "./stages.js";
 import { Story } from "./story.js";
 import { Timeline, legend } from "./timeline.js";
 import { fill } from "./transcript.js";
-import { ending, trouble } from "./words.js";
+import { ending, hint, trouble } from "./words.js";
 
 const SHOWN_NS = 30e9;
 const PICTURE_MS = 100, CALM_PICTURE_MS = 1000;
@@ -166,7 +166,7 @@ export class CallView {
   }
 
   #over(reason) {
-    tell(this.status, `The call is over: ${ending(reason, "you")}.`);
+    tell(this.status, `The call is over: ${ending(reason, "you")}. ${hint(reason)}`.trim());
     this.lost.hidden = true;
     this.timer.textContent = "";
     this.#tell();

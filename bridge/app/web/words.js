@@ -42,12 +42,24 @@ const ENDINGS = {
   "agent failed": "the bot failed",
   "voice failed": "the voice failed",
   "agent finished": "the bot hung up",
+  "caller gave up": "the caller gave up",
   "peer closed its media": "the line was closed",
+  "no media": "no sound came through",
+  "media not secured": "the sound could not be encrypted",
   "bridge stopped": "the bridge was stopped",
 };
 
 /** Why a call is over; `caller` is who reads it, if that is the caller. */
 export const ending = (reason, caller = "the caller") => (reason === "caller hung up" ? `${caller} hung up` : ENDINGS[reason] ?? reason);
+
+const HINTS = {
+  "agent failed": "The bridge's log says why.",
+  "voice failed": "Is its service there? tts.url says where it should be, and the bridge's log what it said.",
+  "no media": "A firewall may be in the way: let UDP through to the bridge (media.ports), or name a TURN server (webrtc.ice_servers).",
+};
+
+/** What a caller may do about it, or have done; empty where there is nothing to do. */
+export const hint = reason => HINTS[reason] ?? "";
 
 /** The stages of an interruption (bridge.speech.budget). */
 export const STAGES = {
