@@ -89,15 +89,16 @@ class MediaProcess:
         self._ran_ns = 0
         self.started_s: float = self._loop.time()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._link = Link(ours)
         try:
+            self._loop.add_reader(ours.fileno(), self._read)
+            # Last of all: nothing that fails may leave a process that nobody knows.
             self._popen = _spawn(settings, theirs.fileno())
         except OSError:
-            ours.close()
+            self.abandon()
             raise
         finally:
             theirs.close()
-        self._link = Link(ours)
-        self._loop.add_reader(ours.fileno(), self._read)
 
     @property
     def pid(self) -> int:
@@ -126,11 +127,9 @@ class MediaProcess:
             return
         self._flush_when_writable()
 
-    async def stop(self) -> None:
-        """End the child in good order, or else by force; returns when it is gone."""
+    def stop(self) -> None:
+        """Ask the child to end in good order."""
         self.send(Stop())
-        await self.reap()
-        self.abandon()
 
     def abandon(self) -> None:
         """Break off all contact: the child will end by itself."""

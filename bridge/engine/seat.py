@@ -159,12 +159,6 @@ class Seat:
         self.memory.close_fd()
         return self.vacate()
 
-    async def stop(self) -> None:
-        """End the process in good order and give the rows up."""
-        if self.process is not None:
-            await self.process.stop()
-        self.give_up()
-
 
 def _share(process: MediaProcess, number: int, ports: BoundPorts) -> None:
     fds = [sock.fileno() for sock in ports.sockets()]

@@ -4,10 +4,10 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from bridge.aio.tasks import Tasks
 from bridge.engine.budget import Costs
-from bridge.engine.child import MediaProcess, MediaSettings, StartProcess
+from bridge.engine.child import MediaProcess, MediaSettings
 from bridge.engine.commands import Message, Ready
+from bridge.engine.household import Household
 
 __all__ = ["Standby"]
 
@@ -24,15 +24,13 @@ class Standby:
 
     Args:
         settings: What the spare is told at its start; it can take any seat.
-        tasks: Where the dead are waited for.
-        start: Starts a process.
+        household: Where processes begin and end.
     """
 
-    def __init__(self, settings: MediaSettings, tasks: Tasks, *, start: StartProcess = MediaProcess) -> None:
+    def __init__(self, settings: MediaSettings, household: Household) -> None:
         # What the first process has measured holds for its heirs.
         self._settings = replace(settings, costs=Costs(0, 0))
-        self._start = start
-        self._tasks = tasks
+        self._household = household
         self._loading: MediaProcess | None = None
         self._ready: asyncio.Queue[MediaProcess] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
@@ -56,7 +54,7 @@ class Standby:
         if self._is_closed or self._loading is not None or self.is_ready:
             return
         try:
-            self._loading = self._start(self._settings, on_message=self._hear, on_end=self._mourn)
+            self._loading = self._household.begin(self._settings, on_message=self._hear, on_end=self._mourn)
         except OSError as error:
             _log.error("cannot start a standby of the media process: %s", error.strerror or error)
             self._begin_later()
@@ -87,7 +85,7 @@ class Standby:
         self._loading, self._ready = None, asyncio.Queue()
         for spare in spares:
             if spare is not None:
-                await spare.stop()
+                await self._household.end(spare)
 
     def _waiting(self) -> MediaProcess | None:
         if self._ready.empty():
@@ -111,7 +109,7 @@ class Standby:
         if spare is None:
             spare = self._ready.get_nowait()
         spare.abandon()
-        self._tasks.start(spare.reap(), name=f"bury standby {spare.pid}")
+        self._household.bury(spare)
         _log.warning("the standby of the media process, %d, ended; the next one follows", spare.pid)
         self._begin_later()
 

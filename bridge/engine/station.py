@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from bridge.aio.tasks import Tasks
 from bridge.engine.budget import Budget, Costs
-from bridge.engine.child import MediaProcess, MediaSettings, StartProcess
+from bridge.engine.child import MediaProcess, MediaSettings
 from bridge.engine.commands import Message, Ready
+from bridge.engine.household import Household
 from bridge.engine.leg import MediaLeg
 from bridge.engine.pulse import Pulse
 from bridge.engine.seat import Seat
@@ -84,9 +85,9 @@ class Station:
         shared: Ports that its legs may share; None = every leg has its own.
         owner: Told of everything.
         standby: Where replacements come from; None if there are none.
-        tasks: Where they and burials run.
+        household: Where processes begin and end.
+        tasks: Where replacements run.
         clock: For the watch over processes that hang.
-        start: Starts a process.
 
     Raises:
         EngineError: If the system refuses memory or the process.
@@ -101,11 +102,11 @@ class Station:
         shared: SharedPorts | None = None,
         owner: StationOwner,
         standby: Standby | None,
+        household: Household,
         tasks: Tasks,
         clock: Clock,
-        start: StartProcess = MediaProcess,
     ) -> None:
-        self._start = start
+        self._household = household
         self._settings = settings
         self._capacity = capacity
         self._place = place
@@ -127,7 +128,6 @@ class Station:
         self._early_deaths = 0
         self.last_readings: NDArray[np.uint64] | None = None
         """Gauges of the last seat that was lost."""
-        self._burials: set[asyncio.Task[int]] = set()
         self._replacing: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -147,7 +147,10 @@ class Station:
         return process is not None and process.greeting is not None and process.greeting.is_realtime
 
     async def close(self) -> None:
-        """End the process and wait for its end; safe twice."""
+        """End the process and wait for its end; safe twice.
+
+        Those that have died before are the household's.
+        """
         self._is_closed = True
         self._watch.cancel()
         if self._retry is not None:
@@ -157,11 +160,13 @@ class Station:
             self._replacing.cancel()
             await asyncio.wait({self._replacing})
         seat, self.seat = self.seat, None
-        if seat is not None:
-            await seat.stop()
-        # Those that die now die by our hand, and quickly.
-        await asyncio.gather(*self._burials)
-        self.ready.cancel()
+        try:
+            if seat is not None and seat.process is not None:
+                await self._household.end(seat.process)
+        finally:
+            if seat is not None:
+                seat.give_up()
+            self.ready.cancel()
 
     def _begin(self) -> None:
         self._retry = None
@@ -183,12 +188,12 @@ class Station:
             budget=self.budget,
         )
         try:
-            process = self._start(self._settings, on_message=self._hear, on_end=self._mourn)
+            process = self._household.begin(self._settings, on_message=self._hear, on_end=self._mourn)
             try:
                 seat.sit(process)
             except OSError:
                 process.abandon()
-                self._burying(process, patience_s=0)
+                self._household.bury(process, patience_s=0)
                 raise
         except OSError:
             seat.give_up()
@@ -236,7 +241,9 @@ class Station:
         at_s = self._loop.time()
         self._early_deaths = self._early_deaths + 1 if at_s - self._since_s < _STEADY_S else 0
         if self._standby is not None and self._may_replace(seat, at_s):
-            replacing = self._replace(seat, process, self._standby)
+            # A fence: whatever the old process still does must be over before the new one writes or sends.
+            fence = self._household.bury(process, patience_s=0)
+            replacing = self._replace(seat, process, fence, self._standby)
             self._replacing = self._tasks.start(replacing, name=f"replace {process.pid}")
         else:
             self._lose(seat, process)
@@ -247,10 +254,11 @@ class Station:
         recent = [taken_s for taken_s in seat.takeovers_s if at_s - taken_s < _POISON_S]
         return len(recent) < _MOST_TAKEOVERS
 
-    async def _replace(self, seat: Seat, dead: MediaProcess, standby: Standby) -> None:
+    async def _replace(
+        self, seat: Seat, dead: MediaProcess, fence: "asyncio.Task[int]", standby: Standby
+    ) -> None:
         at_s = self._loop.time()
-        # A fence: whatever the old process still does must be over before the new one writes or sends.
-        status = await asyncio.shield(self._burying(dead, patience_s=0))
+        status = await asyncio.shield(fence)
         heir = await standby.take(patience_s=_PATIENCE_S)
         if heir is None:
             self._lose(seat, dead)
@@ -260,7 +268,7 @@ class Station:
             seat.sit(heir)
         except OSError as error:
             _log.error("the standby cannot be given the calls: %s", error.strerror or error)
-            self._burying(heir, patience_s=0)
+            self._household.bury(heir, patience_s=0)
             heir.abandon()
             self._lose(seat, dead)
             return
@@ -307,21 +315,16 @@ class Station:
             self._retry = self._loop.call_later(_PAUSE_MAX_S, self._restart)
 
     def _bury(self, dead: MediaProcess, lost: int = 0) -> None:
-        burial = self._burying(dead)
-        burial.add_done_callback(
-            lambda done: _log.error(
-                "the media process %d ended %s; %d calls lost their media",
-                dead.pid,
-                _cause(done.result()),
-                lost,
-            )
-        )
+        def tell(burial: "asyncio.Task[int]") -> None:
+            if not burial.cancelled() and burial.exception() is None:
+                _log.error(
+                    "the media process %d ended %s; %d calls lost their media",
+                    dead.pid,
+                    _cause(burial.result()),
+                    lost,
+                )
 
-    def _burying(self, dead: MediaProcess, **patience: float) -> "asyncio.Task[int]":
-        burial = self._tasks.start(dead.reap(**patience), name=f"bury {dead.pid}")
-        self._burials.add(burial)
-        burial.add_done_callback(self._burials.discard)
-        return burial
+        self._household.bury(dead).add_done_callback(tell)
 
 
 def _cause(status: int) -> str:

@@ -16,6 +16,7 @@ from bridge.aio.tasks import Tasks
 from bridge.engine.budget import LIMIT, Budget, weight_of
 from bridge.engine.child import MediaSettings
 from bridge.engine.commands import Datagram, EngineDied, LegEvent, Message, RowClosed, RowOpened
+from bridge.engine.household import Household
 from bridge.engine.leg import MediaLeg
 from bridge.engine.leg_status import LegStatus
 from bridge.engine.ports import BoundPorts, PortRange, host_number, peer_key, raise_file_limit
@@ -56,9 +57,8 @@ class MediaEngine:
         self, settings: MediaSettings, *, clock: Clock, dice: IdSource, on_death: Callable[[], None] | None
     ) -> None:
         first, last = settings.ports
-        self._judge: VerdictProcess | None = None
-        if settings.verdicts and is_available():
-            self._judge = VerdictProcess(self._give)
+        has_judge = settings.verdicts and is_available()
+        if has_judge:
             settings = dataclasses.replace(settings, plane=judged(settings.plane))
         self._settings = settings
         self._clock = clock
@@ -72,8 +72,11 @@ class MediaEngine:
         self._legs: dict[int, MediaLeg] = {}
         self._tasks = Tasks("media")
         self._is_closed = False
-        self._standby: Standby | None = Standby(settings, self._tasks) if settings.standby else None
+        self._household = Household()
+        self._standby: Standby | None = Standby(settings, self._household) if settings.standby else None
         self._stations: list[Station] = []
+        # Last of all: nothing that fails may leave a process that nobody knows.
+        self._judge: VerdictProcess | None = VerdictProcess(self._give) if has_judge else None
 
     @classmethod
     async def start(
@@ -243,18 +246,24 @@ class MediaEngine:
         )
 
     async def close(self) -> None:
-        """Close every leg, end the media processes and wait for their end; safe twice."""
+        """Close every leg, end the media processes and wait for their end; safe twice.
+
+        Whoever cancels this, or a bug in it, costs the good order and leaves no process behind.
+        """
         self._is_closed = True
         for leg in list(self._legs.values()):
             leg.close()
-        await asyncio.gather(*(station.close() for station in self._stations))
-        if self._standby is not None:
-            await self._standby.close()
-        if self._judge is not None:
-            await self._judge.close()
-        for shared in self._shared:
-            shared.close()
-        await self._tasks.close()
+        try:
+            await asyncio.gather(*(station.close() for station in self._stations))
+            if self._standby is not None:
+                await self._standby.close()
+            if self._judge is not None:
+                await self._judge.close()
+        finally:
+            await self._household.close()
+            for shared in self._shared:
+                shared.close()
+            await self._tasks.close()
 
     def _place(
         self,
@@ -326,6 +335,7 @@ class MediaEngine:
                 shared=shared,
                 owner=self,
                 standby=self._standby,
+                household=self._household,
                 tasks=self._tasks,
                 clock=self._clock,
             )

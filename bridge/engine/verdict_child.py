@@ -7,6 +7,7 @@ import asyncio
 import logging
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 
 from bridge.engine.shared import SharedMemory
@@ -55,6 +56,8 @@ class VerdictProcess:
         self._began_s = 0.0
         self._failures = 0
         self._retry: asyncio.TimerHandle | None = None
+        self._dying: dict[subprocess.Popen[bytes], asyncio.TimerHandle] = {}
+        """Those whose end was not seen yet, and when to look again."""
         self._is_closed = False
         self._begin()
 
@@ -81,14 +84,23 @@ class VerdictProcess:
         self._tell(COMMAND.pack(ASKED, 0, 0, 0))
 
     async def close(self) -> None:
-        """End the process and wait for it, two seconds at most; safe twice."""
+        """End the process and wait for it, two seconds at most; safe twice.
+
+        So is it with one that went before and has not ended yet.
+        """
         self._is_closed = True
         self._memories.clear()
         if self._retry is not None:
             self._retry.cancel()
-        popen = self._part()
-        if popen is not None:
-            await asyncio.to_thread(_reap, popen)
+        left = list(self._dying)
+        for look in self._dying.values():
+            look.cancel()
+        self._dying.clear()
+        if (popen := self._part()) is not None:
+            left.append(popen)
+        if left:
+            # A thread ends what it has begun, even if whoever waits for it is cancelled.
+            await asyncio.to_thread(_reap, left)
 
     def _begin(self) -> None:
         self._retry = None
@@ -155,11 +167,12 @@ class VerdictProcess:
 
     def _mourn(self, popen: subprocess.Popen[bytes], until_s: float) -> None:
         """Look whether he has ended, until he has."""
+        self._dying.pop(popen, None)
         status = popen.poll()
         if status is None:
             if self._loop.time() > until_s:
                 popen.kill()
-            self._loop.call_later(_LOOK_S, self._mourn, popen, until_s)
+            self._dying[popen] = self._loop.call_later(_LOOK_S, self._mourn, popen, until_s)
         elif status == CANNOT_LOAD:
             _log.error("voices are judged by their loudness alone; the judge's last line says why")
         else:
@@ -177,10 +190,12 @@ class VerdictProcess:
         self._retry = self._loop.call_later(pause_s, self._begin)
 
 
-def _reap(popen: subprocess.Popen[bytes]) -> None:
-    """Wait for the end, and force it if need be."""
-    try:
-        popen.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        popen.kill()
-        popen.wait()
+def _reap(left: list[subprocess.Popen[bytes]]) -> None:
+    """Wait for the end of all, and force it if need be."""
+    until_s = time.monotonic() + _STOP_S
+    for popen in left:
+        try:
+            popen.wait(max(0.0, until_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            popen.kill()
+            popen.wait()

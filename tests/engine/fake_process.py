@@ -25,6 +25,7 @@ class FakeProcess:
         self.memory: SharedMemory | None = None
         self.refuses: OSError | None = None
         self.has_time = True
+        self.is_deaf = False
         self.ended = asyncio.Event()
         self._diary = diary
 
@@ -64,9 +65,10 @@ class FakeProcess:
         self._diary.append(f"{self.pid} is gone")
         return -9
 
-    async def stop(self) -> None:
-        self.is_alive = False
-        self.ended.set()
+    def stop(self) -> None:
+        self._diary.append(f"{self.pid} is told to end")
+        if not self.is_deaf:
+            self.ended.set()
 
 
 class Nursery:

@@ -27,6 +27,11 @@ class Life:
         self.process = MediaProcess(SETTINGS, on_message=self.said.put_nowait, on_end=self.end)
         self.process.carry(self.memory)
 
+    async def stop(self) -> None:
+        self.process.stop()
+        await self.process.reap()
+        self.process.abandon()
+
     def end(self) -> None:
         self.process.abandon()
         self.ended.set()
@@ -40,7 +45,7 @@ class Life:
 async def life() -> AsyncIterator[Life]:
     made = Life()
     yield made
-    await made.process.stop()
+    await made.stop()
     made.memory.close_fd()
 
 
@@ -48,7 +53,7 @@ async def test_it_is_told_and_answers_and_stops(life: Life) -> None:
     ready = await life.hear()
     life.process.send(OpenRow(0, 0, spec(1)))
     opened = await life.hear()
-    await life.process.stop()
+    await life.stop()
 
     assert isinstance(ready, Ready)
     assert ready.pid == life.process.pid
@@ -69,7 +74,7 @@ async def test_orders_wait_for_a_process_that_is_busy_and_arrive_in_order(life: 
     os.kill(life.process.pid, signal.SIGCONT)
 
     assert isinstance(await life.hear(), Flushed)
-    await life.process.stop()
+    await life.stop()
 
 
 async def test_the_end_is_told_once_and_nothing_is_sent_afterwards(life: Life) -> None:
@@ -80,7 +85,7 @@ async def test_the_end_is_told_once_and_nothing_is_sent_afterwards(life: Life) -
         await life.ended.wait()
     life.process.send(FlushRow(0, 1))
     life.process.abandon()
-    await life.process.stop()
+    await life.stop()
 
     assert await life.process.reap() == -signal.SIGKILL
     assert not life.process.is_alive
@@ -90,6 +95,6 @@ async def test_a_process_that_does_not_stop_is_killed(life: Life) -> None:
     await life.hear()
     os.kill(life.process.pid, signal.SIGSTOP)
 
-    await life.process.stop()
+    await life.stop()
 
     assert await life.process.reap() == -signal.SIGKILL

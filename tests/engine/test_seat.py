@@ -119,8 +119,8 @@ def test_rows_that_are_given_up_accept_nothing() -> None:
     assert carrier.told == []
 
 
-async def test_it_stops_with_and_without_a_process() -> None:
+def test_rows_are_given_up_with_and_without_a_process() -> None:
     for seat in (seated()[0], Seat(2)):
-        await seat.stop()
+        seat.give_up()
 
         assert not seat.is_alive

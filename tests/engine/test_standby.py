@@ -8,8 +8,8 @@ from typing import cast
 import pytest
 import pytest_asyncio
 
-from bridge.aio.tasks import Tasks
 from bridge.engine.child import MediaSettings, StartProcess
+from bridge.engine.household import Household
 from bridge.engine.standby import Standby
 from tests.engine.fake_process import FakeProcess, Nursery
 from tests.engine.phone import until
@@ -18,9 +18,8 @@ from tests.engine.phone import until
 class Bench:
     def __init__(self) -> None:
         self.nursery = Nursery()
-        self.tasks = Tasks("test")
-        start = cast("StartProcess", self.nursery)
-        self.standby = Standby(MediaSettings(), self.tasks, start=start)
+        self.household = Household(start=cast("StartProcess", self.nursery))
+        self.standby = Standby(MediaSettings(), self.household)
 
     async def take(self) -> FakeProcess:
         return cast("FakeProcess", await self.standby.take(patience_s=5))
@@ -31,7 +30,7 @@ async def bench() -> AsyncIterator[Bench]:
     made = Bench()
     yield made
     await made.standby.close()
-    await made.tasks.close()
+    await made.household.close()
 
 
 async def test_there_is_one_and_it_is_ready_when_it_says_so(bench: Bench) -> None:
@@ -104,4 +103,17 @@ async def test_a_closed_one_ends_its_spare_and_begins_none() -> None:
 
     assert len(bench.nursery.born) == 1
     assert not bench.nursery.born[0].is_alive
-    await bench.tasks.close()
+    assert len(bench.household) == 0
+
+
+async def test_a_spare_that_dies_as_everything_closes_is_waited_for() -> None:
+    bench = Bench()
+    bench.standby.begin()
+    bench.nursery.born[0].die()
+
+    # Its burial has not begun.
+    await bench.standby.close()
+    await bench.household.close()
+
+    assert bench.nursery.diary[-1] == "100 is gone"
+    assert len(bench.household) == 0

@@ -11,6 +11,7 @@ import pytest_asyncio
 from bridge.aio.tasks import Tasks
 from bridge.engine.child import MediaSettings, StartProcess
 from bridge.engine.commands import CloseRow, Message, OpenRow, RowClosed, RowOpened
+from bridge.engine.household import Household
 from bridge.engine.leg import MediaLeg
 from bridge.engine.seat import Seat
 from bridge.engine.standby import Standby
@@ -59,17 +60,17 @@ class House:
         self.tasks = Tasks("test")
         self.owner = Owner(self.nursery.diary)
         self.clock = ManualClock()
-        start = cast("StartProcess", self.nursery)
-        self.standby = Standby(SETTINGS, self.tasks, start=start) if has_standby else None
+        self.household = Household(start=cast("StartProcess", self.nursery))
+        self.standby = Standby(SETTINGS, self.household) if has_standby else None
         self.station = Station(
             SETTINGS,
             4,
             place=0,
             owner=self.owner,
             standby=self.standby,
+            household=self.household,
             tasks=self.tasks,
             clock=self.clock,
-            start=start,
         )
 
     @property
@@ -94,11 +95,10 @@ class House:
             await until(lambda: entry in self.nursery.diary)
 
     async def close(self) -> None:
-        for process in self.nursery.born:
-            process.ended.set()
         await self.station.close()
         if self.standby is not None:
             await self.standby.close()
+        await self.household.close()
         await self.tasks.close()
 
 
@@ -202,10 +202,12 @@ async def test_a_spare_that_cannot_be_given_the_memory_saves_nobody(
 async def test_an_engine_that_closes_meanwhile_gives_nobody_the_rows(house: House) -> None:
     house.first.die()
 
+    # Nothing that its death has set going has run yet.
     await house.close()
 
     assert "101 carries" not in house.nursery.diary
-    assert house.first.ended.is_set()
+    assert "100 is gone" in house.nursery.diary
+    assert len(house.household) == 0
 
 
 async def test_a_process_that_dies_while_it_starts_fails_the_start() -> None:
@@ -247,4 +249,35 @@ async def test_a_process_that_nobody_can_replace_is_given_more_time() -> None:
         house.clock.advance(100)
 
     assert "100 is killed" in house.nursery.diary
+    await house.close()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_whenever_it_closes_after_a_death_no_process_is_left(turns: int) -> None:
+    house = House().open()
+    house.first.die()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    await house.close()
+
+    assert {f"{process.pid} is gone" for process in house.nursery.born} <= set(house.nursery.diary)
+    assert len(house.household) == 0
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_close_that_is_cancelled_leaves_no_process_either(turns: int) -> None:
+    house = House().open()
+    for process in house.nursery.born:
+        process.is_deaf = True
+    closing = asyncio.create_task(house.station.close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    closing.cancel()
+    await asyncio.wait({closing})
+    await house.household.close()
+
+    assert {"100 is gone", "101 is gone"} <= set(house.nursery.diary)
+    assert len(house.household) == 0
     await house.close()

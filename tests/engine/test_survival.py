@@ -202,6 +202,21 @@ async def test_an_engine_that_closes_while_a_process_dies_leaves_none(phone: Pho
     assert not set(map(str, pids)) & set(os.listdir("/proc"))
 
 
+async def test_an_engine_whose_close_is_cancelled_leaves_no_process_either() -> None:
+    engine = await started(processes=1)
+    pids = [engine.pid, engine.standby_pid]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # It would be waited for.
+
+    closing = asyncio.create_task(engine.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait({closing})
+
+    assert closing.cancelled()
+    assert not set(map(str, pids)) & set(os.listdir("/proc"))
+
+
 async def test_several_processes_share_the_calls_and_one_standby(phone: Phone) -> None:
     engine = await started(processes=2)
     assert len(engine.pids) == 2

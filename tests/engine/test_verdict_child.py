@@ -151,6 +151,18 @@ async def test_a_judge_who_does_not_end_by_himself_is_ended() -> None:
         os.kill(pid, 0)
 
 
+async def test_a_judge_who_has_parted_but_not_ended_is_ended_as_well() -> None:
+    court = Court("tests.engine.judges.parting")
+    pid = court.judge.pid
+    async with asyncio.timeout(15):
+        await until(lambda: court.judge.pid == 0)
+
+    await court.judge.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 async def test_he_ends_with_the_process_that_started_him(memory: SharedMemory) -> None:
     court = Court()
     court.judge.watch(memory)
