@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from typing import Protocol
+from weakref import WeakMethod
 
 from bridge.aio.cosyvoice_connection import Bearer, Connection
 from bridge.cosyvoice.message import ContinueTask, FinishTask, RunTask, encode_action
@@ -31,7 +32,8 @@ class Ride:
         task: The machine; not yet bound.
         clock: For deadlines.
         free: Called when the connection carries the task no more, with whether it may be used again.
-        due: Called when the task's deadline has come, or a little before.
+        due: Called when the task's deadline has come, or a little before: a method of who rides, who is held
+            weakly and so goes when nobody else wants him.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Ride:
         self._task = task
         self._clock = clock
         self._free = free
-        self._due = due
+        self._due = WeakMethod(due)
         self._connection: Connection | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -105,4 +107,5 @@ class Ride:
 
     def _fire(self) -> None:
         self._timer = None
-        self._due()
+        if (due := self._due()) is not None:
+            due()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from weakref import proxy
 
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.rtp.srtp import SUITES, SrtpKeys
@@ -100,7 +101,8 @@ class Association:
         self._is_known: bool | None = None
         """Whether the peer's certificate is the one of its description; None before it has shown it."""
         self._conn = SSL.Connection(certificate.context, None)
-        self._conn.set_app_data(self)
+        # Weakly: OpenSSL's side must not keep ours.
+        self._conn.set_app_data(proxy(self))
         self._conn.set_ciphertext_mtu(MTU_BYTES)
         if terms.is_client:
             self._conn.set_connect_state()

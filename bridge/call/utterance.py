@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from weakref import proxy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,12 +101,14 @@ class Utterance:
             Exception: Whatever the text's source raised; what it gave before is in the ring.
         """
         workshop, self.script = self._workshop, script
+        # Weakly, as in `bridge.call.turns.Speaker`: whoever is over goes at once.
+        me: Utterance = proxy(self)
         telling = Telling(
-            self._take_speech,
+            lambda: me._take_speech(),  # noqa: PLW0108
             workshop.clock,
             workshop.rate,
             pauses_s=workshop.retry_pauses_s,
-            note_text=self._note_text,
+            note_text=lambda now_ns: me._note_text(now_ns),  # noqa: PLW0108
         )
         self._narration = Narration(script, telling)
         async with aclosing(self._narration.audio()) as audio:

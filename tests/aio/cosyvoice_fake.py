@@ -31,14 +31,22 @@ from tests.fakes import SeededIds
 MS_PER_CHARACTER = 20
 
 
+async def pause(duration_s: float) -> None:
+    """Let the loop do other things for so long; whoever is cancelled meanwhile leaves no timer behind."""
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+    timer = loop.call_later(duration_s, turn.set_result, None)
+    try:
+        await turn
+    finally:
+        timer.cancel()
+
+
 async def eventually(condition: Callable[[], bool]) -> None:
     """Return once the world is as the condition says; a condition that never comes fails the test."""
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(5):
         while not condition():
-            turn = loop.create_future()
-            loop.call_later(0.002, turn.set_result, None)
-            await turn
+            await pause(0.002)
 
 
 def pcm_of(text: str, rate: int) -> bytes:

@@ -11,7 +11,7 @@ from bridge.aio.cosyvoice import CosyVoice
 from bridge.cosyvoice.client_patience import Deadlines
 from bridge.errors import SynthesisError
 from bridge.ttsserver.server import TtsServer, TtsServerSettings
-from tests.aio.cosyvoice_fake import Behaviour, FakeService, eventually, pcm_of, running
+from tests.aio.cosyvoice_fake import Behaviour, FakeService, eventually, pause, pcm_of, running
 
 UTTERANCES = 300
 AT_A_TIME = 8
@@ -94,14 +94,25 @@ async def test_connections_that_break_leave_nothing_behind_either() -> None:
     await eventually(lambda: len(asyncio.all_tasks()) == tasks)
 
 
+async def test_whoever_gives_up_a_pause_leaves_no_timer_that_finds_it_over() -> None:
+    loop = asyncio.get_running_loop()
+    faults: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    pausing = asyncio.create_task(pause(0.001))
+    await asyncio.sleep(0)
+
+    pausing.cancel()
+    await asyncio.wait({pausing})
+    await pause(0.005)
+
+    assert faults == []
+
+
 async def break_connections(service: FakeService) -> None:
     """Tear a connection now and then, whatever it is doing."""
     dice = random.Random(1)  # noqa: S311  the same in every run
-    loop = asyncio.get_running_loop()
     while True:
-        turn = loop.create_future()
-        loop.call_later(0.02, turn.set_result, None)
-        await turn
+        await pause(0.02)
         if service.sockets:
             dice.choice(sorted(service.sockets, key=id)).transport.abort()
 

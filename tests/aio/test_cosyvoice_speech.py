@@ -1,6 +1,8 @@
 """One utterance, from its first text to its last word."""
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 from typing import cast
 
@@ -16,7 +18,7 @@ from bridge.cosyvoice.task import ClientPatience, ClientTask
 from bridge.errors import LocalProtocolError, SynthesisError
 from bridge.ports import SentenceMark, Speech, WordTime
 from tests.aio.cosyvoice_clients import FORMAT, VOICE, heard_from, pool
-from tests.aio.cosyvoice_fake import Behaviour, eventually, pcm_of, running
+from tests.aio.cosyvoice_fake import Behaviour, eventually, pause, pcm_of, running
 
 MS = 1_000_000
 
@@ -273,3 +275,23 @@ async def test_a_border_between_sentences_is_known_once_the_sound_has_come_to_it
         sound = await heard_from(speech)
 
         assert speech.sentence == SentenceMark(9, len(sound) // 2)
+
+
+async def test_a_speech_that_nobody_wants_goes_at_once_and_its_deadline_finds_nobody() -> None:
+    loop = asyncio.get_running_loop()
+    faults: list[dict[str, object]] = []
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    gc.disable()
+    try:
+        wire = Wire()
+        speech = await begun(wire, ClientPatience(silence_ns=MS, stall_ns=MS, first_sound_ns=MS))
+        left = weakref.ref(speech)
+
+        wire.bearer = None
+        del speech
+        assert left() is None
+        await pause(0.01)
+    finally:
+        gc.enable()
+
+    assert faults == []

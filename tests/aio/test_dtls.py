@@ -1,4 +1,6 @@
 import contextlib
+import gc
+import weakref
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -108,6 +110,19 @@ def test_who_has_not_met_anybody_says_no_goodbye() -> None:
     client.close()
 
     assert client.drain() == []
+
+
+def test_an_association_that_nobody_wants_goes_at_once() -> None:
+    client, server = pair()
+    exchange(client, server)
+    left = weakref.ref(client)
+
+    gc.disable()
+    try:
+        del client
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_who_shows_no_certificate_is_refused() -> None:
