@@ -120,6 +120,18 @@ async def test_a_proxy_that_lets_no_websocket_through_is_named(peer: str, bridge
     assert not faults
 
 
+async def test_the_description_of_the_api_is_read_on_every_screen(peer: str, bridge: RunningBridge) -> None:
+    async with chromium(peer) as browser:
+        page, faults = await opened(
+            browser, f"http://127.0.0.1:{bridge.http_port}/api/docs?token={bridge.token}"
+        )
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("cosybridge API")
+        await look(page, "api-docs")
+        await page.get_by_role("link", name="POST /api/calls", exact=True).click()
+        await expect(page.get_by_role("heading", name="POST /api/calls Place a call")).to_be_in_viewport()
+    assert not faults
+
+
 async def test_a_link_that_names_no_call_is_answered_in_words(peer: str, bridge: RunningBridge) -> None:
     async with chromium(peer) as browser:
         page, faults = await opened(browser, url(bridge, view="#/calls/%"))

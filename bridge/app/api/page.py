@@ -9,10 +9,12 @@ __all__ = ["page"]
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
+body { background: Canvas; color: CanvasText; }
 code, pre { font: 13px/1.45 ui-monospace, monospace; }
 pre { overflow-x: auto; padding: .6rem; border: 1px solid #8885; border-radius: 4px; }
-h2 { margin-top: 2.2rem; } h2 code { font-size: 1rem; }
+h2, h3 { margin-top: 2.2rem; line-height: 1.3; } h3 code { font-size: 1rem; }
+nav ol { padding: 0; list-style: none; columns: 22rem; } nav a { display: inline-block; min-height: 1.7rem; }
 table { border-collapse: collapse; }
 td { padding: .15rem .7rem .15rem 0; vertical-align: top; }
 """
@@ -25,22 +27,36 @@ def page(document: dict[str, Any]) -> str:
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8"><title>cosybridge API</title>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<style>{_STYLE}</style></head><body>",
-            f"<h1>cosybridge API {escape(info['version'])}</h1>",
+            f"<header><h1>cosybridge API {escape(info['version'])}</h1>",
             *(f"<p>{_text(part)}</p>" for part in info["description"].split("\n\n")),
+            "</header>",
+            *_contents(document),
+            "<main><h2>What can be asked for</h2>",
             *_operations(document),
-            "<h1>Schemas</h1>",
+            "<h2>Schemas</h2>",
             *_schemas(document["components"]["schemas"]),
-            "</body></html>",
+            "</main></body></html>",
             "",
         ]
     )
 
 
+def _contents(document: dict[str, Any]) -> Iterator[str]:
+    yield '<nav aria-label="Contents"><ol>'
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            way = f"<code>{method.upper()} {escape(path)}</code>"
+            yield f'<li><a href="#{escape(operation["operationId"])}">{way}</a></li>'
+    yield "</ol></nav>"
+
+
 def _operations(document: dict[str, Any]) -> Iterator[str]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            yield f"<h2><code>{method.upper()} {escape(path)}</code> {escape(operation['summary'])}</h2>"
+            way = f"<code>{method.upper()} {escape(path)}</code>"
+            yield f'<h3 id="{escape(operation["operationId"])}">{way} {escape(operation["summary"])}</h3>'
             if "description" in operation:
                 yield f"<p>{_text(operation['description'])}</p>"
             yield from _parameters(operation)
@@ -64,7 +80,7 @@ def _parameters(operation: dict[str, Any]) -> Iterator[str]:
 
 def _schemas(schemas: dict[str, Any]) -> Iterator[str]:
     for name, schema in sorted(schemas.items()):
-        yield f'<h2 id="{escape(name)}"><code>{escape(name)}</code></h2>'
+        yield f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3>'
         if "description" in schema:
             yield f"<p>{_text(schema['description'])}</p>"
         if "properties" not in schema:
