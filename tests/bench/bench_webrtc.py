@@ -33,6 +33,7 @@ _WARM_UP_S = 2.0
 _GATE_SENT = 0.95
 _PARTS = ("cost", "loss", "mute", "connect")
 _LOSS, _JITTER_MS = 0.05, 60
+_SLOT_NS = 19_000_000
 _SINGLE_LOSS = 400
 """Number of the packet that is lost alone, 8 s into a call."""
 _CLIP_PACKETS = 60
@@ -169,9 +170,11 @@ def _listened(stage: Stage, kind: str, seconds: float, more: dict[str, Any]) -> 
     with called(kind, "listener", stage.without_pauses, stage.ear) as who:
         ran = run(who, Crowd(1, seconds, says, _WARM_UP_S, more))
     rate_hz, pieces = load(stage.ear)
-    spoken = stage.dense[: len(says) * 960]
-    said = np.tile(spoken, int(seconds * 48_000 / len(spoken)) + 2)
-    return curve(said, ran.began_ns, pieces, rate_hz), ran.began_ns, ran.summary
+    told = web_speech.told(says)
+    said = np.tile(told, int(seconds * 48_000 / len(told)) + 2)
+    # Alone, a phone has the last of the slots.
+    began_ns = ran.began_ns + _SLOT_NS
+    return curve(said, began_ns, pieces, rate_hz), began_ns, ran.summary
 
 
 def mute(stage: Stage, count: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_a_steady_delay_is_found(said: NDArray[np.int16]) -> None:
 
     assert judged.delay_p50_ms == pytest.approx(70, abs=0.5)
     assert judged.delay_end_ms == pytest.approx(70, abs=0.5)
-    assert (judged.stalls, judged.heard_share) == (0, 1.0)
+    assert (judged.stalls, judged.silences, judged.heard_share) == (0, 0, 1.0)
     assert judged.longest_stall_ms < 20
 
 
@@ -55,8 +55,8 @@ def test_a_receiver_that_falls_silent_stalls_and_stays_late(said: NDArray[np.int
     found = curve(said, BEGAN_NS, before + after, 48_000)
     judged = judge(found, from_ns=BEGAN_NS + 1000 * MS, until_ns=END_NS)
 
-    assert judged.stalls == 1
-    assert judged.longest_stall_ms == pytest.approx(280, abs=1)
+    assert judged.stalls == judged.silences == 1
+    assert judged.longest_stall_ms == judged.longest_silence_ms == pytest.approx(280, abs=1)
     assert judged.delay_end_ms == pytest.approx(280, abs=0.5)
     assert recovery_ms(found, lost_ns=lost_ns, until_ns=END_NS) is None
 
@@ -88,7 +88,18 @@ def test_made_up_sound_is_not_what_was_said(said: NDArray[np.int16]) -> None:
     judged = judge(curve(said, BEGAN_NS, pieces, 48_000), from_ns=BEGAN_NS + 1000 * MS, until_ns=END_NS)
 
     assert judged.longest_stall_ms == pytest.approx(120, abs=1)
-    assert judged.stalls == 1
+    assert (judged.stalls, judged.silences) == (1, 0)
+
+
+def test_sound_that_has_faded_is_a_silence_though_something_comes_out(said: NDArray[np.int16]) -> None:
+    pieces = come_out(said, 60)
+    for number in range(200, 204):
+        pieces[number] = (pieces[number][0], pieces[number][1] // 10)
+
+    judged = judge(curve(said, BEGAN_NS, pieces, 48_000), from_ns=BEGAN_NS + 1000 * MS, until_ns=END_NS)
+
+    assert judged.longest_silence_ms == pytest.approx(75, abs=6)
+    assert judged.silences == 1
 
 
 def test_a_file_gives_back_what_was_heard(tmp_path) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

@@ -30,6 +30,8 @@ def loss(kind: str, stall_ms: float, **more: Any) -> dict[str, Any]:  # noqa: AN
         "delay_end_ms": 80.0,
         "stalls": 0,
         "longest_stall_ms": stall_ms,
+        "silences": 0,
+        "longest_silence_ms": stall_ms,
         "heard_share": 1.0,
         "valid": True,
         **more,

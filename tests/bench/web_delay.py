@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.ear_file import Piece
+from tests.traces.levels import PIECE_MS, is_silent, powers, quietest_around
 
 __all__ = ["BLOCK_MS", "Curve", "Judged", "curve", "judge", "recovery_ms"]
 
 BLOCK_MS = 20
 _RATE_HZ = 8000
 _BLOCK = _RATE_HZ * BLOCK_MS // 1000
+_PIECE = _RATE_HZ * PIECE_MS // 1000
 _AROUND = 5
 """Blocks before and after one that help to find where it was said."""
 _NEAR = 25
@@ -42,6 +44,8 @@ class Curve:
     """Since its packet was sent; NaN where what is around it was not recognised."""
     is_heard: NDArray[np.bool_]
     """It is what was said there."""
+    sounds_ns: NDArray[np.int64]
+    """When each 5 ms were there that were no silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,12 @@ class Judged:
     delay_end_ms: float
     """Median of the last two seconds."""
     longest_stall_ms: float
-    """Nothing of what was said came out for so long."""
+    """Nothing that could be recognised as what was said came out for so long: silence, or sound made up."""
     stalls: int
+    """Of more than 60 ms."""
+    longest_silence_ms: float
+    """Nothing came out for so long, or something 12 dB below what was said."""
+    silences: int
     """Of more than 60 ms."""
     heard_share: float
 
@@ -99,7 +107,7 @@ def curve(said: NDArray[np.int16], began_ns: int, pieces: Sequence[Piece], rate_
             near = spoken[max(0, begin - _SLACK) : max(0, begin + _BLOCK + _SLACK)]
             is_heard[block] |= bool(_likeness(own, near).max(initial=0) >= _HEARD)
     known = [np.nan if each is None else each * 1000 / _RATE_HZ for each in delays]
-    return Curve(at_ns, np.array(known), is_heard)
+    return Curve(at_ns, np.array(known), is_heard, _sounding(sound, spoken, at_ns, nows, usual))
 
 
 def judge(found: Curve, *, from_ns: int, until_ns: int) -> Judged:
@@ -110,6 +118,8 @@ def judge(found: Curve, *, from_ns: int, until_ns: int) -> Judged:
     stamps = np.concatenate(([from_ns], found.at_ns[chosen & found.is_heard], [until_ns]))
     # Every step has one block of its own.
     missing_ms = np.diff(stamps) / 1e6 - BLOCK_MS
+    sounds = found.sounds_ns[(found.sounds_ns >= from_ns) & (found.sounds_ns < until_ns)]
+    silent_ms = np.diff(np.concatenate(([from_ns], sounds, [until_ns]))) / 1e6 - PIECE_MS
     last = found.delay_ms[is_known & (found.at_ns >= until_ns - 2_000_000_000)]
     return Judged(
         delay_p50_ms=round(float(np.median(delays)), 1) if len(delays) else 0.0,
@@ -117,6 +127,8 @@ def judge(found: Curve, *, from_ns: int, until_ns: int) -> Judged:
         delay_end_ms=round(float(np.median(last)), 1) if len(last) else 0.0,
         longest_stall_ms=round(float(missing_ms.max()), 1),
         stalls=int(np.count_nonzero(missing_ms > 60.0)),
+        longest_silence_ms=round(float(silent_ms.max()), 1),
+        silences=int(np.count_nonzero(silent_ms > 60.0)),
         heard_share=round(float(found.is_heard[chosen].mean()) if chosen.any() else 0.0, 3),
     )
 
@@ -135,6 +147,26 @@ def recovery_ms(found: Curve, *, lost_ns: int, until_ns: int) -> float | None:
     if late[-1] + 1 >= len(delays):
         return None
     return round(float(stamps[late[-1] + 1] - lost_ns) / 1e6, 1)
+
+
+def _sounding(
+    sound: NDArray[np.float64],
+    spoken: NDArray[np.float64],
+    at_ns: NDArray[np.int64],
+    nows: Sequence[int],
+    usual: Sequence[int | None],
+) -> NDArray[np.int64]:
+    """When each piece was there that is no silence, or of which nobody knows what it should be."""
+    number = BLOCK_MS // PIECE_MS
+    least = quietest_around(powers(spoken, _PIECE))
+    begins = np.array([now - (delay or 0) for now, delay in zip(nows, usual, strict=True)], np.int64)
+    places = (begins[:, None] // _PIECE + np.arange(number)).ravel()
+    is_known = np.repeat([delay is not None for delay in usual], number)
+    is_known &= (places >= 0) & (places < len(least))
+    own = powers(sound[: len(at_ns) * _BLOCK], _PIECE)
+    silent = is_known & is_silent(own, least[np.clip(places, 0, len(least) - 1)])
+    times: NDArray[np.int64] = (at_ns[:, None] + np.arange(number) * PIECE_MS * 1_000_000).ravel()
+    return times[~silent]
 
 
 def _usual(delays: Sequence[int | None]) -> list[int | None]:

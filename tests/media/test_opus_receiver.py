@@ -368,3 +368,38 @@ def test_whatever_comes_in_whatever_order_pieces_are_whole_and_few(orders: list[
         assert sum(len(sound) for _, sound in pieces) <= 6 * 7 * FRAME
         assert all(begin % TICKS == 0 for begin, _ in pieces)
         assert not pieces or packet_ticks(payload) == TICKS
+
+
+def loudness(sound: Sound) -> float:
+    return float(np.sqrt(np.square(sound, dtype=float).mean()))
+
+
+def gain_at_the_end(packets: list[bytes], burst: int) -> float:
+    """Of the last frame that libopus alone makes up of a burst: how loud ours is beside it, in the mean."""
+    gains = []
+    for lost in range(20, len(packets) - burst - 1, 7):
+        line, alone = Line(packets), OpusDecoder(RATE_HZ)
+        line.bring(*range(lost), lost + burst)
+        for packet in packets[:lost]:
+            alone.decode(packet)
+        faded = alone.conceal(burst * FRAME)[-FRAME:]
+        gains.append((loudness(line.heard[lost + burst - 1]) + 1) / (loudness(faded) + 1))
+    assert min(gains) >= 1
+    return float(np.mean(gains))
+
+
+def test_a_burst_sounds_on_where_libopus_alone_fades() -> None:
+    assert gain_at_the_end(PLAIN, 4) > 1.05
+
+
+def test_a_decoder_that_is_asked_to_go_on_sounds_on_too() -> None:
+    line, alone = Line(PLAIN), OpusDecoder(RATE_HZ)
+    line.bring(*range(40))
+    for packet in PLAIN[:40]:
+        alone.decode(packet)
+
+    ours = [line.receiver.conceal(FRAME) for _ in range(3)]
+    theirs = [alone.conceal(FRAME) for _ in range(3)]
+
+    assert ours[2] is not None
+    assert loudness(ours[2]) > 1.2 * loudness(theirs[2])

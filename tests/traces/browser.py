@@ -22,6 +22,7 @@ from bridge.rtp.header import RtpPacket, build
 from tests.fakes import MS
 from tests.plane.rig import PEER
 from tests.plane.wide import wide_spec
+from tests.traces.levels import PIECE_MS, is_silent, powers, quietest_around
 from tests.traces.networks import PTIME_MS
 
 __all__ = ["RATE_HZ", "Heard", "Silence", "carry", "lossy_line", "silences", "spoken"]
@@ -29,16 +30,9 @@ __all__ = ["RATE_HZ", "Heard", "Silence", "carry", "lossy_line", "silences", "sp
 RATE_HZ = 24000
 """Of a browser's row."""
 _SHAPE = Shape(RATE_HZ)
-_PIECE_MS = 5
 _FRAME_PIECES = FRAME_TICKS // PIECE_TICKS
 _BEGIN_NS = 3_600_000 * MS
 _AFTER_MS = 200.0
-_SPOKEN = 150.0
-"""Root mean square of speech; what is quieter may well be silent."""
-_SILENT = 0.25
-"""Less than this part of what was said, 12 dB below it, is a silence."""
-_AROUND = 4
-"""Pieces on either side among which the quietest 20 ms of what was said count: the delay may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,34 +108,17 @@ def silences(heard: Heard, packets: Sequence[bytes], *, from_ms: float, until_ms
     decoder = OpusDecoder(RATE_HZ)
     count = int(heard.play.max()) // FRAME_TICKS + 1
     said = np.concatenate([decoder.decode(packets[number % len(packets)]) for number in range(count)])
-    least = _quietest_around(_powers(said))
-    powers = np.pad(_powers(heard.sound.ravel()), 1)
-    # A period of a deep voice is longer than a piece.
-    near = np.maximum(powers[1:-1] + powers[2:], powers[1:-1] + powers[:-2]) / 2
+    least = quietest_around(powers(said, _SHAPE.piece))
     places = (heard.play[:, None] // PIECE_TICKS + np.arange(_FRAME_PIECES)).ravel()
-    at_ms = (heard.at_ms[:, None] + np.arange(_FRAME_PIECES) * _PIECE_MS).ravel()
+    at_ms = (heard.at_ms[:, None] + np.arange(_FRAME_PIECES) * PIECE_MS).ravel()
     counts = (at_ms >= from_ms) & (at_ms < until_ms) & (places >= 0) & (places < len(least))
-    least = least[np.clip(places, 0, len(least) - 1)]
-    is_silent = counts & (least > _SPOKEN**2) & (near < _SILENT**2 * least)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], is_silent.astype(int), [0]))))
+    own = powers(heard.sound.ravel(), _SHAPE.piece)
+    silent = counts & is_silent(own, least[np.clip(places, 0, len(least) - 1)])
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], silent.astype(int), [0]))))
     return [
-        Silence(float(at_ms[begin]), int(end - begin) * _PIECE_MS)
+        Silence(float(at_ms[begin]), int(end - begin) * PIECE_MS)
         for begin, end in zip(edges[::2], edges[1::2], strict=True)
     ]
-
-
-def _powers(sound: NDArray[np.int16]) -> NDArray[np.float64]:
-    pieces = sound[: len(sound) // _SHAPE.piece * _SHAPE.piece].reshape(-1, _SHAPE.piece)
-    powers: NDArray[np.float64] = np.square(pieces, dtype=np.float64).mean(axis=1)
-    return powers
-
-
-def _quietest_around(powers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each piece, the power of the quietest 20 ms that lie near it."""
-    view = np.lib.stride_tricks.sliding_window_view
-    smooth = view(np.pad(powers, (2, 1)), _FRAME_PIECES).mean(axis=1)
-    quietest: NDArray[np.float64] = view(np.pad(smooth, _AROUND, mode="edge"), 2 * _AROUND + 1).min(axis=1)
-    return quietest
 
 
 def _packet(packets: Sequence[bytes], number: int) -> bytes:
