@@ -2,11 +2,12 @@
 
     python -m tests.bench.bench_webrtc --calls 5 20 --repeat 3
 
-Four questions: the CPU of a call whose Opus is passed through, against aiortc sending frames of the same
+Five questions: the CPU of a call whose Opus is passed through, against aiortc sending frames of the same
 speech, and whether anybody's sound stalls; what both hear through 5 % loss and 60 ms of jitter, and after a
-single loss; how soon the bridge is mute when it is interrupted; how soon Chromium is connected. Callers are
-light ones of our own, in one process, with the kernel's times of arrival. A run whose callers could not say
-95 % of what they had to say is marked, counted and not used. Nothing here asserts: machines differ.
+single loss; what is silent of many such lines, each the same for the same seed; how soon the bridge is mute
+when it is interrupted; how soon Chromium is connected. Callers are light ones of our own, in one process,
+with the kernel's times of arrival. A run whose callers could not say 95 % of what they had to say is marked,
+counted and not used. Nothing here asserts: machines differ.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from tests.bench import web_speech
+from tests.bench import web_seeds, web_speech
 from tests.bench.ear_file import load
 from tests.bench.machine import provenance
 from tests.bench.web_clicks import clicks, find_chromium
@@ -31,7 +32,7 @@ from tests.hearing import transcribe
 
 _WARM_UP_S = 2.0
 _GATE_SENT = 0.95
-_PARTS = ("cost", "loss", "mute", "connect")
+_PARTS = ("cost", "loss", "seeds", "mute", "connect")
 _LOSS, _JITTER_MS = 0.05, 60
 _SLOT_NS = 19_000_000
 _SINGLE_LOSS = 400
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12.0, help="length of each run, warm-up apart")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each kind; all are reported")
     parser.add_argument("--lossy-seconds", type=float, default=60.0, help="length of the lossy runs")
+    parser.add_argument("--seeds", type=int, default=50, help="minutes of lossy line, each way of coding")
     parser.add_argument("--cuts", type=int, default=36, help="interruptions")
     parser.add_argument("--clicks", type=int, default=20, help="calls of Chromium")
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS))
@@ -74,7 +76,7 @@ def main() -> None:
     told = parser.parse_args()
     if told.quick:
         told.calls, told.seconds, told.repeat = [20], 6.0, 1
-        told.lossy_seconds, told.cuts, told.clicks = 20.0, 12, 5
+        told.lossy_seconds, told.seeds, told.cuts, told.clicks = 20.0, 5, 12, 5
     # Logs have no width; a table that wraps cannot be compared.
     console = Console() if sys.stdout.isatty() else Console(width=116)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,6 +103,11 @@ def measure(stage: Stage, told: argparse.Namespace, console: Console) -> dict[st
                 console.print(f"{kind}, loss and jitter, seed {seed} …", style="dim")
                 found["loss"].append(single(stage, kind) | {"seed": seed})
                 found["loss"].append(lossy(stage, kind, told.lossy_seconds, seed) | {"seed": seed})
+    if "seeds" in told.parts:
+        console.print(f"{told.seeds} minutes of lossy line, at a clock of their own …", style="dim")
+        found["seeds"] = web_seeds.seeded(
+            stage.dense, seeds=told.seeds, seconds=60.0, loss=_LOSS, jitter_ms=_JITTER_MS
+        )
     if "mute" in told.parts:
         console.print(f"{told.cuts} interruptions …", style="dim")
         found["mute"] = mute(stage, told.cuts)
