@@ -1,11 +1,11 @@
 """How all calls stand, as the desk shows them: asked four times a second, told only where it changed."""
 
-import json
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
 
+from bridge.app.api.sockets import printed
 from bridge.call.figures import quality_of, silence_of
 from bridge.call.ledger import Ledger
 from bridge.call.trace import CallTrace
@@ -65,7 +65,7 @@ class Board:
             self._read[id] = self._beats
             self._put(id, self._told(call))
         if self._beats % _BEATS_PER_TOTALS == 0:
-            self._put_totals(_text(self._read_totals()))
+            self._put_totals(printed(self._read_totals()))
         self._beats += 1
 
     def rest(self) -> None:
@@ -99,7 +99,7 @@ class Board:
         return longest_ago[: min(_FIGURES_PER_BEAT, -(-len(longest_ago) // _BEATS_PER_TOTALS))]
 
     def _put(self, id: str, call: Mapping[str, Any]) -> None:
-        text, before = _text(call), self._calls.get(id)
+        text, before = printed(call), self._calls.get(id)
         if before is None or before[1] != text:
             self.number += 1
             self._calls[id] = (self.number, text)
@@ -142,7 +142,3 @@ def _mark(call: CallTrace | Mapping[str, Any]) -> tuple[object, ...]:
         call.false_alarms,
         call.digits,
     )
-
-
-def _text(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

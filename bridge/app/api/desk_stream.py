@@ -4,7 +4,6 @@ States are told, not events: nothing waits for a slow reader, who gets the newes
 """
 
 import asyncio
-import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from bridge.aio.tasks import Tasks
 from bridge.app.api.board import Board
 from bridge.app.api.following import Following
 from bridge.app.api.notes import Pong, time_of
-from bridge.app.api.sockets import GOODBYE_S, give_up, parsed, socket_for
+from bridge.app.api.sockets import GOODBYE_S, give_up, parsed, printed, socket_for
 from bridge.call.ledger import Ledger
 from bridge.ports import Clock
 
@@ -197,7 +196,7 @@ class DeskStream:
             detail = await following.news(now_ns=self._clock.now_ns())
             # It may have turned to another call while the archive was asked.
             if detail is not None and client.following is following:
-                parts["detail"] = _text(detail)
+                parts["detail"] = printed(detail)
         board = self._board
         gone = board.gone(client.since) if client.since else []
         if gone is None:
@@ -210,14 +209,14 @@ class DeskStream:
         if sent:
             parts["calls"] = f"[{','.join(text for _, text in sent)}]"
         if gone:
-            parts["gone"] = _text(gone)
+            parts["gone"] = printed(gone)
         client.since = sent[-1][0] if left else board.number
         if left:
             client.news.set()  # the rest follows, as fast as it is taken
         if since:
             return self._framed(client, "change", parts) if parts else None
         whole = {"calls": "[]", "gone": "[]", "detail": "null", "more": str(len(left) + board.unread)} | parts
-        whole["may"], whole["budget_ms"] = _text(asdict(client.access)), _text(dict(self._budget_ms))
+        whole["may"], whole["budget_ms"] = printed(asdict(client.access)), printed(dict(self._budget_ms))
         return self._framed(client, "snapshot", whole)
 
     def _framed(self, client: _Client, kind: str, parts: Mapping[str, str]) -> str:
@@ -230,7 +229,7 @@ class DeskStream:
             "time": time_of(now_ns, offset_ns=self._offset_ns()),
         }
         members = "".join(f',"{name}":{text}' for name, text in parts.items())
-        return _text(head)[:-1] + members + "}"
+        return printed(head)[:-1] + members + "}"
 
 
 def _understood(text: str) -> Watch | bool | None:
@@ -241,7 +240,3 @@ def _understood(text: str) -> Watch | bool | None:
     with suppress(ValueError):
         return Watch.model_validate(value)
     return None
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

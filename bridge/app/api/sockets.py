@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bridge.app.api.problem import Problem
 
-__all__ = ["GOODBYE_S", "give_up", "parsed", "socket_for"]
+__all__ = ["GOODBYE_S", "give_up", "parsed", "printed", "socket_for"]
 
 GOODBYE_S = 1.0
 """How long a client may take to answer our goodbye."""
@@ -51,3 +51,8 @@ def give_up(request: web.Request) -> None:
     """Cut the line to a client that does not read: its buffers are full, no close frame would get through."""
     if request.transport is not None:
         request.transport.abort()
+
+
+def printed(value: object) -> str:
+    """JSON as it goes over the wire: without spaces, and words as they are written."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
