@@ -20,7 +20,7 @@ from bridge.app.api.desk import ApiSettings
 from bridge.app.config import Config
 from bridge.app.ears import is_embedded
 from bridge.app.http_settings import SELF_MADE, HttpSection
-from bridge.app.place import route_address, state_folder
+from bridge.app.place import own_names, route_address, state_folder
 from bridge.app.settings import SipSection
 from bridge.app.trunk_settings import TrunkSection
 from bridge.app.webrtc import BrowserSettings, IceServer
@@ -281,14 +281,16 @@ def _sip_authorities(section: SipSection) -> ssl.SSLContext | None:
 
 def _certificate(certificate: str, key: str, names: tuple[str, ...] = ()) -> Certificate:
     if certificate == SELF_MADE:
-        return self_made(state_folder(), ["localhost", "127.0.0.1", route_address(), *names])
+        return self_made(state_folder(), [*own_names(), *names])
     return Certificate(Path(certificate), Path(key))
 
 
 def _tls(section: HttpSection) -> ssl.SSLContext | None:
     if not section.tls_cert:
         return None
-    given = _certificate(section.tls_cert, section.tls_key, section.hosts)
+    # The page's own link names this address, be it a temporary one.
+    linked = (route_address(in_ipv6=True),) if is_v6(section.listen[0]) else ()
+    given = _certificate(section.tls_cert, section.tls_key, (*section.hosts, *linked))
     return server_context(given, setting="http.tls_cert")
 
 

@@ -2,12 +2,16 @@
 
 import os
 import socket
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from bridge.aio.sip_route import NOWHERE
 from bridge.hosts import is_v6
 
-__all__ = ["route_address", "state_folder"]
+__all__ = ["own_names", "route_address", "state_folder"]
+
+_PASSING = 0x01 | 0x20 | 0x40
+"""Temporary (RFC 8981), deprecated or tentative: with them, our names would change every day."""
 
 
 def route_address(peer_ip: str | None = None, *, in_ipv6: bool = False) -> str:
@@ -25,6 +29,21 @@ def route_address(peer_ip: str | None = None, *, in_ipv6: bool = False) -> str:
         except OSError:
             return "::1" if in_ipv6 else "127.0.0.1"
         return str(probe.getsockname()[0])
+
+
+def own_names(table: Path = Path("/proc/net/if_inet6")) -> list[str]:
+    """Names and addresses by which a browser may ask for this machine, those of the loopback included.
+
+    Args:
+        table: The kernel's list of IPv6 addresses: 32 hexadecimal digits, three columns, flags.
+    """
+    try:
+        lines = table.read_text().splitlines()
+    except OSError:  # a machine without IPv6
+        lines = []
+    rows = [line.split() for line in lines]
+    six = {str(IPv6Address(int(row[0], 16))) for row in rows if not int(row[4], 16) & _PASSING}
+    return list(dict.fromkeys(["localhost", "127.0.0.1", "::1", route_address(), *sorted(six)]))
 
 
 def state_folder() -> Path:
