@@ -22,6 +22,7 @@ from bridge.app.web import CODE, PAGE
 from bridge.app.web import routes as web_routes
 from bridge.app.webrtc import PATH, BrowserDesk
 from bridge.app.webrtc_document import WHIP
+from bridge.app.webrtc_meter import BrowserMeter
 from bridge.call.exchange import Exchange
 from bridge.clock import SystemClock, unix_offset_ns
 from bridge.dice import SystemDice
@@ -60,6 +61,7 @@ async def open_doors(
         clock=SystemClock(),
         dice=SystemDice(),
     )
+    BrowserMeter(metrics, desk)
     api, streams = _api(config, exchange, switchboard, metrics, totals)
     routes = [*web_routes(metrics, is_key=keys.opens, health=health), *api.routes()]
     routes += desk.routes() if config.webrtc.enabled else []

@@ -45,6 +45,7 @@ from bridge.app.meter import Meter, Observers
 from bridge.app.metrics import Metrics
 from bridge.app.otel import CallTracer
 from bridge.app.place import route_address
+from bridge.app.task_meter import TaskMeter
 from bridge.app.trunking import TrunkOffice
 from bridge.app.voice_process import VoiceProcess
 from bridge.app.webrtc import BrowserDesk
@@ -405,6 +406,7 @@ def _measure(
     """Let everything that counts be asked before each scrape."""
     metrics.refresh_with(lambda: _refresh(metrics, bridge, synthesizer))
     EngineMeter(metrics, partial(health_of, engine))
+    TaskMeter(metrics)
     if records is not None:
         metrics.refresh_with(lambda: metrics.records(records.counters))
 

@@ -23,9 +23,17 @@ from bridge.hosts import source_of
 from bridge.ports import Clock, IdSource
 from bridge.sip.guard import RateLimit
 
-__all__ = ["PATH", "BrowserDesk", "BrowserSettings", "IceServer", "holds"]
+__all__ = ["CANDIDATES", "OFFERS", "PATH", "TOKENS", "BrowserDesk", "BrowserSettings", "IceServer", "holds"]
 
 PATH = "/api/webrtc"
+OFFERS = (
+    "calls", "refused", "malformed", "strangers", "foreign", "throttled", "over_limit", "slow", "given_up",
+)  # fmt: skip
+"""What becomes of offers; `given_up`: the page was gone before it was answered."""
+CANDIDATES = ("candidates_taken", "candidates_refused")
+"""What becomes of trickled candidates; refused are those of calls that there are not, and restarts of ICE."""
+TOKENS = ("tokens_issued", "tokens_redeemed", "tokens_refused")
+"""What becomes of join tokens; refused are those that open nothing, guessed ones included."""
 
 _SDP = "application/sdp"
 _TRICKLE = "application/trickle-ice-sdpfrag"
@@ -102,7 +110,7 @@ class BrowserDesk:
         dice: IdSource,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        """Offers, by what became of them."""
+        """What happened, by the names in `OFFERS`, `CANDIDATES` and `TOKENS`."""
         self.is_draining: bool = False
         self._settings = settings
         self._serve = serve
@@ -117,6 +125,9 @@ class BrowserDesk:
         """By the secret in their address: their names are told to whoever may look."""
         self._clients: Counter[str] = Counter()
         self._tasks = Tasks("browser calls")
+
+    def __len__(self) -> int:
+        return len(self._calls)
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """What `bridge.aio.http.HttpServer.start` is to serve, without a token of its own."""
@@ -156,6 +167,7 @@ class BrowserDesk:
         if _TO.fullmatch(to) is None:
             return json_error(400, "to must be the user part of a number, such as hello")
         lasts_s = self._settings.join_token_s
+        self.counters["tokens_issued"] += 1
         token = self._tokens.issue(to, lasts_s=lasts_s, now_ns=self._clock.now_ns())
         return json_answer({"token": token, "to": to, "expires_in_s": lasts_s}, status=201)
 
@@ -233,9 +245,12 @@ class BrowserDesk:
         if request.query.keys() & {"voice", "model"}:
             return json_error(403, "a join token leaves voice and model to the number that it opens")
         try:
-            return self._tokens.redeem(token, now_ns=self._clock.now_ns())
+            number = self._tokens.redeem(token, now_ns=self._clock.now_ns())
         except JoinRefused as error:
+            self.counters["tokens_refused"] += 1
             return json_error(401, str(error), {"WWW-Authenticate": "Bearer"})
+        self.counters["tokens_redeemed"] += 1
+        return number
 
     def _enter(self, call: BrowserCall, client: str, secret: str) -> None:
         self._calls[secret] = call
@@ -266,6 +281,7 @@ class BrowserDesk:
             call.leave("no answer in time")
             return json_error(504, "no answer in time")
         except asyncio.CancelledError:
+            self.counters["given_up"] += 1
             call.leave("caller hung up")
             raise
         self.counters["calls"] += 1
@@ -281,13 +297,19 @@ class BrowserDesk:
 
     async def _trickled(self, request: web.Request) -> web.StreamResponse:
         """Take a candidate of the page: we learn where it is from its own checks (RFC 8445 §2.5)."""
+        refusal = await self._untrickled(request)
+        self.counters["candidates_taken" if refusal is None else "candidates_refused"] += 1
+        return self._to_page(request, refusal or web.Response(status=204))
+
+    async def _untrickled(self, request: web.Request) -> web.Response | None:
+        """Why a candidate is not taken."""
         if self._found(request) is None:
-            return self._to_page(request, _gone())
+            return _gone()
         if request.content_type != _TRICKLE:
-            return self._to_page(request, json_error(415, f"a candidate is {_TRICKLE}"))
+            return json_error(415, f"a candidate is {_TRICKLE}")
         if b"a=ice-ufrag" in await request.read() and request.headers.get("If-Match") == "*":
-            return self._to_page(request, json_error(422, "ICE is not restarted; call again"))
-        return self._to_page(request, web.Response(status=204))
+            return json_error(422, "ICE is not restarted; call again")
+        return None
 
     async def _left(self, request: web.Request) -> web.StreamResponse:
         call = self._found(request)

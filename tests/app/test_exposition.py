@@ -11,14 +11,19 @@ import yaml
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from bridge.aio.browser_call import BrowserCall
 from bridge.app.api.meter import ApiMeter
 from bridge.app.engine_metrics import EngineHealth, EngineMeter
-from bridge.app.meter import Meter
+from bridge.app.meter import Meter, left_how
 from bridge.app.metrics import Metrics
+from bridge.app.task_meter import TaskMeter
+from bridge.app.webrtc import BrowserDesk, BrowserSettings
+from bridge.app.webrtc_meter import BrowserMeter
 from bridge.engine.shared import _GAUGE_WORDS, EngineGauges
 from bridge.plane.columns import COUNTERS
 from tests.app.api_house import house
 from tests.call.records import ended
+from tests.fakes import ManualClock, SeededIds
 
 CONFIG = Path(__file__).parents[2] / "config"
 NAME = re.compile(r"\bcosybridge_\w+")
@@ -49,6 +54,20 @@ def serve_call(metrics: Metrics, id: str, reason: str = "caller hung up") -> Non
     meter.call_ended(trace)
 
 
+def nobodys_desk() -> BrowserDesk:
+    async def serve(call: BrowserCall) -> None:
+        await call.ended
+
+    return BrowserDesk(
+        BrowserSettings(),
+        serve=serve,
+        is_key=bool,
+        local_ip=str,
+        clock=ManualClock(),
+        dice=SeededIds(),
+    )
+
+
 def filled() -> Metrics:
     """Metrics of a bridge in which everything has happened once."""
     metrics = Metrics()
@@ -73,6 +92,8 @@ async def exported() -> list[Metric]:
     async with house() as served:
         metrics = filled()
         ApiMeter(metrics, served.api.door, served.stream)
+        BrowserMeter(metrics, nobodys_desk())
+        TaskMeter(metrics)
         await served.ask("GET", "/api/calls")
         return families(metrics)
 
@@ -141,6 +162,28 @@ def test_how_a_call_ended_is_in_the_histograms() -> None:
     assert values["cosybridge_call_jitter_seconds_sum", "out"] == pytest.approx(0.01)
     assert values["cosybridge_call_mos_sum", "out"] == pytest.approx(3.9)
     assert values["cosybridge_tts_first_audio_seconds_sum", ""] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "packets", "how"),
+    [
+        ("caller hung up", 0, "page"),
+        ("caller hung up", 9, "page"),
+        ("no media", 9, "vanished"),
+        ("no media", 0, "unconnected"),
+        ("agent finished", 9, "bridge"),
+    ],
+)
+def test_how_a_browser_left_is_told(reason: str, packets: int, how: str) -> None:
+    metrics, trace = filled(), ended("b" * 16)
+    trace.reason, trace.via = reason, "browser"
+    trace.media["rx_packets"] = packets
+
+    Meter(metrics).call_ended(trace)
+
+    assert left_how(trace) == how
+    told = metrics.registry.get_sample_value("cosybridge_browser_calls_ended_total", {"how": how})
+    assert told == 1
 
 
 def test_each_core_has_its_load() -> None:

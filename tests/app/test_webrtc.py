@@ -1,7 +1,9 @@
 """Offers of browsers over real HTTP; who serves the calls is played by the test."""
 
 import asyncio
+import inspect
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -11,7 +13,19 @@ import pytest
 from bridge.aio.browser_call import BrowserCall
 from bridge.aio.http import HttpServer, HttpSettings
 from bridge.aio.tasks import Tasks
-from bridge.app.webrtc import PATH, BrowserDesk, BrowserSettings, IceServer, holds
+from bridge.app import webrtc
+from bridge.app.metrics import Metrics
+from bridge.app.webrtc import (
+    CANDIDATES,
+    OFFERS,
+    PATH,
+    TOKENS,
+    BrowserDesk,
+    BrowserSettings,
+    IceServer,
+    holds,
+)
+from bridge.app.webrtc_meter import BrowserMeter
 from bridge.errors import CallEnded
 from tests.fakes import ManualClock, SeededIds
 
@@ -307,3 +321,43 @@ async def test_closing_ends_every_call(house: House) -> None:
     await house.offer()
     await house.desk.close()
     assert await house.calls[0].ended == "bridge stopped"
+
+
+async def test_what_happens_at_the_desk_is_told_to_prometheus(house: House) -> None:
+    metrics = Metrics()
+    BrowserMeter(metrics, house.desk)
+    _, body, _ = await house.ask("POST", PATH + "/tokens", headers=BEARER)
+    visitor = f"Bearer {json.loads(body)['token']}"
+    _, _, headers = await house.offer(Authorization=visitor)
+    await house.offer(Authorization=visitor)
+    await house.offer(Origin="https://evil.example")
+    kind = {"Content-Type": "application/trickle-ice-sdpfrag"}
+    await house.ask("PATCH", headers["Location"], data=b"a=candidate:1", headers=kind)
+    await house.ask("PATCH", headers["Location"] + "0", data=b"a=candidate:1", headers=kind)
+
+    told = dict(
+        line.removeprefix("cosybridge_browser_").rsplit(" ", 1)
+        for line in metrics.scrape().decode().splitlines()
+        if line.startswith("cosybridge_browser_")
+    )
+
+    assert told.pop("calls_active") == "1.0"
+    once = {name for name, value in told.items() if value == "1.0"}
+    assert once == {
+        'offers_total{outcome="calls"}',
+        'offers_total{outcome="strangers"}',
+        'offers_total{outcome="foreign"}',
+        'candidates_total{outcome="taken"}',
+        'candidates_total{outcome="refused"}',
+        'tokens_total{outcome="issued"}',
+        'tokens_total{outcome="redeemed"}',
+        'tokens_total{outcome="refused"}',
+    }
+    assert {value for name, value in told.items() if name not in once} == {"0.0"}
+
+
+async def test_every_count_of_the_desk_has_a_series() -> None:
+    counted = set(re.findall(r'counters\["(\w+)"', inspect.getsource(webrtc)))
+    counted |= {"candidates_refused"}  # the other half of a choice
+
+    assert counted == {*OFFERS, *CANDIDATES, *TOKENS}
