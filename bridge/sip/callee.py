@@ -1,11 +1,11 @@
 """A call that comes in: our side of the INVITE transaction (RFC 3261 §13.3)."""
 
 from bridge.errors import LocalProtocolError, RemoteProtocolError
-from bridge.sip.dialog import Dialog
+from bridge.sip.dialog import Dialog, Proposal
 from bridge.sip.events import Answered
 from bridge.sip.layer import Outcome
 from bridge.sip.message import Request, Response, respond
-from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal
+from bridge.sip.methods import ALLOW, SDP_TYPE, Refusal, refusal_of_content
 from bridge.sip.reliable import Provisionals, may_be_reliable, must_be_reliable
 from bridge.sip.session import Session
 from bridge.sip.session_states import Event, State
@@ -90,7 +90,7 @@ class CalleeSession(Session):
         """
         if self.state is not State.INVITED or self._held is not None:
             raise LocalProtocolError(f"answered while {self.state.name}", rule="RFC 3261 §13.3.1.4")
-        if self._provisionals.is_open or self._ours.is_open:
+        if self._is_undecided:
             self._held = sdp, headers
             return
         self._move(Event.ANSWER, now_ns=now_ns)
@@ -130,7 +130,7 @@ class CalleeSession(Session):
             self._around.layer.respond(self._key, ready, now_ns=now_ns)
 
     def _acknowledged_early(
-        self, request: Request, key: str, *, source: tuple[str, int], now_ns: int
+        self, dialog: Dialog, request: Request, key: str, *, source: tuple[str, int], now_ns: int
     ) -> None:
         """Take a PRACK, go on with what waited for it, and with the answer (RFC 3262 §3)."""
         awaited = self._provisionals.awaits_answer
@@ -144,13 +144,30 @@ class CalleeSession(Session):
             return
         for response in ready:
             self._around.layer.respond(self._key, response, now_ns=now_ns)
-        if request.body and not awaited:
-            # An offer in a PRACK would change what is not answered yet: there is nothing we need it for.
-            self._refuse(request, key, (488, []), source=source, now_ns=now_ns)
-        else:
+        if awaited or not request.body:
             self._agree(request, key, b"", source=source, now_ns=now_ns)
             if awaited:
                 self._outputs.append(Answered(self.call, request.body))
+        elif (refusal := self._refusal_of_early_offer(request)) is not None:
+            self._refuse(request, key, refusal, source=source, now_ns=now_ns)
+        else:
+            # Answered in its 200 (§5). It does not move the peer: no target refresh (RFC 3261 §12.2).
+            self._propose(Proposal(request, source, dialog, dialog.peer), key)
+        self._release(now_ns=now_ns)
+
+    def _refusal_of_early_offer(self, request: Request) -> Refusal | None:
+        if not self._provisionals.has_described:
+            return 488, []  # the first offer has no answer yet
+        if self._ours.is_open:
+            return 491, []
+        return self._too_soon if self._offers else refusal_of_content(request)
+
+    def accept_offer(self, ticket: str, sdp: bytes, *, now_ns: int) -> None:
+        super().accept_offer(ticket, sdp, now_ns=now_ns)
+        self._release(now_ns=now_ns)
+
+    def refuse_offer(self, ticket: str, status: int, *, now_ns: int) -> None:
+        super().refuse_offer(ticket, status, now_ns=now_ns)
         self._release(now_ns=now_ns)
 
     @property
@@ -168,13 +185,14 @@ class CalleeSession(Session):
     def _release(self, *, now_ns: int) -> None:
         """Give the answer that waited, once nothing is before it any more."""
         held = self._held
-        if (
-            held is not None
-            and self.state is State.INVITED
-            and not (self._provisionals.is_open or self._ours.is_open)
-        ):
+        if held is not None and self.state is State.INVITED and not self._is_undecided:
             self._held = None
             self.answer(held[0], headers=held[1], now_ns=now_ns)
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Whether something before the answer is not acknowledged, or an offer of either side not decided."""
+        return self._provisionals.is_open or self._ours.is_open or bool(self._offers)
 
     def reject(
         self, status: int, *, reason: str | None, headers: tuple[tuple[str, str], ...], now_ns: int

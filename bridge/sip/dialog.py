@@ -10,7 +10,7 @@ from bridge.sip.flow import RELIABLE, Address, connection_of, is_reliable, trans
 from bridge.sip.grammar import NameAddr, Uri
 from bridge.sip.message import Headers, Request, Response
 
-__all__ = ["Dialog", "LocalPlace", "Whereabouts"]
+__all__ = ["Dialog", "LocalPlace", "Proposal", "Whereabouts"]
 
 _BEHIND_NAT = tuple(
     map(
@@ -215,6 +215,17 @@ class Dialog:
             headers.add("Contact", self.place.contact)
         headers.add("User-Agent", self.place.user_agent)
         return Request(method, uri, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An offer of the peer's that is to be decided."""
+
+    request: Request
+    source: tuple[str, int]
+    dialog: Dialog
+    peer: Whereabouts
+    """Where to find the peer once this is accepted; until then it is where it was."""
 
 
 def _target(message: Request | Response) -> Uri:

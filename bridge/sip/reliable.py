@@ -48,6 +48,8 @@ class Provisionals:
     def __init__(self, *, first: int, timers: Timers) -> None:
         self.is_overdue: bool = False
         """One of them was not acknowledged in 64·T1: the INVITE is to be refused (§3)."""
+        self.has_described: bool = False
+        """One with a description was acknowledged, so the peer has seen it."""
         self._timers = timers
         self._next = max(1, first & 0x7FFF_FFFF)
         self._now: _Waiting | None = None
@@ -88,6 +90,7 @@ class Provisionals:
             raise RemoteProtocolError(f"RAck {prack.headers.get('RAck')!r}", rule="RFC 3262 §7.2")
         if self._now is None or (int(match[1]), int(match[2])) != (self._number, invite.cseq.number):
             return None
+        self.has_described |= bool(self._now.response.body)
         self._now = self._backoff = None
         return self._go_on(now_ns=now_ns)
 

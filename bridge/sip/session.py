@@ -1,12 +1,11 @@
 """One call from its INVITE to its BYE: what both sides of it share (RFC 3261 §12 to §15)."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
 from bridge.errors import RemoteProtocolError
 from bridge.sip.answers import UnackedAnswers
-from bridge.sip.dialog import Dialog, Whereabouts
+from bridge.sip.dialog import Dialog, Proposal
 from bridge.sip.digest import DigestClient
 from bridge.sip.events import Answered, Ended, Established, Gone, Offered, Output, Pressed, Reoffered
 from bridge.sip.flow import is_reliable
@@ -37,15 +36,6 @@ from bridge.sip.texting import refusal_of_text, text_of
 __all__ = ["Session"]
 
 
-@dataclass(frozen=True, slots=True)
-class _PendingOffer:
-    request: Request
-    source: tuple[str, int]
-    dialog: Dialog
-    peer: Whereabouts
-    """Where to find the peer once this is accepted; until then it is where it was."""
-
-
 class Session(ABC):
     """One call's dialog, and the answer to everything that belongs to it.
 
@@ -66,7 +56,7 @@ class Session(ABC):
         """Answers challenges to our requests; None gives up on them."""
         self._around = around
         self._answers = UnackedAnswers(around.layer.timers)
-        self._offers: dict[str, _PendingOffer] = {}
+        self._offers: dict[str, Proposal] = {}
         self._ours = OurOffers(call, around.layer, around.ids, is_owner=state is State.CALLING)
         self._timer = SessionTimer(around.timer)
         self._sdp = b""
@@ -171,7 +161,7 @@ class Session(ABC):
         elif request.method in ("INVITE", "UPDATE"):
             self._reinvited(dialog, request, key, source=source, now_ns=now_ns)
         elif request.method == "PRACK":
-            self._acknowledged_early(request, key, source=source, now_ns=now_ns)
+            self._acknowledged_early(dialog, request, key, source=source, now_ns=now_ns)
         else:
             extra = [("Allow", ALLOW), ("Accept", SDP_TYPE)]
             self._around.layer.respond(key, respond(request, 200, source=source, extra=extra), now_ns=now_ns)
@@ -356,7 +346,7 @@ class Session(ABC):
         """Why the first offer and answer are in the way of another offer (RFC 3311 §5.2)."""
 
     def _acknowledged_early(
-        self, request: Request, key: str, *, source: tuple[str, int], now_ns: int
+        self, dialog: Dialog, request: Request, key: str, *, source: tuple[str, int], now_ns: int
     ) -> None:
         """A PRACK; only a callee has anything to acknowledge."""
         self._refuse(request, key, (481, []), source=source, now_ns=now_ns)
@@ -378,8 +368,12 @@ class Session(ABC):
             dialog.peer = peer
             self._agree(request, key, b"", source=source, now_ns=now_ns)
             return
-        self._offers[key] = _PendingOffer(request, source, dialog, peer)
-        self._outputs.append(Offered(self.call, key, request.body))
+        self._propose(Proposal(request, source, dialog, peer), key)
+
+    def _propose(self, offer: Proposal, key: str) -> None:
+        """Let an offer of the peer be decided, by `accept_offer` or `refuse_offer`."""
+        self._offers[key] = offer
+        self._outputs.append(Offered(self.call, key, offer.request.body))
 
     def _refusal_of_change(self, request: Request) -> Refusal | None:
         if self.state in (State.ENDING, State.CLOSING):

@@ -3,14 +3,18 @@
 import pytest
 
 from bridge.sip.events import (
+    AcceptOffer,
     Answer,
     Answered,
     Arrived,
     Ended,
     Established,
     Hangup,
+    Offered,
     Progress,
     Progressed,
+    RefuseOffer,
+    Reoffer,
     Ring,
 )
 from bridge.sip.layer import Send
@@ -18,12 +22,29 @@ from bridge.sip.message import Request, Response
 from tests.sip.desk import BRIDGE_SDP, Desk, called, placed
 from tests.sip.messages import OFFER, raw, reply
 
+HELD, MUTE = OFFER + b"a=sendonly\r\n", BRIDGE_SDP + b"a=recvonly\r\n"
 REQUIRE, SUPPORT = "Require: 100rel", "Supported: 100rel"
 
 
-def prack(call: str, rseq: str | int, *, number: int = 2, body: bytes = b"", invite: int = 1) -> bytes:
+def prack(
+    call: str,
+    rseq: str | int,
+    *,
+    number: int = 2,
+    body: bytes = b"",
+    invite: int = 1,
+    contact: str | None = None,
+) -> bytes:
     extra = (f"RAck: {rseq} {invite} INVITE",) if rseq != "" else ()
-    return raw("PRACK", branch=f"z9hG4bKp{number}", to_tag=call, number=number, extra=extra, body=body)
+    return raw(
+        "PRACK",
+        branch=f"z9hG4bKp{number}",
+        to_tag=call,
+        number=number,
+        extra=extra,
+        body=body,
+        contact=contact,
+    )
 
 
 def last(desk: Desk) -> Response:
@@ -115,14 +136,110 @@ def test_a_prack_for_nothing_is_refused(rack: str, status: int) -> None:
     assert last(desk).status == status
 
 
-def test_an_offer_in_a_prack_is_refused_and_the_response_is_acknowledged_all_the_same() -> None:
+def test_an_offer_before_the_first_was_answered_is_refused_and_the_response_is_acknowledged() -> None:
     desk = Desk()
     call = called(desk, extra=(REQUIRE,))
     desk.do(Ring(call))
-    desk.hear(prack(call, last(desk).headers.get("RSeq") or "", body=OFFER))
+    # The answer is on its way to be said, and the caller has not seen it.
+    desk.do(Progress(call, BRIDGE_SDP))
+    rseq = int(ringing_of(desk).headers.get("RSeq") or 0)
+    desk.hear(prack(call, rseq, body=OFFER))
     assert last(desk).status == 488
     desk.do(Answer(call, BRIDGE_SDP))
-    assert last(desk).status == 200
+    desk.hear(prack(call, rseq + 1, number=3))
+    assert desk.lines() == ["200 PRACK", "200 INVITE"]
+
+
+def ringing_of(desk: Desk) -> Response:
+    (response,) = desk.sent()
+    assert isinstance(response, Response)
+    return response
+
+
+def described(*, body: bytes = OFFER) -> tuple[Desk, str, int]:
+    """A caller who insists got our description; returns its number."""
+    desk = Desk()
+    desk.hear(raw("INVITE", body=body, extra=(REQUIRE, "Allow: INVITE, PRACK, UPDATE")))
+    call = desk.the(Arrived).call
+    desk.do(Progress(call, BRIDGE_SDP))
+    return desk, call, int(last(desk).headers.get("RSeq") or 0)
+
+
+def test_an_offer_in_a_prack_is_answered_in_its_200_and_the_answer_to_the_call_waits_for_that() -> None:
+    desk, call, rseq = described()
+    desk.do(Answer(call, BRIDGE_SDP))
+    contact = "<sip:elsewhere@192.0.2.2:5099>"
+    desk.hear(prack(call, rseq, body=HELD, contact=contact))
+    offered = desk.the(Offered)
+    assert (offered.call, offered.sdp) == (call, HELD)
+
+    desk.do(AcceptOffer(call, offered.ticket, MUTE))
+
+    agreed, answer = desk.sent()
+    assert isinstance(agreed, Response)
+    assert isinstance(answer, Response)
+    assert (agreed.status, agreed.cseq.method, agreed.body) == (200, "PRACK", MUTE)
+    assert agreed.headers.get("Content-Type") == "application/sdp"
+    assert agreed.headers.get("Contact") is None
+    assert (answer.status, answer.cseq.method, answer.body) == (200, "INVITE", b"")
+    desk.hear(raw("ACK", branch="z9hG4bKa", to_tag=call))
+    # Where it was said to be before: a PRACK moves nobody.
+    assert "5099" not in desk.the(Established).remote_uri
+
+
+@pytest.mark.parametrize("body", [OFFER, b""])
+def test_an_offer_may_be_made_with_any_later_acknowledgement(body: bytes) -> None:
+    desk, call, rseq = described(body=body)
+    desk.hear(prack(call, rseq, body=b"" if body else OFFER))
+    desk.do(Ring(call))
+    desk.look()
+
+    desk.hear(prack(call, rseq + 1, number=3, body=HELD))
+    desk.do(AcceptOffer(call, desk.the(Offered).ticket, MUTE))
+
+    assert last(desk).body == MUTE
+    desk.do(Answer(call, BRIDGE_SDP))
+    assert desk.lines() == ["200 INVITE"]
+
+
+def test_an_offer_in_a_prack_that_cannot_be_is_refused_and_the_call_goes_on_as_it_was() -> None:
+    desk, call, rseq = described()
+    desk.do(Answer(call, BRIDGE_SDP))
+    desk.hear(prack(call, rseq, body=HELD))
+    desk.do(RefuseOffer(call, desk.the(Offered).ticket, 488))
+    assert desk.lines() == ["488 PRACK", "200 INVITE"]
+
+
+def test_an_offer_in_a_prack_collides_with_any_other_that_is_open() -> None:
+    desk, call, rseq = described()
+    desk.hear(prack(call, rseq))
+    desk.look()
+    desk.do(Reoffer(call, "t", MUTE))
+    desk.do(Ring(call))
+    desk.look()
+    desk.hear(prack(call, rseq + 1, number=3, body=HELD))
+    assert desk.lines() == ["491 PRACK"]
+
+    desk, call, rseq = described()
+    desk.do(Ring(call))
+    desk.hear(prack(call, rseq, body=HELD))
+    desk.look()
+    desk.hear(prack(call, rseq + 1, number=3, body=HELD))
+    assert (last(desk).status, desk.look()) == (500, [])
+
+
+def test_what_a_prack_carries_and_is_no_description_is_not_understood() -> None:
+    desk, call, rseq = described()
+    offer = prack(call, rseq, body=b"hello").replace(b"application/sdp", b"text/plain")
+    desk.hear(offer)
+    assert last(desk).status == 415
+
+
+def test_an_offer_that_nobody_has_decided_when_the_call_is_taken_back_is_over() -> None:
+    desk, call, rseq = described()
+    desk.hear(prack(call, rseq, body=HELD))
+    desk.hear(raw("CANCEL"))
+    assert desk.lines() == ["200 CANCEL", "487 INVITE", "487 PRACK"]
 
 
 def test_a_call_that_nobody_acknowledges_is_given_up() -> None:
