@@ -125,6 +125,26 @@ async def test_a_caller_who_can_acknowledge_it_is_held_before_the_answer() -> No
         assert answer.body == b""
 
 
+async def test_a_caller_may_change_what_it_hears_with_its_acknowledgement() -> None:
+    media, agent = Media(), Stage()
+    async with endpoint(house(media, agent).answer) as callee, phone(callee) as caller:
+        caller.say(caller.invite(extra=("Supported: 100rel",)))
+        early = parsed_response(await heard(caller, b"SIP/2.0 183"))
+        call = await agent.begun()
+        rack, via = f"RAck: {early.headers.get('RSeq')} 1 INVITE", "SIP/2.0/UDP {}:{}".format(*caller.address)
+        parts = {"via": via, "to_tag": early.to.tag, "contact": None}
+        caller.say(raw("PRACK", branch="z9hG4bKp", number=2, extra=(rack,), body=ELSEWHERE, **parts))  # type: ignore[arg-type]
+
+        agreed = parsed_response(await heard(caller, b"SIP/2.0 200"))
+
+        assert (agreed.cseq.method, b"m=audio 40000 RTP/AVP 8 101" in agreed.body) == ("PRACK", True)
+        assert media.legs[0].terms[-1]["remote"] == ("192.0.2.2", 49270)
+        assert not call.is_answered
+        await agent.step("answer")
+        answer = parsed_response(await heard(caller, b"SIP/2.0 200"))
+        assert (answer.cseq.method, answer.body) == ("INVITE", b"")
+
+
 async def test_a_caller_is_turned_away_by_the_agent_that_it_hears() -> None:
     agent = Stage()
     served = house(Media(), agent)

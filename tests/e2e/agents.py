@@ -13,6 +13,7 @@ __all__ = [
     "TICKER",
     "chapters",
     "firm",
+    "herald",
     "holder",
     "holding",
     "hurdle",
@@ -85,6 +86,13 @@ async def holder(call: Call) -> None:
 async def holding(call: Call) -> None:
     """Say a word, then wait for ever."""
     await call.say("Wait.")
+    await asyncio.Event().wait()
+
+
+async def herald(call: Call) -> None:
+    """Be heard before answering, then wait for ever."""
+    await call.say("Wait.")
+    await call.answer()
     await asyncio.Event().wait()
 
 

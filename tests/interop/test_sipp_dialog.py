@@ -41,6 +41,13 @@ def test_sipp_changes_its_call_and_hangs_up(peer: str, name: str, tmp_path: Path
     assert call["reason"] in ("caller hung up", "")
 
 
+def test_sipp_takes_us_back_with_its_prack_before_the_answer(peer: str, tmp_path: Path) -> None:
+    with RunningBridge(agents.routes(herald="tone") | {"routes.0.early_media": "true"}) as bridge:
+        call = sipp(peer, "uac_prack_offer.xml", bridge, "herald", tmp_path)
+
+    assert (call["state"], call["answered_ns"] is not None) == ("ended", True)
+
+
 def test_sipp_is_put_on_hold_and_taken_back(peer: str, tmp_path: Path) -> None:
     with RunningBridge(agents.routes(holder="tone")) as bridge:
         call = sipp(peer, "uac_held.xml", bridge, "holder", tmp_path)
