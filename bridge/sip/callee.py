@@ -2,6 +2,7 @@
 
 from bridge.errors import LocalProtocolError, RemoteProtocolError
 from bridge.sip.dialog import Dialog, Proposal
+from bridge.sip.early_media import authorization_of
 from bridge.sip.events import Answered
 from bridge.sip.layer import Outcome
 from bridge.sip.message import Request, Response, respond
@@ -117,6 +118,8 @@ class CalleeSession(Session):
         headers = self._invite.headers
         extra = [("Contact", self._around.place.contact), ("Allow", ALLOW)]
         extra += [("Content-Type", SDP_TYPE)] if sdp else []
+        # Where the offer is ours nothing is heard before its answer.
+        extra += authorization_of(headers, sdp) if sdp and self._invite.body else []
         response = respond(self._invite, status, source=self._source, to_tag=self.call, extra=extra, body=sdp)
         if not (must_be_reliable(headers) or (sdp and may_be_reliable(headers))):
             self._around.layer.respond(self._key, response, now_ns=now_ns)
