@@ -89,7 +89,7 @@ def _api(
     stream = EventStream(
         exchange.bus,
         exchange.ledger,
-        clock=clock,
+        offset_ns=unix_offset_ns,
         most_clients=settings.event_clients,
         backlog=settings.event_backlog,
     )

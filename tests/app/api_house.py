@@ -27,7 +27,7 @@ from bridge.app.trunking import TrunkOffice
 from bridge.call.agent import Call
 from bridge.call.archive import Archive
 from bridge.call.exchange import Exchange
-from bridge.clock import SystemClock
+from bridge.clock import SystemClock, unix_offset_ns
 from bridge.dice import SystemDice
 from bridge.engine.shared import EngineGauges
 from bridge.ports import Recognizer
@@ -126,13 +126,13 @@ class House:
 
 
 def streams(
-    served: Exchange, given: ApiSettings, figures: Figures, clock: ManualClock
+    served: Exchange, given: ApiSettings, figures: Figures, clock: ManualClock, offset_ns: Callable[[], int]
 ) -> tuple[EventStream, DeskStream]:
     """The API's two WebSockets."""
     stream = EventStream(
         served.bus,
         served.ledger,
-        clock=SystemClock(),
+        offset_ns=offset_ns,
         most_clients=given.event_clients,
         backlog=given.event_backlog,
     )
@@ -162,6 +162,7 @@ async def house(
     read_opens: tuple[str, ...] = (),
     also: Sequence[Operation] = (),
     archive: Archive | None = None,
+    offset_ns: Callable[[], int] = unix_offset_ns,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[House]:
     """A house that serves."""
@@ -187,7 +188,7 @@ async def house(
             config, exchange=served, endpoint=sip, office=office, admission=admission, routes=routes
         )
         given = ApiSettings(prompts=prompts, **settings)
-        stream, desk = streams(served, given, figures, clock)
+        stream, desk = streams(served, given, figures, clock, offset_ns)
         api = ControlApi(
             given,
             served.ledger,

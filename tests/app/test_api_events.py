@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -66,6 +67,25 @@ async def test_a_call_is_told_from_its_beginning_to_its_end_in_order() -> None:
     for event in events:
         assert EVENT.validate_python(event)
         assert event["time"].endswith("Z")
+
+
+async def test_a_clock_that_is_set_while_we_run_is_followed() -> None:
+    offset_s = [0]
+    async with (
+        house(offset_ns=lambda: offset_s[0] * 10**9) as served,
+        served.client.ws_connect("/api/events") as socket,
+    ):
+        call = await served.called()
+        _, before, *_ = await told(socket, 4)
+        offset_s[0] = 3600  # a laptop slept for an hour
+        await served.ask("DELETE", f"/api/calls/{call}")
+        await served.hung_up()
+        (after,) = await told(socket, 1)
+
+    ahead_s = [
+        datetime.fromisoformat(event["time"]).timestamp() - event["at_ns"] / 1e9 for event in (before, after)
+    ]
+    assert [round(ahead) for ahead in ahead_s] == [0, 3600]
 
 
 async def test_orders_are_told_as_they_are_documented() -> None:

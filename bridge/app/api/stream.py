@@ -3,8 +3,8 @@
 import asyncio
 import json
 import logging
-import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -18,7 +18,6 @@ from bridge.app.api.sockets import GOODBYE_S, give_up, parsed, socket_for
 from bridge.call.bus import Bus, Subscription
 from bridge.call.ledger import Ledger
 from bridge.call.trace import TEXTS
-from bridge.ports import Clock
 
 __all__ = ["EventStream"]
 
@@ -34,19 +33,21 @@ class EventStream:
     Args:
         bus: Where notices come from.
         ledger: For how things stand at the beginning.
-        clock: To make real time of the notices' times.
+        offset_ns: Returns what makes real time of the notices' times: clocks are set, machines sleep.
         most_clients: Streams at a time.
         backlog: Events that may wait for one client.
     """
 
-    def __init__(self, bus: Bus, ledger: Ledger, *, clock: Clock, most_clients: int, backlog: int) -> None:
+    def __init__(
+        self, bus: Bus, ledger: Ledger, *, offset_ns: Callable[[], int], most_clients: int, backlog: int
+    ) -> None:
         self.counters: Counter[str] = Counter()
         """``clients``, ``events``, ``dropped``."""
         self.write_within_s: float = 10.0
         """Who reads nothing for so long, although its buffers are full, is let go."""
         self._bus = bus
         self._ledger = ledger
-        self._offset_ns = time.time_ns() - clock.now_ns()
+        self._offset_ns = offset_ns
         self._most_clients = most_clients
         self._backlog = backlog
         self._tasks = Tasks("event streams")
@@ -133,7 +134,7 @@ class EventStream:
             while (notice := await subscription.next()) is not None:
                 if hides and notice.kind in _WORDS:
                     continue
-                told = event_of(notice, offset_ns=self._offset_ns)
+                told = event_of(notice, offset_ns=self._offset_ns())
                 if hides:
                     told = {name: value for name, value in told.items() if name not in TEXTS}
                 await self._send(socket, json.dumps(told, ensure_ascii=False, separators=(",", ":")))
