@@ -102,7 +102,9 @@ export class Phone extends EventTarget {
       if (note.type === "hello") this.id = note.calls[0]?.id ?? this.id;
       this.#fire("touch", true);
       this.#fire("note", note);
-      if (note.type === "call.ended") this.#over(note.reason);
+      if (note.type !== "call.ended") return;
+      this.place = ""; // nothing is left there to hang up
+      this.#over(note.reason);
     };
     events.onclose = () => {
       if (events !== this.#events) return;

@@ -21,6 +21,7 @@ export class RecordView {
   #row = undefined;
   #audio = null;
   #isOpen = false;
+  #isLoading = false;
   #asked = false;
 
   constructor(feed, id) {
@@ -72,12 +73,15 @@ export class RecordView {
 
   /** The whole record; a call that is over for long is in no list of the feed. */
   async #load() {
+    this.#isLoading = true;
     try {
       this.#record = await ask(`/api/calls/${encodeURIComponent(this.id)}`);
     } catch (error) {
       if (this.#record) return; // what is shown stays; the line above says that the bridge is gone
       const text = error.status === 404 ? "There is no such call, or its record is not kept any more." : trouble(error);
       return this.head.replaceChildren(h("h1", {}, "No such call"), h("p", { class: "soft" }, text));
+    } finally {
+      this.#isLoading = false;
     }
     this.raw.textContent = JSON.stringify(this.#record, null, 2);
     if (this.#isOpen) this.#show();
@@ -87,7 +91,7 @@ export class RecordView {
     this.#row = this.feed.calls.get(this.id);
     const call = { ...this.#record, ...this.#row }, detail = this.feed.detail;
     if (!this.#record || !detail?.known) return;
-    if (call.state === "ended" && this.#record.state !== "ended") this.#load();
+    if (call.state === "ended" && this.#record.state !== "ended" && !this.#isLoading) this.#load();
     const zero = call.answered_ns ?? call.started_ns;
     this.#story = recount(detail, { zero, now: call.ended_ns ?? this.feed.nowNs ?? zero, isOver: call.state === "ended" });
     this.#cuts = detail.timeline.barge_ins;
