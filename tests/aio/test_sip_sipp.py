@@ -10,6 +10,7 @@ from bridge.aio.sip import IncomingCall, SipEndpoint, SipSettings
 from bridge.clock import SystemClock
 from bridge.dice import SystemDice
 from bridge.sip.offer import Negotiator
+from tests.e2e.running import free_port
 
 pytestmark = [pytest.mark.interop("sipp"), pytest.mark.timeout(60)]
 
@@ -146,9 +147,7 @@ class LossyLine(asyncio.DatagramProtocol):
 async def test_calls_of_ours_over_a_line_that_loses_every_fifth_datagram(peer: str, tmp_path: Path) -> None:
     endpoint = await start(Serving())
     loop = asyncio.get_running_loop()
-    probe, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
-    port = int(probe.get_extra_info("sockname")[1])
-    probe.close()
+    port = free_port()
     line, _ = await loop.create_datagram_endpoint(
         lambda: LossyLine(("127.0.0.1", port)), local_addr=("127.0.0.1", 0)
     )

@@ -38,9 +38,12 @@ def fitted(packet: bytes, *, sequence: int, timestamp: int, ssrc: int) -> bytes:
 
 
 def resident_kib(pid: int) -> int:
-    """Memory that a process holds."""
+    """Memory that a process holds for itself.
+
+    What it shares with others is as large as ever, but its pages are only counted once they are touched.
+    """
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
+    return int(status.split("RssAnon:")[1].split()[0])
 
 
 class StarvedError(Exception):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -19,22 +20,25 @@ from bridge.hosts import spot
 __all__ = ["RunningBridge", "free_port"]
 
 _START_S = 60.0
+_PORTS = range(10_000, 16_000)
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """Return a port that is free at this moment; one for datagrams is free for streams as well."""
+    """Return a port that is free at this moment; one for datagrams is free for streams as well.
+
+    It is below those that the kernel hands out: whoever asks for any port before ours is taken gets another.
+    """
     while True:
+        port = secrets.choice(_PORTS)
         with (
+            suppress(OSError),
             socket.socket(socket.AF_INET, kind) as probe,
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as other,
         ):
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-            if kind is socket.SOCK_STREAM:
-                return port
-            with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if kind is not socket.SOCK_STREAM:
                 other.bind(("127.0.0.1", port))
-                return port
+            return port
 
 
 class RunningBridge:

@@ -22,6 +22,7 @@ from tests.e2e.lab import eventually
 from tests.e2e.rtp_lines import resident_kib
 from tests.e2e.running import RunningBridge
 from tests.e2e.test_floods import Conversation
+from tests.e2e.undisturbed import undisturbed
 
 LENGTH_S = float(os.environ.get("COSYBRIDGE_FLOOD_S", "5"))
 RATE = 1000
@@ -29,7 +30,7 @@ RATE = 1000
 MOST_KIB = 8 * 1024
 """What a flood of offers may add to the memory of the process that signals."""
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120 + 4 * LENGTH_S)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120 + 12 * LENGTH_S)]
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
 SDP = {"Content-Type": "application/sdp"}
@@ -148,6 +149,7 @@ async def flooded(bridge: RunningBridge, sources: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("sources", [1, 10, 200])
+@undisturbed
 async def test_a_thousand_offers_a_second_of_strangers_cost_no_call_anything(
     bridge: RunningBridge, sources: int
 ) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+from tests.e2e.undisturbed import undisturbed
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 KEYS = {
     "ok",
@@ -38,6 +40,7 @@ def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@undisturbed
 def test_the_demo_places_a_good_call_and_leaves_its_proof(tmp_path: Path) -> None:
     done = demo("--json", "--out", str(tmp_path / "demo"))
 

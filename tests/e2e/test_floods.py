@@ -25,6 +25,7 @@ from tests.e2e.bare_phone import BarePhone
 from tests.e2e.lab import calling
 from tests.e2e.rtp_lines import resident_kib
 from tests.e2e.running import RunningBridge
+from tests.e2e.undisturbed import undisturbed
 
 LENGTH_S = float(os.environ.get("COSYBRIDGE_FLOOD_S", "10"))
 """The full length is 60."""
@@ -34,7 +35,7 @@ MOST_CALLS = 40
 MOST_KIB = 48 * 1024
 """What a flood may add to the memory of the process that signals: 12,000 transactions of 32 s, at most."""
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60 + 3 * LENGTH_S)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90 + 6 * LENGTH_S)]
 
 
 @pytest.fixture
@@ -147,6 +148,7 @@ def flood(bridge: RunningBridge, kind: str, sources: int) -> Iterator[dict[str, 
 @pytest.mark.parametrize(
     ("kind", "sources"), [("malformed", 1), ("malformed", 50), ("malformed", 2000), ("scan", 50)]
 )
+@undisturbed
 async def test_calls_are_untouched_and_a_new_one_is_answered(
     bridge: RunningBridge, kind: str, sources: int
 ) -> None:

@@ -15,6 +15,7 @@ from bridge.load.scenario import in_mid_sentence
 from tests.e2e import agents
 from tests.e2e.lab import account_when, calling, matches, rendered
 from tests.e2e.running import RunningBridge
+from tests.e2e.undisturbed import undisturbed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90)]
 
@@ -92,6 +93,7 @@ async def test_undisturbed_callers_receive_the_service_s_sound_bit_for_bit(bridg
         assert told["media"]["silence_ducked"] == 0
 
 
+@undisturbed
 async def test_a_slammed_door_makes_the_bot_pause_once_and_costs_no_word(bridge: RunningBridge) -> None:
     made = await rendered(bridge, [agents.STORY])
 

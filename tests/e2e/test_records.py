@@ -32,7 +32,7 @@ async def test_a_bridge_that_is_started_again_knows_its_calls(tmp_path: Path) ->
         after = second.get(f"/api/calls/{call['sip_call_id']}")
 
     assert again["id"] == call["id"]
-    # The clock of the wall and the other one are read one after the other.
+    # Whoever sets the clock of the wall meanwhile moves it, by little.
     assert after["started_ns"] == pytest.approx(before["started_ns"], abs=50_000_000)
     assert after["media"] == before["media"]
     assert [each["cause"] for each in after["barge_ins"]] == [each["cause"] for each in before["barge_ins"]]

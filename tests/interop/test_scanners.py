@@ -13,9 +13,10 @@ from bridge.load.caller import Caller
 from tests.e2e import agents
 from tests.e2e.lab import matches, rendered
 from tests.e2e.running import RunningBridge
+from tests.e2e.undisturbed import undisturbed
 from tests.interop.network import OURS
 
-pytestmark = [pytest.mark.interop("svmap"), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.interop("svmap"), pytest.mark.timeout(240)]
 
 USERS = ("lena", "bert", "firm", "admin", "1000", "1001", "100", "hello")
 """One has an account, one has an agent, the others are nobody."""
@@ -89,6 +90,7 @@ async def swept_while_talking(bridge: RunningBridge, scanner: Scanner) -> dict[s
     return told
 
 
+@undisturbed
 async def test_strangers_learn_neither_users_nor_passwords(peer: str, network: str, tmp_path: Path) -> None:
     with RunningBridge(SETTINGS | {"sip.allow": f"{OURS}/32"} | agents.routes(firm="")) as bridge:
         told = await swept_while_talking(bridge, Scanner(network, tmp_path))
@@ -113,6 +115,7 @@ async def test_strangers_hear_nothing_at_all_where_there_are_no_accounts(
     assert strangers >= 2
 
 
+@undisturbed
 async def test_who_may_call_finds_a_telephone_and_no_more(peer: str, network: str, tmp_path: Path) -> None:
     with RunningBridge(SETTINGS | agents.routes(firm="")) as bridge:
         told = await swept_while_talking(bridge, Scanner(network, tmp_path))
