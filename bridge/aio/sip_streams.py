@@ -17,7 +17,9 @@ from bridge.sip.framing import PING, PONG, StreamFramer
 
 __all__ = ["StreamServer", "dial_stream"]
 
-_READ_BYTES = 65_536
+_BUFFER_BYTES = 65_536
+_READ_BYTES = 2048
+"""What one connection may have us do in a turn of the loop: hundreds of messages that are none, at worst."""
 
 Receive = Callable[[bytes, Address], None]
 """Gets each message and the other end of its connection."""
@@ -62,15 +64,17 @@ async def _carry(
             was_between = framer.is_between
             messages = framer.feed(data)
             for message in messages:
-                if message == PING:
-                    line.send(PONG)
-                else:
+                if message != PING:
                     receive(message, line.peer)
+            if PING in messages:
+                line.send(PONG)  # one is enough to say that the connection lives
             # A message that comes in drops may not take longer than one that does not come at all.
             if framer.is_between:
                 until_s = loop.time() + limits.idle_s
             elif was_between or messages:
                 until_s = loop.time() + limits.greeting_s
+            # What waits in the buffer would be read without a turn of the loop.
+            await asyncio.sleep(0)
     except (TimeoutError, OSError, RemoteProtocolError) as error:
         # Whoever sends what cannot be cut into messages, or nothing at all, has had its chance.
         _log.debug("a SIP connection ended: %s", error)
@@ -114,7 +118,7 @@ class StreamServer:
         """
         made = cls(lines, receive, tls=tls)
         try:
-            made._server = await asyncio.start_server(made._called, *listen, limit=_READ_BYTES, backlog=512)
+            made._server = await asyncio.start_server(made._called, *listen, limit=_BUFFER_BYTES, backlog=512)
         except OSError as error:
             raise port_taken(listen, "tcp", setting=setting, cause=error) from None
         return made
@@ -182,7 +186,7 @@ async def dial_stream(
     try:
         async with asyncio.timeout(within_s):
             reader, writer = await asyncio.open_connection(
-                host, port, ssl=secured, server_hostname=server_name if secured else None, limit=_READ_BYTES
+                host, port, ssl=secured, server_hostname=server_name if secured else None, limit=_BUFFER_BYTES
             )
     except ssl.SSLCertVerificationError as error:
         raise SetupError(

@@ -226,3 +226,26 @@ async def test_a_peer_that_does_not_read_is_left() -> None:
                 break
         await eventually(lambda: callee.counters["connections"] == 0)
         assert callee.counters["connections_refused"] == 0  # it was let in, and then left
+
+
+@pytest.mark.parametrize("flood", [b"\r\n\r\n", b"A\r\nl:0\r\n\r\n"], ids=["pings", "nonsense"])
+async def test_a_peer_that_says_very_much_takes_turns_with_the_others(flood: bytes) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with endpoint() as served, stream(served) as (reader, writer):
+        counting = asyncio.create_task(count())
+        writer.write(flood * (65_536 // len(flood)))
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            pongs = await reader.read()
+        counting.cancel()
+
+    # 64 KiB at one go were two or three turns.
+    assert turns > 16
+    assert len(pongs) < 200
