@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-__all__ = ["SystemClock", "unix_offset_ns", "unix_s"]
+__all__ = ["SystemClock", "unix_ns", "unix_offset_ns", "unix_s"]
 
 _READINGS = 5
 
@@ -21,12 +21,17 @@ def unix_s() -> int:
     return int(time.time())
 
 
+def unix_ns() -> int:
+    """Nanoseconds since 1970, to compare with stamps of the kernel: it jumps when somebody sets the clock."""
+    return time.time_ns()
+
+
 def _reading() -> tuple[int, int]:
     """How long it took, and the offset, which is wrong by half of that at most; both in ns."""
     before_ns = time.monotonic_ns()
-    unix_ns = time.time_ns()
+    since_1970_ns = time.time_ns()
     after_ns = time.monotonic_ns()
-    return after_ns - before_ns, unix_ns - (before_ns + after_ns) // 2
+    return after_ns - before_ns, since_1970_ns - (before_ns + after_ns) // 2
 
 
 def unix_offset_ns(reading: Callable[[], tuple[int, int]] = _reading) -> int:

@@ -64,6 +64,7 @@ def _only(arrivals: Arrivals, row: int) -> Arrivals:
     some.rows[:] = row
     some.sources[:] = arrivals.sources[chosen]
     some.is_rtcp[:] = arrivals.is_rtcp[chosen]
+    some.waited_ns[:] = arrivals.waited_ns[chosen]
     some.count = len(chosen)
     return some
 

@@ -17,6 +17,7 @@ import cffi
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.clock import unix_ns
 from bridge.engine.demux import Demux
 from bridge.engine.hosts6 import FIRST_KEY6, Hosts6
 from bridge.engine.sockets import FOREVER_NS, assign_rows, forget_backlog
@@ -76,6 +77,12 @@ _SOCKADDR = np.dtype(
 )
 """Room for either: what the kernel writes tells by `family` which it is."""
 
+_SO_TIMESTAMPNS = 35
+"""asm-generic/socket.h; Python 3.11 does not name it."""
+_STAMP = np.dtype([("length", "u8"), ("level", "i4"), ("kind", "i4"), ("seconds", "i8"), ("ns", "i8")])
+"""The control message of one datagram: when it came, by the wall clock."""
+_LONGEST_WAIT_NS = 100_000_000
+"""What waited longer was kept by us, or the wall clock was set: it tells nothing about the network."""
 _BURST = 4
 """Packets taken from one socket per turn; more stay queued, so that no flood starves the others."""
 _HARMLESS = frozenset({errno.EAGAIN, errno.EINTR})
@@ -171,6 +178,9 @@ class BatchSockets:
         self._iovecs["length"] = size
         self._headers = _headers_of(self._names, self._iovecs)
         self._headers_at = self._headers.ctypes.data
+        self._stamps = np.zeros(count, _STAMP)
+        self._headers["control"] = self._stamps.ctypes.data + index * np.uint64(_STAMP.itemsize)
+        self._headers["control_length"] = _STAMP.itemsize
 
     def _build_departures(self, most: int) -> None:
         """The same for what is sent: `sendto` needs the addresses, `sendmmsg` the headers."""
@@ -184,8 +194,10 @@ class BatchSockets:
         self._peers6 = np.zeros(0, _SOCKADDR_IN6)
         self._out_headers6 = _headers_of(self._peers6, self._out_iovecs[:0])
 
-    def _note_family(self, fd: int) -> None:
+    def _prepare(self, fd: int) -> None:
+        """Ask for the moment of every arrival, and note what kind of socket it is."""
         sock = socket.socket(fileno=fd)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         if sock.family == socket.AF_INET6:
             self._fds6.add(fd)
             if not len(self._peers6):
@@ -205,7 +217,7 @@ class BatchSockets:
             self._fd_by_name[name] = fd
             os.set_blocking(fd, False)
             forget_backlog(fd)
-            self._note_family(fd)
+            self._prepare(fd)
             self._name_by_fd[fd] = name
             self._legs.register(fd, select.EPOLLIN)
 
@@ -215,7 +227,7 @@ class BatchSockets:
         self._shared.append(tuple(fds))
         for fd in fds:
             os.set_blocking(fd, False)
-            self._note_family(fd)
+            self._prepare(fd)
             self._legs.register(fd, select.EPOLLIN)
 
     def seat(self, row: int, port: int, spec: RowSpec) -> None:
@@ -323,6 +335,11 @@ class BatchSockets:
         """Read lengths and sources out of what the kernel wrote."""
         arrivals, peers = self._arrivals, self._names[begin:end]
         arrivals.lengths[begin:end] = self._headers["length"][begin:end]
+        stamps, told = self._stamps[begin:end], self._headers["control_length"][begin:end]
+        waited = unix_ns() - (stamps["seconds"] * 1_000_000_000 + stamps["ns"])
+        useful = (waited > 0) & (waited < _LONGEST_WAIT_NS) & (told == _STAMP.itemsize)
+        arrivals.waited_ns[begin:end] = np.where(useful, waited, 0)
+        told[:] = _STAMP.itemsize  # The kernel has put there how much it told.
         arrivals.sources[begin:end] = (peers["ip"].astype(np.int64) << 16) | peers["port"]
         if self._fds6 and len(six := np.flatnonzero(peers["family"] == socket.AF_INET6)):
             packed = peers["address"][six].tolist()

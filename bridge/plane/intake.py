@@ -157,7 +157,7 @@ class Intake:
             headers, rows, index = headers.only(others), rows[others], index[others]
             if not len(rows):
                 return
-        self._reception.time(rows, headers.timestamps, now_ns=now_ns)
+        self._reception.time(rows, headers.timestamps, arrived_ns=now_ns - arrivals.waited_ns[index])
         shapes = headers.begins << 16 | headers.ends
         if everywhere(shapes == shapes[0]):
             self._listen(arrivals, index, rows, headers, now_ns)
@@ -190,7 +190,8 @@ class Intake:
     ) -> None:
         """Decode audio packets one by one, then take those of one length together."""
         stamps = self._codecs.samples(rows, headers.timestamps)
-        self._reception.time(rows, stamps // self._per_tick, now_ns=now_ns)
+        arrived_ns = now_ns - arrivals.waited_ns[index]
+        self._reception.time(rows, stamps // self._per_tick, arrived_ns=arrived_ns)
         batches, patches = self._apart.decode(arrivals, index, rows, headers)
         for who, when, pcm in batches:
             self._bargein.hear(who, thin(pcm, self._per_tick), now_ns=now_ns)

@@ -51,6 +51,8 @@ class Arrivals:
         """Source address, ``ip << 16 | port``."""
         self.is_rtcp: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """Whether it arrived on the row's RTCP socket; muxed RTCP is told by its type."""
+        self.waited_ns: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """For how long each lay in the kernel before the tick; 0 where nobody knows."""
         self.count: int = 0
         """How many of them are valid."""
         self.headers: NDArray[np.void] = self.packets[:, :HEADER_BYTES].view(HEADER)[:, 0]
@@ -76,6 +78,7 @@ class Arrivals:
         self.rows[at] = row
         self.sources[at] = source
         self.is_rtcp[at] = is_rtcp
+        self.waited_ns[at] = 0
         self.count = at + 1
 
     def remove(self, dropped: NDArray[np.intp]) -> None:
@@ -86,7 +89,7 @@ class Arrivals:
         # Only what stands behind the first one moves, and only as far as it is filled.
         width = int(self.lengths[keep[begin:]].max(initial=0))
         self.packets[begin:count, :width] = self.packets[keep[begin:], :width]
-        for column in (self.lengths, self.rows, self.sources, self.is_rtcp):
+        for column in (self.lengths, self.rows, self.sources, self.is_rtcp, self.waited_ns):
             column[:count] = column[keep]
         self.count = count
 

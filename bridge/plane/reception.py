@@ -95,9 +95,11 @@ class Reception:
         fresh: NDArray[np.bool_] = ~seen
         return fresh
 
-    def time(self, rows: NDArray[np.intp], timestamps: NDArray[np.int64], *, now_ns: int) -> None:
+    def time(
+        self, rows: NDArray[np.intp], timestamps: NDArray[np.int64], *, arrived_ns: NDArray[np.int64]
+    ) -> None:
         """Update the jitter estimate with one packet of each of these rows."""
-        transit = now_ns // _NS_PER_TICK - timestamps
+        transit = arrived_ns // _NS_PER_TICK - timestamps
         step = np.abs((transit - self._transit[rows] + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000)
         known = self._has_transit[rows] & (step <= _MAX_STEP_TICKS)
         jitter = self._columns.jitter_ticks[rows]

@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -34,6 +35,26 @@ def test_closing_twice_the_same_moment_leaves_no_descriptor() -> None:
 
 
 @pytest.mark.e2e
+def test_it_is_known_how_long_a_datagram_waited_for_us() -> None:
+    arrivals = Arrivals(16)
+    sockets = BatchSockets(arrivals, capacity=1, demux=Demux(lambda row: -1))
+    leg = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    leg.bind(("127.0.0.1", 0))
+    place = leg.getsockname()
+    sockets.add(0, [leg.detach()])
+    before_ns = time.time_ns()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        for _ in range(3):
+            phone.sendto(bytes(172), place)
+
+    count = sockets.receive()
+
+    waited = arrivals.waited_ns[:count].tolist()
+    assert count == 3
+    assert time.time_ns() - before_ns > waited[0] > waited[1] > waited[2] > 0
+    sockets.close()
+
+
 def test_a_process_dies_with_its_parent() -> None:
     orphan = (
         "import signal, time; from bridge.engine.mmsg import die_with_parent;"

@@ -1,12 +1,15 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.plane.columns import Columns
+from bridge.plane.packets import Arrivals
 from bridge.plane.reception import Reception
 from bridge.rtp.sequence import ExtendedSequence
 from bridge.rtp.stats import InterarrivalJitter
 from tests.fakes import MS
+from tests.plane.rig import PEER, Rig
 
 ROWS = np.array([1])
 
@@ -108,7 +111,7 @@ def test_jitter_is_what_the_rfc_computes(timestamp: int, offsets_ms: list[int]) 
     for number, offset_ms in enumerate(offsets_ms):
         ticks = (timestamp + 160 * number) % 2**32
         now_ns = (1000 + 20 * number + offset_ms) * MS
-        reception.time(ROWS, np.array([ticks]), now_ns=now_ns)
+        reception.time(ROWS, np.array([ticks]), arrived_ns=np.array([now_ns]))
         alone.observe(ticks, now_ns=now_ns)
 
     assert columns.jitter_ticks[1] == alone.ticks
@@ -117,7 +120,23 @@ def test_jitter_is_what_the_rfc_computes(timestamp: int, offsets_ms: list[int]) 
 def test_a_new_time_line_is_no_jitter() -> None:
     reception, columns = started(0)
 
-    reception.time(ROWS, np.array([0]), now_ns=0)
-    reception.time(ROWS, np.array([8_000_000]), now_ns=20 * MS)
+    reception.time(ROWS, np.array([0]), arrived_ns=np.array([0]))
+    reception.time(ROWS, np.array([8_000_000]), arrived_ns=np.array([20 * MS]))
 
     assert columns.jitter_ticks[1] == 0
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_slow_look_is_no_jitter_where_it_is_known_when_packets_came(is_known: bool) -> None:
+    rig, arrivals = Rig(), Arrivals(1)
+    for number in range(200):
+        # Hardly uneven, but to either side of the moments at which we look.
+        came_ns = number * 20 * MS + number % 2 * MS // 10
+        rig.now_ns = -(-came_ns // (4 * MS)) * 4 * MS
+        arrivals.count = 0
+        arrivals.add(rig.packet(), row=rig.row, source=PEER)
+        arrivals.waited_ns[0] = rig.now_ns - came_ns if is_known else 0
+        rig.plane.receive(arrivals, now_ns=rig.now_ns)
+
+    jitter_ms = float(rig.columns.jitter_ticks[rig.row]) / 8
+    assert jitter_ms <= 0.25 if is_known else jitter_ms > 3
