@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from bridge.app.api.answers import CallDetail, CallSummary, Holding, Ordered, ProblemDetails, Stopped
 from bridge.app.api.notes import EVENT, Hello
+from bridge.app.webrtc_document import JoinToken
 from tests.e2e.callee import Callee, callee
 from tests.e2e.running import RunningBridge
 from tests.e2e.test_api import steering, tone
@@ -36,6 +37,7 @@ ANSWERS: list[tuple[int, type[BaseModel] | None]] = [
     (200, Holding),
     (202, None),
     (204, None),
+    (201, JoinToken),
     (201, CallSummary),
 ]
 """What each command is answered with, in the order of the page."""
