@@ -13,11 +13,13 @@ import aiohttp
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from bridge.load.clip import Clip, render_clip_apart
 from bridge.ttsserver.server import TtsServer, TtsServerSettings
 from bridge.ttsserver.whisper import Recogniser
 from tests.e2e import agents
+from tests.e2e.browser_phone import BrowserPhone
 from tests.e2e.census import child_pid
 from tests.e2e.lab import account_when, calling, eventually, good_call
 from tests.e2e.running import RunningBridge
@@ -93,6 +95,53 @@ async def test_what_a_telephone_says_comes_out_as_words(bridge: RunningBridge, c
     assert word_errors(SENTENCE, told["text"]) <= 0.3
     assert {each["id"] for each in reader.words} == {1}
     assert told["began_ns"] < told["ended_ns"] < told["at_ns"]
+    assert [each["text"] for each in record["words"]] == [told["text"]]
+    assert_unspoken(bridge)
+
+
+@asynccontextmanager
+async def looking(bridge: RunningBridge) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """Whoever sits at the desk."""
+    headers = {"Authorization": f"Bearer {bridge.token}"}
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{bridge.http_port}", headers=headers) as session,
+        session.ws_connect("/api/desk") as socket,
+    ):
+        yield socket
+
+
+async def said_on_the_desk(socket: aiohttp.ClientWebSocketResponse, call: str) -> str:
+    """Follow a call until its transcript tells what the caller said."""
+    await socket.send_json({"type": "watch", "call": call})
+    async with asyncio.timeout(15):
+        while True:
+            detail = json.loads((await socket.receive()).data).get("detail") or {}
+            for line in detail.get("transcript") or ():
+                if line["who"] == "caller":
+                    return str(line["text"])
+
+
+async def test_what_a_browser_says_stands_on_the_desk_as_words(bridge: RunningBridge, clip: Clip) -> None:
+    """The same sentence over Opus: it reaches the recogniser as 48 kHz, coded and decoded."""
+    url = f"http://127.0.0.1:{bridge.http_port}"
+    async with (
+        reading(bridge) as reader,
+        looking(bridge) as desk,
+        BrowserPhone(url, bridge.token, to="ticker") as caller,
+    ):
+        await eventually(lambda: caller.state == "connected", timeout_s=10)
+        await eventually(lambda: len(caller.heard) > 48_000, timeout_s=10)
+        caller.microphone.speech = resample_poly(clip.pcm, 6, 1).astype(np.int16)
+        told = await reader.until(final=True)
+        shown = await said_on_the_desk(desk, told["call"])
+        record = await asyncio.to_thread(bridge.get, f"/api/calls/{told['call']}")
+        assert await caller.hang_up() == 200
+    for each in reader.words:
+        print(f"{(each['at_ns'] - each['ended_ns']) / 1e6:8.0f} ms after the sound: {each['text']}")
+
+    assert (record["via"], record["codec"]) == ("browser", "opus")
+    assert word_errors(SENTENCE, told["text"]) <= 0.3
+    assert shown == told["text"]
     assert [each["text"] for each in record["words"]] == [told["text"]]
     assert_unspoken(bridge)
 
