@@ -6,7 +6,7 @@ from bridge.app.metrics import Metrics
 from bridge.call.settings import CallObserver
 from bridge.call.trace import CallTrace
 
-__all__ = ["Meter", "Observers", "left_how"]
+__all__ = ["Meter", "Observers"]
 
 
 class Meter:
@@ -23,8 +23,6 @@ class Meter:
         self._metrics.call_ended(
             trace.reason, duration_s=((trace.ended_ns or answered_ns) - answered_ns) / 1e9
         )
-        if trace.via == "browser":
-            self._metrics.browser_call_ended(left_how(trace))
         self._metrics.leg_closed(trace.id, trace.media)
         if trace.first_audio_ns is not None:
             # Who is heard before the answer need not be waited for after it.
@@ -63,12 +61,3 @@ class Observers:
     def barge_in(self, stages_ms: Mapping[str, float], breached: list[str]) -> None:
         for each in self._observers:
             each.barge_in(stages_ms, breached)
-
-
-def left_how(trace: CallTrace) -> str:
-    """Who ended a browser's call: the page, a tab that vanished, ICE that never completed, or the bridge."""
-    if trace.reason == "caller hung up":
-        return "page"
-    if trace.reason != "no media":
-        return "bridge"
-    return "vanished" if trace.media.get("rx_packets", 0) else "unconnected"

@@ -79,10 +79,6 @@ class Metrics:
         self._calls.ended.labels(self._calls.bounded(reason)).inc()
         self._calls.duration.observe(duration_s)
 
-    def browser_call_ended(self, how: str) -> None:
-        """Account for the end of a browser's call, besides `call_ended`; see `bridge.app.meter.left_how`."""
-        self._calls.browsers.labels(how).inc()
-
     def first_audio(self, seconds: float) -> None:
         """From the answer to the bot's first audible packet."""
         self._calls.first_audio.observe(seconds)
@@ -194,14 +190,6 @@ class _CallSeries:
         self.ended = Counter(
             "cosybridge_calls_ended", "Calls over, by the reason", ["reason"], registry=registry
         )
-        self.browsers = Counter(
-            "cosybridge_browser_calls_ended",
-            "Calls from browsers that are over, by how; unconnected: no sound ever came",
-            ["how"],
-            registry=registry,
-        )
-        for how in ("page", "vanished", "unconnected", "bridge"):
-            self.browsers.labels(how)
         self.duration = Histogram(
             "cosybridge_call_duration_seconds",
             "From the answer to the end",

@@ -23,7 +23,17 @@ from bridge.hosts import source_of
 from bridge.ports import Clock, IdSource
 from bridge.sip.guard import RateLimit
 
-__all__ = ["CANDIDATES", "OFFERS", "PATH", "TOKENS", "BrowserDesk", "BrowserSettings", "IceServer", "holds"]
+__all__ = [
+    "CANDIDATES",
+    "ENDS",
+    "OFFERS",
+    "PATH",
+    "TOKENS",
+    "BrowserDesk",
+    "BrowserSettings",
+    "IceServer",
+    "holds",
+]
 
 PATH = "/api/webrtc"
 OFFERS = (
@@ -32,6 +42,8 @@ OFFERS = (
 """What becomes of offers; `given_up`: the page was gone before it was answered."""
 CANDIDATES = ("candidates_taken", "candidates_refused")
 """What becomes of trickled candidates; refused are those of calls that there are not, and restarts of ICE."""
+ENDS = ("ended_page", "ended_vanished", "ended_unconnected", "ended_bridge")
+"""How calls end: the page says so, falls silent, never comes by ICE and DTLS, or we end it."""
 TOKENS = ("tokens_issued", "tokens_redeemed", "tokens_refused")
 """What becomes of join tokens; refused are those that open nothing, guessed ones included."""
 
@@ -42,6 +54,13 @@ _TO = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]{1,64}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _STATUS = {404: 404, 480: 503, 486: 503, 487: 410, 488: 422, 500: 500, 503: 503}
 """What a refusal of SIP is in HTTP."""
+_ENDS = {
+    "caller hung up": "ended_page",
+    "peer closed its media": "ended_page",
+    "no media": "ended_vanished",
+    "no usable answer": "ended_unconnected",
+}
+"""What the end of a call says; the last is said of one that was never secured."""
 _METHODS = "POST, PATCH, DELETE, OPTIONS"
 
 log = logging.getLogger(__name__)
@@ -110,7 +129,7 @@ class BrowserDesk:
         dice: IdSource,
     ) -> None:
         self.counters: Counter[str] = Counter()
-        """What happened, by the names in `OFFERS`, `CANDIDATES` and `TOKENS`."""
+        """What happened, by the names in `OFFERS`, `CANDIDATES`, `ENDS` and `TOKENS`."""
         self.is_draining: bool = False
         self._settings = settings
         self._serve = serve
@@ -263,6 +282,8 @@ class BrowserDesk:
         finally:
             call.reject(500)
             call.leave("failed")
+            if not call.status:
+                self.counters[_ENDS.get(call.ended.result(), "ended_bridge")] += 1
             del self._calls[secret]
             self._clients[client] -= 1
             if not self._clients[client]:

@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bridge.app.metrics import Metrics
-from bridge.app.webrtc import CANDIDATES, OFFERS, TOKENS, BrowserDesk
+from bridge.app.webrtc import CANDIDATES, ENDS, OFFERS, TOKENS, BrowserDesk
 
 __all__ = ["BrowserMeter"]
 
@@ -28,12 +28,19 @@ class BrowserMeter(Collector):
         yield GaugeMetricFamily(
             "cosybridge_browser_calls_active", "Calls from browsers now", value=float(len(self._desk))
         )
-        for name, text, outcomes in (
-            ("offers", "Offers of browsers, by what became of them", OFFERS),
-            ("candidates", "Messages of trickle ICE, by what became of them", CANDIDATES),
-            ("tokens", "Join tokens, by what became of them", TOKENS),
+        for name, text, label, prefix, outcomes in (
+            ("offers", "Offers of browsers, by what became of them", "outcome", "", OFFERS),
+            (
+                "candidates",
+                "Messages of trickle ICE, by what became of them",
+                "outcome",
+                "candidates_",
+                CANDIDATES,
+            ),
+            ("tokens", "Join tokens, by what became of them", "outcome", "tokens_", TOKENS),
+            ("calls_ended", "Calls from browsers that are over, by how", "how", "ended_", ENDS),
         ):
-            series = CounterMetricFamily(f"cosybridge_browser_{name}", text, labels=["outcome"])
+            series = CounterMetricFamily(f"cosybridge_browser_{name}", text, labels=[label])
             for outcome in outcomes:
-                series.add_metric([outcome.removeprefix(f"{name}_")], float(self._desk.counters[outcome]))
+                series.add_metric([outcome.removeprefix(prefix)], float(self._desk.counters[outcome]))
             yield series

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bridge.aio.browser_call import BrowserCall
 from bridge.app.api.meter import ApiMeter
 from bridge.app.engine_metrics import EngineHealth, EngineMeter
-from bridge.app.meter import Meter, left_how
+from bridge.app.meter import Meter
 from bridge.app.metrics import Metrics
 from bridge.app.task_meter import TaskMeter
 from bridge.app.webrtc import BrowserDesk, BrowserSettings
@@ -162,28 +162,6 @@ def test_how_a_call_ended_is_in_the_histograms() -> None:
     assert values["cosybridge_call_jitter_seconds_sum", "out"] == pytest.approx(0.01)
     assert values["cosybridge_call_mos_sum", "out"] == pytest.approx(3.9)
     assert values["cosybridge_tts_first_audio_seconds_sum", ""] == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize(
-    ("reason", "packets", "how"),
-    [
-        ("caller hung up", 0, "page"),
-        ("caller hung up", 9, "page"),
-        ("no media", 9, "vanished"),
-        ("no media", 0, "unconnected"),
-        ("agent finished", 9, "bridge"),
-    ],
-)
-def test_how_a_browser_left_is_told(reason: str, packets: int, how: str) -> None:
-    metrics, trace = filled(), ended("b" * 16)
-    trace.reason, trace.via = reason, "browser"
-    trace.media["rx_packets"] = packets
-
-    Meter(metrics).call_ended(trace)
-
-    assert left_how(trace) == how
-    told = metrics.registry.get_sample_value("cosybridge_browser_calls_ended_total", {"how": how})
-    assert told == 1
 
 
 def test_each_core_has_its_load() -> None:

@@ -17,6 +17,7 @@ from bridge.app import webrtc
 from bridge.app.metrics import Metrics
 from bridge.app.webrtc import (
     CANDIDATES,
+    ENDS,
     OFFERS,
     PATH,
     TOKENS,
@@ -361,3 +362,29 @@ async def test_every_count_of_the_desk_has_a_series() -> None:
     counted |= {"candidates_refused"}  # the other half of a choice
 
     assert counted == {*OFFERS, *CANDIDATES, *TOKENS}
+
+
+@pytest.mark.parametrize(
+    ("reason", "how"),
+    [
+        ("caller hung up", "ended_page"),
+        ("peer closed its media", "ended_page"),
+        ("no media", "ended_vanished"),
+        ("no usable answer", "ended_unconnected"),
+        ("agent finished", "ended_bridge"),
+    ],
+)
+async def test_how_a_call_ended_is_counted(house: House, reason: str, how: str) -> None:
+    await house.offer()
+    await house.calls[0].hangup(reason)
+    await house.desk.close()
+
+    assert {name: house.desk.counters[name] for name in ENDS if house.desk.counters[name]} == {how: 1}
+
+
+async def test_a_call_that_was_refused_has_no_end(house: House) -> None:
+    house.mood = 404
+    await house.offer()
+    await house.desk.close()
+
+    assert not any(house.desk.counters[name] for name in ENDS)

@@ -7,7 +7,7 @@ from typing import Self
 
 from tests.e2e.running import RunningBridge
 
-__all__ = ["Census", "child_pid"]
+__all__ = ["Burden", "Census", "child_pid"]
 
 _PROC = Path("/proc")
 
@@ -58,6 +58,37 @@ class Census:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Burden:
+    """What the process that signals carries: tasks by owner, and descriptors of every kind, TCP included.
+
+    Connections to it come and go, each with a descriptor and a task of a library's; those to the voice, of
+    which there are as many as it takes, are left out.
+    """
+
+    tasks: dict[str, int]
+    strangers: int
+    """Tasks that nobody of ours started, connections to the page among them."""
+    descriptors: int
+
+    @classmethod
+    def of(cls, bridge: RunningBridge) -> Self:
+        owners = {owner: int(count) for owner, count in bridge.series("cosybridge_tasks", "owner").items()}
+        strangers = owners.pop("other", 0)
+        owners.pop("cosyvoice", None)  # as many connections as it takes
+        voice = _connections_to(bridge.tts_port)
+        held = [target for target in _descriptors(bridge.process.pid) if target not in voice]
+        return cls(owners, strangers, len(held))
+
+    def is_no_more_than(self, before: Self, *, slack: int) -> bool:
+        """Whether our own tasks are the same, and of the others no more than `slack` came."""
+        return (
+            self.tasks == before.tasks
+            and self.strangers <= before.strangers + slack
+            and self.descriptors <= before.descriptors + slack
+        )
+
+
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     for task in (_PROC / str(pid) / "task").iterdir():
@@ -102,3 +133,10 @@ def _inodes(kind: str) -> set[str]:
     column = 6 if kind == "unix" else 9
     lines = (_PROC / "net" / kind).read_text().splitlines()[1:]
     return {f"socket:[{line.split()[column]}]" for line in lines}
+
+
+def _connections_to(port: int) -> set[str]:
+    """TCP sockets whose other end has this port, as links to their descriptors name them."""
+    lines = (_PROC / "net" / "tcp").read_text().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    return {f"socket:[{row[9]}]" for row in rows if int(row[2].split(":")[1], 16) == port}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -173,6 +174,16 @@ class RunningBridge:
             for line in lines
             if line.split("{")[0].split(" ")[0] == name and label in line
         )
+
+    def series(self, name: str, label: str) -> dict[str, float]:
+        """One metric by the values of one of its labels."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}/metrics", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own child
+            text = answer.read().decode()
+        found = re.findall(rf'^{name}{{.*?{label}="([^"]*)".*}} (\S+)$', text, re.MULTILINE)
+        return {label: float(value) for label, value in found}
 
     def _read(self) -> None:
         assert self.process.stdout is not None

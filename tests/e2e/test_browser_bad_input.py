@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e import agents
 from tests.e2e.browser_phone import BrowserPhone
-from tests.e2e.census import Census
+from tests.e2e.census import Burden, Census
 from tests.e2e.lab import eventually
 from tests.e2e.rtp_lines import resident_kib
 from tests.e2e.running import RunningBridge
@@ -32,6 +32,8 @@ MOST_KIB = 8 * 1024
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120 + 12 * LENGTH_S)]
 
+SLACK = 2
+"""Connections that may stay: every block does at least three times what could leave something."""
 HEAD = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
 SDP = {"Content-Type": "application/sdp"}
 
@@ -58,10 +60,25 @@ async def page(bridge: RunningBridge) -> AsyncIterator[aiohttp.ClientSession]:
 @asynccontextmanager
 async def leaving_nothing(bridge: RunningBridge) -> AsyncIterator[None]:
     """Hold what is there after the block to what was there before it."""
-    before = Census.of(bridge)
+    before, burden = Census.of(bridge), Burden.of(bridge)
     yield
+    await no_heavier(bridge, burden)
     await eventually(
         lambda: Census.of(bridge) == before, timeout_s=20, what=lambda: f"{Census.of(bridge)} is not {before}"
+    )
+
+
+async def ended(bridge: RunningBridge, how: str) -> float:
+    """Calls from browsers that ended so, up to now."""
+    return await asyncio.to_thread(bridge.metric, "cosybridge_browser_calls_ended_total", f'how="{how}"')
+
+
+async def no_heavier(bridge: RunningBridge, before: Burden) -> None:
+    """Hold tasks and descriptors to what they were, but for a few connections that are kept open."""
+    await eventually(
+        lambda: Burden.of(bridge).is_no_more_than(before, slack=SLACK),
+        timeout_s=20,
+        what=lambda: f"{Burden.of(bridge)} is more than {before}",
     )
 
 
@@ -103,11 +120,14 @@ async def test_pages_whose_ice_never_completes_leave_nothing(
     async with BrowserPhone(f"http://127.0.0.1:{bridge.http_port}", bridge.token) as caller:
         sdp = caller._peer.localDescription.sdp
     await eventually(lambda: Census.of(bridge).calls == 0, timeout_s=20)
+    unconnected = await ended(bridge, "unconnected")
     async with leaving_nothing(bridge):
         for _ in range(5):
             async with page.post("/api/webrtc", data=sdp, headers=SDP) as answer:
                 assert answer.status == 201
         assert Census.of(bridge).calls == 5
+        assert Burden.of(bridge).tasks["browser calls"] >= 5
+    assert await ended(bridge, "unconnected") == unconnected + 5
 
 
 async def test_tabs_that_are_closed_in_mid_call_leave_nothing(bridge: RunningBridge) -> None:
@@ -157,10 +177,12 @@ async def test_a_thousand_offers_a_second_of_strangers_cost_no_call_anything(
         await asyncio.sleep(1)
         await flooded(bridge, sources)  # whatever is made once is made now
         before, accounts = Census.of(bridge), conversation.accounts()
+        burden = Burden.of(bridge)
         kib = resident_kib(bridge.process.pid)
         told = await flooded(bridge, sources)
         grown, later = resident_kib(bridge.process.pid) - kib, conversation.accounts()
         await eventually(lambda: Census.of(bridge) == before, timeout_s=10)
+        await no_heavier(bridge, burden)
 
     rate = told["sent"] / told["seconds"]
     print(
