@@ -69,6 +69,7 @@ bench: $(TEST_READY) $(SDK_READY) ## Measure what a core carries beside the usua
 	@$(BIN)/python -m tests.bench.bench_setup --most
 	@$(BIN)/python -m tests.bench.bench_sdk
 	@$(BIN)/python -m tests.bench.bench_webrtc
+	@$(BIN)/python -m tests.bench.bench_whole
 
 RUNS ?= 1000000
 fuzz: $(TEST_READY) ## Try a million inputs on everything that strangers speak to (RUNS=…), then the laws with many examples
