@@ -223,6 +223,9 @@ async def test_a_flood_from_a_stranger_costs_nobody_a_packet(
     packets, ip, counter = STRANGERS[stranger]
     lines = await connected(engine, count)
     before, cpu_ns = [line.counters() for line in lines], engine.gauges.cpu_ns
+    with Flood(packets(), ip=ip, target=lines[0].port) as first:
+        await converse(lines, FRAMES)
+    # The first flood has touched the buffers, as deep as its packets lay in them.
     kib = resident_kib(engine.pid)
 
     with Flood(packets(), ip=ip, target=lines[0].port) as flood:
@@ -231,12 +234,12 @@ async def test_a_flood_from_a_stranger_costs_nobody_a_packet(
 
     cpu_ms, late_ms = (engine.gauges.cpu_ns - cpu_ns) / 1e6, engine.gauges.lateness_max_ns / 1e6
     assert flood.sent > 0.6 * Flood.RATE * FRAMES * 0.02
-    assert change == {counter: flood.sent}
+    assert change == {counter: first.sent + flood.sent}
     assert lines[0].counters()["rx_packets"] == len(lines[0].spoken)
     assert resident_kib(engine.pid) - kib < FLOOD_KIB
     assert len(capfd.readouterr().err.splitlines()) < 5
     # Told, not judged: the machine is not ours alone.
-    print(f"{flood.sent} packets of {stranger}: {cpu_ms:.0f} ms of CPU, at most {late_ms:.1f} ms late")
+    print(f"{first.sent + flood.sent} of {stranger}: {cpu_ms:.0f} ms of CPU, at most {late_ms:.1f} ms late")
 
 
 @pytest.mark.parametrize("count", [4, 20], ids=["few", "many"])
