@@ -149,6 +149,12 @@ def streams(
     return stream, desk
 
 
+def _client(server: HttpServer) -> aiohttp.ClientSession:
+    """Somebody who has the token."""
+    headers = {"Authorization": f"Bearer {server.token}"}
+    return aiohttp.ClientSession(f"http://127.0.0.1:{server.listen[1]}", headers=headers)
+
+
 @asynccontextmanager
 async def house(
     config: Config | None = None,
@@ -202,10 +208,8 @@ async def house(
         )
         http = HttpSettings(listen=("127.0.0.1", 0), read_token=READER, read_opens=read_opens)
         server = await HttpServer.start(http, api.routes(), dice=SeededIds())
-        headers = {"Authorization": f"Bearer {server.token}"}
-        base = f"http://127.0.0.1:{server.listen[1]}"
         try:
-            async with aiohttp.ClientSession(base, headers=headers) as client:
+            async with _client(server) as client:
                 line = (media, sip, stream, desk, switchboard, office, telephone)
                 yield House(api, served, *line, clock, client, server)
         finally:
