@@ -14,13 +14,13 @@ import pylibsrtp
 from bridge.plane.codec import OPUS
 from bridge.plane.g711 import encode_ulaw
 from tests.bench.far_end import kernel_offset_ns
+from tests.bench.layouts import SO_TIMESTAMPNS
 from tests.bench.survival_specs import SurvivalSpec, keys_of
 from tests.bench.survival_streams import Heard, Stream
 from tests.bench.survival_tones import phone_packets
 
 __all__ = ["Lines"]
 
-_SO_TIMESTAMPNS = 35
 _MOST_BYTES = 512
 _HEADER = struct.Struct("!BBHII")
 _STAMP = struct.Struct("qq")
@@ -133,7 +133,7 @@ class Lines:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.bind(("127.0.0.1", 0))
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._poll.register(sock, select.EPOLLIN)
         keys, first = keys_of(self._spec, leg), self._spec.first_sequence
         sessions: list[pylibsrtp.Session | None] = [None, None]
