@@ -1,8 +1,12 @@
 """Whose packet is it, on a port that several calls share: told by the address it comes from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bridge.plane.masks import somewhere
 from bridge.plane.spec import RowSpec
 
 __all__ = ["NOBODY", "Demux"]
@@ -30,12 +34,37 @@ class _Guest:
         return {key >> _PORT_BITS for key in self.media_keys} | ({self.spec.latch_ip} - {0})
 
 
+class _Table:
+    """Rows by address, as sorted columns: a dictionary of so many calls does not stay in the cache."""
+
+    def __init__(self) -> None:
+        # The last entry is above every address, so that a search always ends on one.
+        self._keys = np.full(1, np.iinfo(np.int64).max)
+        self._rows = np.full(1, NOBODY, np.intp)
+
+    def add(self, key: int, row: int) -> None:
+        """Whoever has the address already stays: a later call cannot take his voice."""
+        at = int(self._keys.searchsorted(key))
+        if self._keys[at] != key:
+            self._keys, self._rows = np.insert(self._keys, at, key), np.insert(self._rows, at, row)
+
+    def remove(self, key: int, row: int) -> None:
+        """Forget an address, if it is this row's."""
+        at = int(self._keys.searchsorted(key))
+        if self._keys[at] == key and self._rows[at] == row:
+            self._keys, self._rows = np.delete(self._keys, at), np.delete(self._rows, at)
+
+    def find(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
+        at = self._keys.searchsorted(keys)
+        return np.where(self._keys[at] == keys, self._rows[at], NOBODY)
+
+
 @dataclass(slots=True)
 class _Port:
     """The guests of one port, by what their packets show."""
 
-    by_key: dict[int, int] = field(default_factory=dict)
-    by_rtcp_key: dict[int, int] = field(default_factory=dict)
+    by_key: _Table = field(default_factory=_Table)
+    by_rtcp_key: _Table = field(default_factory=_Table)
     by_ip: dict[int, list[int]] = field(default_factory=dict)
 
 
@@ -85,8 +114,8 @@ class Demux:
             del self._guests[row]
 
     def find(
-        self, port: int, keys: Sequence[int], ssrc_at: Callable[[int], int], *, is_rtcp: bool
-    ) -> list[int]:
+        self, port: int, keys: NDArray[np.int64], ssrc_at: Callable[[int], int], *, is_rtcp: bool
+    ) -> NDArray[np.intp]:
         """The row of each packet, or `NOBODY`.
 
         Args:
@@ -97,15 +126,13 @@ class Demux:
         """
         guests = self._ports.get(port)
         if guests is None:
-            return [NOBODY] * len(keys)
-        table = guests.by_rtcp_key if is_rtcp else guests.by_key
-        rows = list(map(table.get, keys))
-        if None not in rows:
-            return rows  # type: ignore[return-value]  # just looked
-        return [
-            self._guess(guests, key, at, ssrc_at) if row is None else row
-            for at, (row, key) in enumerate(zip(rows, keys, strict=True))
-        ]
+            return np.full(len(keys), NOBODY, np.intp)
+        rows = (guests.by_rtcp_key if is_rtcp else guests.by_key).find(keys)
+        unknown = rows == NOBODY
+        if somewhere(unknown):
+            for at in unknown.nonzero()[0].tolist():
+                rows[at] = self._guess(guests, int(keys[at]), at, ssrc_at)
+        return rows
 
     def _guess(self, guests: _Port, key: int, at: int, ssrc_at: Callable[[int], int]) -> int:
         candidates = guests.by_ip.get(key >> _PORT_BITS, ())
@@ -120,19 +147,18 @@ class Demux:
         guest = self._guests[row]
         port = self._ports.setdefault(guest.port, _Port())
         for key in guest.media_keys:
-            port.by_key.setdefault(key, row)  # Who was here first stays: a later call cannot take his voice.
+            port.by_key.add(key, row)
         if guest.spec.rtcp_key:
-            port.by_rtcp_key.setdefault(guest.spec.rtcp_key, row)
+            port.by_rtcp_key.add(guest.spec.rtcp_key, row)
         for ip in guest.ips:
             port.by_ip.setdefault(ip, []).append(row)
 
     def _leave(self, row: int) -> None:
         guest = self._guests[row]
         port = self._ports[guest.port]
-        for table, keys in ((port.by_key, guest.media_keys), (port.by_rtcp_key, {guest.spec.rtcp_key})):
-            for key in keys:
-                if table.get(key) == row:
-                    del table[key]
+        for key in guest.media_keys:
+            port.by_key.remove(key, row)
+        port.by_rtcp_key.remove(guest.spec.rtcp_key, row)
         for ip in guest.ips:
             port.by_ip[ip].remove(row)
             if not port.by_ip[ip]:

@@ -329,7 +329,8 @@ class BatchSockets:
                 self.rtcp_packets += taken * is_rtcp
                 lost = assign_rows(self._demux, arrivals, port, begin, begin + taken, is_rtcp=is_rtcp)
                 self.strangers += len(lost)
-                arrivals.remove(np.array(lost, np.intp))
+                if len(lost):
+                    arrivals.remove(lost)
 
     def _take(self, begin: int, end: int) -> None:
         """Read lengths and sources out of what the kernel wrote."""

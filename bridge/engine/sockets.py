@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bridge.engine.demux import NOBODY, Demux
 from bridge.engine.hosts6 import FIRST_KEY6, Hosts6
@@ -109,7 +110,7 @@ class LegSockets(Protocol):
 
 def assign_rows(
     demux: Demux, arrivals: Arrivals, port: int, begin: int, end: int, *, is_rtcp: bool
-) -> list[int]:
+) -> NDArray[np.intp]:
     """Give the packets ``[begin, end)`` of a shared port to their rows; return where nobody's are.
 
     Sources are set already.
@@ -121,10 +122,10 @@ def assign_rows(
             return int.from_bytes(packets[begin + at, 4:8].tobytes())
         return int(headers["ssrc"][begin + at])
 
-    rows = demux.find(port, arrivals.sources[begin:end].tolist(), ssrc_at, is_rtcp=is_rtcp)
+    rows = demux.find(port, arrivals.sources[begin:end], ssrc_at, is_rtcp=is_rtcp)
     arrivals.rows[begin:end] = rows
     arrivals.is_rtcp[begin:end] = is_rtcp
-    return [begin + at for at, row in enumerate(rows) if row == NOBODY] if NOBODY in rows else []
+    return np.flatnonzero(rows == NOBODY) + begin
 
 
 class _SharedName(NamedTuple):
@@ -217,7 +218,7 @@ class PlainSockets:
             if isinstance(name, _SharedName):
                 lost = assign_rows(self._demux, arrivals, name.port, begin, end, is_rtcp=is_rtcp)
                 self.strangers += len(lost)
-                arrivals.remove(np.array(lost, np.intp))
+                arrivals.remove(lost)
             else:
                 arrivals.rows[begin:end] = ~name if is_rtcp else name
                 arrivals.is_rtcp[begin:end] = is_rtcp

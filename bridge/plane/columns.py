@@ -29,7 +29,7 @@ FRAME_SAMPLES = NARROW.frame
 PLAY_SAMPLES = NARROW.play
 """Room of one playout ring: 4.096 s at 8 kHz; a power of two."""
 CAPTURE_SAMPLES = NARROW.capture
-"""Room of one lane of a capture ring: 2.048 s at 8 kHz; a power of two."""
+"""Room of one lane of a capture ring: 2.08 s at 8 kHz, a whole number of frames."""
 PACKET_BYTES = 320
 """Longest Opus packet of 20 ms that is passed on: 128 kbit/s."""
 

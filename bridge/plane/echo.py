@@ -20,6 +20,7 @@ _REACH_SAMPLES = 3600
 """Longest delay looked for: 400 ms, a frame of ours that is under way, and a packet's own wait."""
 _HEARD_SAMPLES = 480
 _BEFORE_SAMPLES = _HEARD_SAMPLES - FRAME_TICKS
+_HALF_SAMPLES = _BEFORE_SAMPLES // 2
 _SENT_SAMPLES = _REACH_SAMPLES + _HEARD_SAMPLES
 _FFT = 4096
 _AFTER_NS = 460 * _MS
@@ -59,7 +60,9 @@ class EchoGate:
         self._reach = np.arange(-_SENT_SAMPLES * self._per_tick, 0)
         self._sent = columns.capture[:, 1]
         self._write = columns.capture_write.view(np.int64)
-        self._before = np.zeros((n, _BEFORE_SAMPLES), np.int16)
+        # Of two halves, which take turns, the newer one: a packet of 20 ms is written once, and never moved.
+        self._before = np.zeros((n, 2, _HALF_SAMPLES), np.int16)
+        self._newer = np.zeros(n, np.intp)
         self._sounded_ns = np.full(n, -_AFTER_NS, np.int64)
         self._lag = np.zeros(n, np.int64)
         self._votes = np.zeros(n, np.int64)
@@ -88,11 +91,21 @@ class EchoGate:
 
     def remember(self, rows: NDArray[np.intp], pcm: NDArray[np.int16]) -> None:
         """Keep the end of a packet of each of these distinct rows, to be compared together with the next."""
-        length = min(pcm.shape[1], _BEFORE_SAMPLES)
-        kept = self._before[rows]
-        kept[:, : _BEFORE_SAMPLES - length] = kept[:, length:]
-        kept[:, _BEFORE_SAMPLES - length :] = pcm[:, -length:]
-        self._before[rows] = kept
+        if pcm.shape[1] == _HALF_SAMPLES:
+            newer = self._newer[rows] ^ 1
+            self._before[rows, newer] = pcm
+            self._newer[rows] = newer
+            return
+        kept = np.concatenate((self._heard_before(rows), pcm), axis=1)[:, -_BEFORE_SAMPLES:]
+        self._before[rows] = kept.reshape(len(rows), 2, _HALF_SAMPLES)
+        self._newer[rows] = 1
+
+    def _heard_before(self, rows: NDArray[np.intp]) -> NDArray[np.int16]:
+        """The last `_BEFORE_SAMPLES` that were remembered of each row, the oldest first."""
+        newer = self._newer[rows, None]
+        halves = self._before[rows[:, None], np.concatenate((newer ^ 1, newer), axis=1)]
+        before: NDArray[np.int16] = halves.reshape(len(rows), _BEFORE_SAMPLES)
+        return before
 
     def returns(
         self, rows: NDArray[np.intp], pcm: NDArray[np.int16], level_db: NDArray[np.float64], *, now_ns: int
@@ -170,7 +183,7 @@ class EchoGate:
         self, rows: NDArray[np.intp], pcm: NDArray[np.int16]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Likeness at every delay, ``[k, _REACH_SAMPLES]``, and the loudest sample's share of the energy."""
-        heard = np.concatenate((self._before[rows], pcm), axis=1)[:, -_HEARD_SAMPLES:]
+        heard = np.concatenate((self._heard_before(rows), pcm), axis=1)[:, -_HEARD_SAMPLES:]
         where = self._write[rows][:, None] + self._reach
         sent = thin(self._sent[rows[:, None], where % self._room], self._per_tick)
         heard_edge, sent_edge = _edges(heard), _edges(sent)

@@ -8,7 +8,6 @@ from bridge.plane.arrival import ArrivalRing
 from bridge.plane.bargein import BargeIn
 from bridge.plane.columns import Columns
 from bridge.plane.events import Latched, PlaneEvent
-from bridge.plane.g711 import DECODE
 from bridge.plane.keys import Keys
 from bridge.plane.latch import Latch
 from bridge.plane.masks import everywhere, somewhere
@@ -22,7 +21,6 @@ __all__ = ["Intake"]
 
 _COMFORT_NOISE = 13
 _ONE = np.uint64(1)
-_DECODE_FLAT = DECODE.reshape(-1)
 
 
 class Intake:
@@ -176,7 +174,7 @@ class Intake:
     ) -> None:
         """Decode audio packets of one shape; the gate first hears what the jitter ring then keeps."""
         codes = arrivals.packets[index, int(headers.begins[0]) : int(headers.ends[0])]
-        pcm = _DECODE_FLAT.take(codes + self._rows.decode_base[rows][:, None])
+        pcm = self._rows.decode(rows, codes)
         self._bargein.hear(rows, pcm, now_ns=now_ns)
         self._arrival.place(rows, headers.timestamps, pcm, now_ns=now_ns)
 

@@ -4,8 +4,6 @@ Pure: packets and time come in, packets and events go out. `receive` takes what 
 gate; `build` makes the next packet of every row whose slot of 20 ms has come.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +14,6 @@ from bridge.plane.bed import Beds, silent_shelf
 from bridge.plane.columns import Columns
 from bridge.plane.events import PlaneEvent, RowFailed
 from bridge.plane.floor import DUCKED, IDLE, SPEAKING, FloorEvent
-from bridge.plane.g711 import ENCODE
 from bridge.plane.intake import Intake
 from bridge.plane.keypad import Keypad
 from bridge.plane.keys import Keys
@@ -36,7 +33,6 @@ from bridge.plane.spec import PlaneSettings, RowSpec
 __all__ = ["FOREVER_NS", "Plane"]
 
 _ONE = np.uint64(1)
-_ENCODE_FLAT = ENCODE.reshape(-1)
 
 
 class Plane:
@@ -65,10 +61,6 @@ class Plane:
         due = np.empty((2, n), np.int64) if due is None else due
         self._frame = shape.frame
         self._per_tick = shape.per_tick
-        # The longest stretch that fits both a frame and the ring a whole number of times.
-        block = math.gcd(shape.frame, shape.capture)
-        self._blocks = np.arange(shape.frame // block)
-        self._capture_blocks = shape.capture // block
         self._columns = columns
         self._events: list[PlaneEvent] = []
         self._latch = Latch(columns, settings)
@@ -92,7 +84,7 @@ class Plane:
         self._codecs = self._apart.codecs
         self._arrival = ArrivalRing(columns, settings, self._codecs.decoders)
         self._packets = PacketBuffer(n)
-        self._capture = columns.capture.reshape(n, 2, self._capture_blocks, block)
+        self._capture = columns.capture.reshape(n, 2, -1, shape.frame)
         self._keys = Keys(columns, settings, self._bargein, self._events)
         self._keypad = Keypad(columns, self._events)
         self._intake = Intake(
@@ -396,11 +388,9 @@ class Plane:
         """Append one frame to both lanes of the capture rings."""
         write = self._columns.capture_write.view(np.int64)
         at = write[rows]
-        size, count = self._capture.shape[3], len(self._blocks)
-        blocks = (at[:, None] // size + self._blocks) % self._capture_blocks
-        shape = (len(rows), count, size)
-        self._capture[rows[:, None], 0, blocks] = heard.reshape(shape)
-        self._capture[rows[:, None], 1, blocks] = sent.reshape(shape)
+        place = at // self._frame % self._capture.shape[2]
+        self._capture[rows, 0, place] = heard
+        self._capture[rows, 1, place] = sent
         write[rows] = at + self._frame
 
     def _pack(
@@ -409,7 +399,7 @@ class Plane:
         mine = self._rows
         if not everywhere(sends):
             rows, pcm = rows[sends], pcm[sends]
-        payloads = _ENCODE_FLAT.take(pcm.view(np.uint16) + mine.encode_base[rows][:, None])
+        payloads = mine.encode(rows, pcm)
         self._columns.tx_packets[rows] += _ONE
         self._columns.tx_late[rows] += mine.is_late(rows, now_ns)
         return self._packets.build(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bridge.plane.columns import Columns
 from bridge.plane.g711 import DECODE, ENCODE
-from bridge.plane.masks import somewhere
+from bridge.plane.masks import everywhere, somewhere
 from bridge.plane.remains import Remains
 from bridge.plane.spec import RowSpec
 
@@ -16,6 +16,7 @@ __all__ = ["FOREVER_NS", "Rows"]
 FOREVER_NS = int(np.iinfo(np.int64).max)
 """Value of `Rows.due_ns` for rows that are free."""
 
+_DECODE_FLAT, _ENCODE_FLAT = DECODE.reshape(-1), ENCODE.reshape(-1)
 _HEADER = struct.Struct(">BBHII")
 _MS = 1_000_000
 _FRAME_MS = 20
@@ -49,8 +50,7 @@ class Rows:
         self.dtmf_offered: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         self.comfort_payload_type: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         self.dtmf_events: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self.decode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
-        self.encode_base: NDArray[np.intp] = np.zeros(capacity, np.intp)
+        self._table: NDArray[np.intp] = np.zeros(capacity, np.intp)
         self.ssrc: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.sequence: NDArray[np.int64] = columns.tx_sequence
         self.timestamp: NDArray[np.int64] = columns.tx_timestamp
@@ -63,6 +63,24 @@ class Rows:
         self.due_ns: NDArray[np.int64] = np.empty(capacity, np.int64) if due_ns is None else due_ns
         self.due_ns[:] = FOREVER_NS
         self._told_due_ns = columns.tx_due_ns
+
+    def decode(self, rows: NDArray[np.intp], codes: NDArray[np.uint8]) -> NDArray[np.int16]:
+        """Samples of packets in G.711, ``[k, L]``, each by its row's table."""
+        tables = self._table[rows]
+        if everywhere(tables == tables[0]):
+            pcm: NDArray[np.int16] = DECODE[tables[0]].take(codes)
+        else:
+            pcm = _DECODE_FLAT.take(codes + (tables * DECODE.shape[1])[:, None])
+        return pcm
+
+    def encode(self, rows: NDArray[np.intp], pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
+        """Packets in G.711 of these samples, ``[k, L]``, each by its row's table."""
+        samples, tables = pcm.view(np.uint16), self._table[rows]
+        if len(rows) and everywhere(tables == tables[0]):
+            codes: NDArray[np.uint8] = ENCODE[tables[0]].take(samples)
+        else:
+            codes = _ENCODE_FLAT.take(samples + (tables * ENCODE.shape[1])[:, None])
+        return codes
 
     def second_byte(self, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
         """Marker and payload type of each row's next packet."""
@@ -109,9 +127,7 @@ class Rows:
         self.dtmf_events[row] = spec.dtmf_events if spec.dtmf_payload_type >= 0 else 0
         self.clock_hz[row], self.slot_ticks[row] = spec.clock_hz, spec.clock_hz // _SLOTS_PER_S
         self.apart[row] = not spec.is_by_column or spec.ptime_ms != _FRAME_MS
-        table = spec.codec if spec.is_by_column else 0
-        self.decode_base[row] = table * DECODE.shape[1]
-        self.encode_base[row] = table * ENCODE.shape[1]
+        self._table[row] = spec.codec if spec.is_by_column else 0
 
     def end(self, row: int) -> None:
         """Nothing is due any more."""

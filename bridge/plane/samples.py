@@ -5,6 +5,7 @@ to a tick as the rate has.
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bridge.plane.masks import everywhere
@@ -20,6 +21,8 @@ _MASK = _PIECES - 1
 _FRAME_PIECES = FRAME_TICKS // PIECE_TICKS
 _FRAME = np.arange(_FRAME_PIECES)
 _FAR = np.arange(_PIECES)
+_LAST_WHOLE = _PIECES - _FRAME_PIECES
+"""The last piece from which a frame lies in one stretch."""
 
 
 class SampleRing:
@@ -30,12 +33,17 @@ class SampleRing:
         self._piece = shape.piece
         self._room = _PIECES * self._piece
         self._frame = np.arange(shape.frame)
-        self._samples = np.zeros((capacity, _PIECES, self._piece), np.int16)
+        # What is put may run over the ring's end; nothing is read from there.
+        self._memory = np.zeros((capacity, _PIECES + _FRAME_PIECES - 1, self._piece), np.int16)
+        self._samples = self._memory[:, :_PIECES]
+        self._stretches = sliding_window_view(
+            self._memory.reshape(capacity, -1), shape.frame, axis=1, writeable=True
+        )[:, :: self._piece]
         self._filled = np.zeros((capacity, _PIECES), np.bool_)
 
     def erase(self, row: int) -> None:
         """Leave no sound behind."""
-        self._samples[row] = 0
+        self._memory[row] = 0
         self._filled[row] = False
 
     def forget(self, rows: NDArray[np.intp]) -> None:
@@ -56,13 +64,25 @@ class SampleRing:
         due = targets >= (play // PIECE_TICKS)[:, None]
         row_of = rows[:, None]
         if everywhere(due):
-            self._samples[row_of, targets & _MASK] = pieces
-            self._filled[row_of, targets & _MASK] = True
+            places = targets & _MASK
+            if count == _FRAME_PIECES:
+                self._put_frames(rows, places, pcm)
+            else:
+                self._samples[row_of, places] = pieces
+            self._filled[row_of, places] = True
             return np.ones(len(rows), np.bool_)
         row_of = np.broadcast_to(row_of, targets.shape)[due]
         self._samples[row_of, targets[due] & _MASK] = pieces[due]
         self._filled[row_of, targets[due] & _MASK] = True
         return due[:, -1]
+
+    def _put_frames(self, rows: NDArray[np.intp], places: NDArray[np.int64], pcm: NDArray[np.int16]) -> None:
+        """Store packets of 20 ms, each in one stretch: a copy for each piece takes three times as long."""
+        first = places[:, 0]
+        self._stretches[rows, first] = pcm
+        if len(split := (first > _LAST_WHOLE).nonzero()[0]):
+            pieces = pcm[split].reshape(len(split), _FRAME_PIECES, self._piece)
+            self._samples[rows[split, None], places[split]] = pieces
 
     def put_exactly(self, row: int, place: int, pcm: NDArray[np.int16], play: int) -> bool:
         """Store one packet that is no whole number of pieces, sample by sample: hardly anybody sends such.
@@ -79,7 +99,8 @@ class SampleRing:
         touched = np.arange(begin // self._piece, -(-end // self._piece)) & _MASK
         # A piece that is touched first may still hold what was played long ago.
         self._samples[row, touched[~self._filled[row, touched]]] = 0
-        self._samples[row].reshape(self._room)[np.arange(begin, end) % self._room] = pcm[begin - place :]
+        at = np.arange(begin, end) % self._room
+        self._samples[row, at // self._piece, at % self._piece] = pcm[begin - place :]
         self._filled[row, touched] = True
         return True
 
@@ -99,14 +120,21 @@ class SampleRing:
         """Each row's frame from tick `play` on, ``[k, shape.frame]``, and which quarters of it are there."""
         row_of = rows[:, None]
         first = (play // PIECE_TICKS)[:, None] + _FRAME
-        filled = self._filled[row_of, first & _MASK]
+        places = first & _MASK
+        filled = self._filled[row_of, places]
         if everywhere(play % PIECE_TICKS == 0):
-            whole: NDArray[np.int16] = self._samples[row_of, first & _MASK]
-            return whole.reshape(len(rows), len(self._frame)), filled
+            return self._take_frames(rows, places), filled
         second = (-(-play // PIECE_TICKS))[:, None] + _FRAME
         return self.read(rows, (play * self._per_tick)[:, None] + self._frame), filled & self._filled[
             row_of, second & _MASK
         ]
+
+    def _take_frames(self, rows: NDArray[np.intp], places: NDArray[np.int64]) -> NDArray[np.int16]:
+        first = places[:, 0]
+        frames: NDArray[np.int16] = self._stretches[rows, np.minimum(first, _LAST_WHOLE)]
+        if len(split := (first > _LAST_WHOLE).nonzero()[0]):
+            frames[split] = self._samples[rows[split, None], places[split]].reshape(len(split), -1)
+        return frames
 
     def release(self, rows: NDArray[np.intp], play: NDArray[np.int64]) -> None:
         """The frame that begins at `play` was heard: its pieces are free."""

@@ -19,7 +19,8 @@ PIECE_TICKS = 40
 """5 ms: the grain of the jitter ring."""
 
 _PLAY_TICKS = 32768
-_CAPTURE_TICKS = 16384
+_CAPTURE_FRAMES = 104
+"""No power of two: rows whose rings lie that far apart push each other out of the processor's cache."""
 
 
 class Shape:
@@ -61,8 +62,8 @@ class Shape:
 
     @cached_property
     def capture(self) -> int:
-        """Room of one lane of a capture ring: 2 to 2.7 s; a power of two."""
-        return _power_of_two(_CAPTURE_TICKS * self.per_tick)
+        """Room of one lane of a capture ring: 2.08 s, a whole number of frames."""
+        return _CAPTURE_FRAMES * self.frame
 
 
 NARROW = Shape(8000)

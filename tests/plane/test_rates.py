@@ -295,4 +295,4 @@ def test_in_a_voice_the_delay_is_reduced_by_whole_periods(rate_hz: int) -> None:
 
 
 def test_narrow_is_what_it_was() -> None:
-    assert (NARROW.frame, NARROW.piece, NARROW.play, NARROW.capture) == (160, 40, 32768, 16384)
+    assert (NARROW.frame, NARROW.piece, NARROW.play, NARROW.capture) == (160, 40, 32768, 16640)
