@@ -42,6 +42,11 @@ class _Table:
         self._keys = np.full(1, np.iinfo(np.int64).max)
         self._rows = np.full(1, NOBODY, np.intp)
 
+    def get(self, key: int) -> int:
+        """Whose address it is, or `NOBODY`."""
+        at = int(self._keys.searchsorted(key))
+        return int(self._rows[at]) if self._keys[at] == key else NOBODY
+
     def add(self, key: int, row: int) -> None:
         """Whoever has the address already stays: a later call cannot take his voice."""
         at = int(self._keys.searchsorted(key))
@@ -103,6 +108,9 @@ class Demux:
     def learn(self, row: int, key: int) -> None:
         """The row's packets come from here from now on."""
         if (guest := self._guests.get(row)) is not None:
+            if guest.learnt_key in (0, key) and self._ports[guest.port].by_key.get(key) == row:
+                guest.learnt_key = key  # They came from where signalling said: most do.
+                return
             self._leave(row)
             guest.learnt_key = key
             self._enter(row)
