@@ -29,7 +29,7 @@ _LEGS = (50, 200, 500, 1000)
 _PEERS = {"uvloop": (3.0, 400), "pyav": (10.0, 150), "pyav-resampled": (10.0, 100)}
 """By kind of `tests.bench.baseline`: how many times its calls we are to carry, where the search begins."""
 _ENGINE_START = 800
-_MOST = 2500
+_MOST = 3000
 """What the generator can play."""
 _PEER_SECONDS = 6.0
 
