@@ -1,9 +1,10 @@
 """The usual design, for comparison: a task and a socket for each call, and a codec call for each packet.
 
-Same work as the plane's basic chain: RTP in and out, the source checked, a jitter buffer of two packets,
-G.711 both ways, losses, copies and jitter counted, an energy gate of 10 ms over a learnt noise floor that
-ducks, the last frame repeated for a lost one, playout from a queue, silence counted by its cause, both
-directions kept for a recogniser. Absolute deadlines, nothing shared between calls. Three kinds:
+Same work as the plane's basic chain: RTP in and out, the source checked, a jitter buffer that adapts to how
+packets come, G.711 both ways, losses, copies and jitter counted as RFC 3550 has it, an energy gate of 10 ms
+over a learnt noise floor that ducks, the last frame repeated for a lost one, playout from a queue, silence
+counted by its cause, both directions metered and kept for a recogniser, a score every second
+(`tests.bench.baseline_hearing`). Absolute deadlines, nothing shared between calls. Four kinds:
 
     asyncio   the standard loop, G.711 by table
     uvloop    the same on uvloop
@@ -32,20 +33,15 @@ from numpy.typing import NDArray
 
 from bridge.engine.ports import raise_file_limit
 from bridge.plane.g711 import DECODE, ENCODE
+from tests.bench.baseline_hearing import Hearing, Meter, powers
 
-__all__ = ["KINDS", "Bridge", "Codec", "Hearing", "PyavCodec", "TableCodec"]
+__all__ = ["KINDS", "Bridge", "Codec", "PyavCodec", "TableCodec"]
 
 _HEADER = struct.Struct("!BBHII")
 _RATE = 8000
 _SAMPLES = 160
 _SILENCE = b"\xff" * _SAMPLES
 _SLOT_NS = 20_000_000
-_PREFILL = 2
-_OVER_FLOOR = 31.6
-"""15 dB, as the plane's gate asks for."""
-_LEAST_POWER = 3e4
-"""-45 dB over full scale."""
-_DUCK_SLOTS = 10
 _BURST_SLOTS = 100
 _CYCLE_S = 4.0
 _LAST_WORDS_S = 0.1
@@ -130,11 +126,15 @@ class Bridge(asyncio.DatagramProtocol):
         """Packets without speech, by cause."""
         self.strangers = 0
         self.received = 0
+        self.sent = self.octets = self.late = 0
+        self.meter = Meter()
         self.said: deque[NDArray[np.int16]] = deque(maxlen=100)
         """The last two seconds."""
         self._codec = codec
         self._remote = remote
         self._ssrc = ssrc
+        self._peer_ssrc: int | None = None
+        self._candidate: tuple[int, int] | None = None
         self._transport: asyncio.DatagramTransport | None = None
         self.hearing = Hearing()
         self._speech: deque[NDArray[np.int16]] = deque()
@@ -147,12 +147,23 @@ class Bridge(asyncio.DatagramProtocol):
             transport.max_size = 2048  # else the standard loop allocates 256 KiB a packet
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        first, second, sequence, timestamp, _ = _HEADER.unpack_from(data)
+        first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
         if addr != self._remote or first != 0x80:
             self.strangers += 1
+        elif ssrc != self._peer_ssrc and not self._believes(ssrc, sequence):
+            return
         elif second & 0x7F == 0:
             self.received += 1
             self.hearing.take(sequence, timestamp, self._codec.decode(data[12:]))
+
+    def _believes(self, ssrc: int, sequence: int) -> bool:
+        """Whether a new stream has proven itself by two packets in order (RFC 3550 §A.1)."""
+        if self._candidate != (ssrc, sequence):
+            self._candidate = ssrc, (sequence + 1) & 0xFFFF
+            return False
+        self._peer_ssrc = ssrc
+        self.received += 1  # The one before this was theirs too.
+        return True
 
     @property
     def frame_samples(self) -> int:
@@ -175,6 +186,7 @@ class Bridge(asyncio.DatagramProtocol):
         number = 0
         while due_ns < begin_ns + seconds * 1e9:
             await asyncio.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+            self.late += time.monotonic_ns() - due_ns > _SLOT_NS
             self.hearing.play()
             self._send(number)
             number += 1
@@ -190,13 +202,17 @@ class Bridge(asyncio.DatagramProtocol):
         frame = self._next_frame()
         self.said.append(frame)
         assert self._transport is not None
-        self._transport.sendto(header + self._codec.encode(frame), self._remote)
+        payload = self._codec.encode(frame)
+        self.sent += 1
+        self.octets += len(payload)
+        self._transport.sendto(header + payload, self._remote)
 
     def _next_frame(self) -> NDArray[np.int16]:
         if self.hearing.is_ducking or not self._speech:
             self.silent["ducked" if self.hearing.is_ducking else "idle"] += 1
             return self._quiet
         frame = self._speech[0][self._at : self._at + len(self._quiet)]
+        self.meter.take(max(powers(frame)))
         self._at += len(self._quiet)
         if self._at >= len(self._speech[0]):
             self._speech.popleft()
@@ -204,65 +220,6 @@ class Bridge(asyncio.DatagramProtocol):
         return frame
 
 
-class Hearing:
-    """The caller's sound: counted and gated on arrival, then a jitter buffer."""
-
-    def __init__(self) -> None:
-        self.heard: deque[NDArray[np.int16]] = deque(maxlen=100)
-        """The last two seconds."""
-        self.lost = self.late = self.duplicates = 0
-        self.jitter_ticks = 0.0
-        self._buffer: dict[int, NDArray[np.int16]] = {}
-        self._next: int | None = None
-        self._transit: float | None = None
-        self._floor = 0.0
-        self._duck = 0
-
-    @property
-    def is_ducking(self) -> bool:
-        return self._duck > 0
-
-    def take(self, sequence: int, timestamp: int, pcm: NDArray[np.int16]) -> None:
-        transit = time.monotonic_ns() / 125_000 - timestamp
-        if self._transit is not None:
-            self.jitter_ticks += (abs(transit - self._transit) - self.jitter_ticks) / 16
-        self._transit = transit
-        if self._next is not None and (sequence - self._next) & 0x8000:
-            self.late += 1
-            return
-        if sequence in self._buffer:
-            self.duplicates += 1
-            return
-        self._gate(pcm)
-        self._buffer[sequence] = pcm
-
-    def play(self) -> None:
-        """Move on by one packet."""
-        self._duck = max(0, self._duck - 1)
-        if self._next is None:
-            if len(self._buffer) < _PREFILL:
-                return
-            self._next = next(iter(self._buffer))
-        frame = self._buffer.pop(self._next, None)
-        if frame is None:
-            self.lost += 1
-            frame = self.heard[-1] if self.heard else _QUIET
-        self.heard.append(frame)
-        self._next = (self._next + 1) & 0xFFFF
-        if len(self._buffer) > 4 * _PREFILL:
-            self._buffer.clear()
-            self._next = None
-
-    def _gate(self, pcm: NDArray[np.int16]) -> None:
-        halves = pcm.astype(np.float32).reshape(2, -1)
-        for power in (np.einsum("ij,ij->i", halves, halves) / halves.shape[1]).tolist():
-            if power > _LEAST_POWER and power > self._floor * _OVER_FLOOR:
-                self._duck = _DUCK_SLOTS
-            else:
-                self._floor += (power - self._floor) / 16
-
-
-_QUIET = np.zeros(_SAMPLES, np.int16)
 KINDS: dict[str, Callable[[], Codec]] = {
     "asyncio": TableCodec,
     "uvloop": TableCodec,

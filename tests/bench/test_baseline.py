@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bridge.plane.g711 import decode_ulaw, encode_ulaw
-from tests.bench.baseline import KINDS, Bridge, Codec, Hearing
+from tests.bench.baseline import KINDS, Bridge, Codec
+from tests.bench.baseline_hearing import Delay, Hearing
 
 NOISE = np.random.default_rng(1).normal(0, 6, 160).astype(np.int16)
 VOICE = np.random.default_rng(2).normal(0, 3000, 160).astype(np.int16)
@@ -54,9 +55,10 @@ async def test_a_call_plays_its_queue_and_is_silenced_by_a_voice() -> None:
         for number in range(20):
             receive(number, NOISE)
         leg.datagram_received(bytes(172), ("127.0.0.1", 1))
+        receive(20, NOISE)
         # Deadlines long past: all of them are made good at once.
         await leg.run(time.monotonic_ns() - 2_000_000_000, 0.1)
-        receive(20, VOICE)
+        receive(21, VOICE)
         leg.say(VOICE)
         await leg.run(time.monotonic_ns() - 2_000_000_000, 0.04)
         heard = [await asyncio.wait_for(loop.sock_recv(phone, 2048), 2) for _ in range(7)]
@@ -66,6 +68,8 @@ async def test_a_call_plays_its_queue_and_is_silenced_by_a_voice() -> None:
     assert [packet[12:] == said for packet in heard] == [True] * 3 + [False] * 4
     assert leg.silent == {"idle": 2, "ducked": 2}
     assert leg.strangers == 1
+    assert (leg.received, leg.sent, leg.octets) == (22, 7, 7 * 160)
+    assert leg.hearing.meter.db == pytest.approx(-20.9, abs=0.5)
 
 
 def test_what_is_lost_late_or_doubled_is_counted_and_a_hole_is_filled_with_what_was_before() -> None:
@@ -78,5 +82,29 @@ def test_what_is_lost_late_or_doubled_is_counted_and_a_hole_is_filled_with_what_
     hearing.take(1, 160, NOISE)
 
     assert [int(frame[0]) for frame in hearing.heard] == [255, 0, 0, 2]
-    assert (hearing.lost, hearing.late, hearing.duplicates) == (1, 1, 1)
+    assert (hearing.missing, hearing.late) == (1, 1)
+    counted = hearing.reception
+    assert (counted.received, counted.duplicates, counted.lost, counted.gaps) == (5, 1, 0, 1)
     assert hearing.jitter_ticks > 0
+
+
+def test_a_call_waits_as_long_as_its_packets_need() -> None:
+    calm, bursty = Delay(), Delay()
+
+    for number in range(200):
+        calm.observe(1000)
+        bursty.observe(1000 + 480 * (number % 10 == 0))
+
+    assert calm.need_ticks() <= 16
+    assert 480 <= bursty.need_ticks() <= 496
+
+
+def test_a_line_without_loss_is_scored_as_the_best() -> None:
+    hearing = Hearing()
+
+    for number in range(60):
+        hearing.take(number, number * 160, NOISE)
+        if number > 2:
+            hearing.play()
+
+    assert hearing.score == pytest.approx(4.4, abs=0.05)
