@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 from bridge.plane.codec import G722, L16_8K, L16_16K, L16_48K, OPUS, PCMA, PCMU
 
-__all__ = ["LIMIT", "Budget", "Costs", "weight_of"]
+__all__ = ["LIMIT", "SLOT_WORK", "Budget", "Costs", "ticks_of", "weight_of"]
 
 LIMIT = 0.75
 """Share of a core that planned work may take; the rest is for what no plan knows."""
+SLOT_WORK = 192
+"""Calls in G.711 that share a slot before the next one is begun: every slot in use costs a wake-up and
+0.3 ms, and in a slot of so many the last packet is a millisecond and a half later than the first."""
 _SLOT_NS = 20_000_000
 _TICKS = 5
-"""Ticks of 4 ms in a slot."""
+"""The most that 20 ms have; the fewer calls, the fewer."""
 _WINDOW_NS = 2_000_000_000
 """The load is looked at no more often than this."""
 _TELLING = 0.3
@@ -32,12 +35,21 @@ class Costs:
 
     def share(self, calls: float) -> float:
         """Part of one core that so many G.711 calls take."""
-        return (_TICKS * self.tick_ns + calls * self.pair_ns) / _SLOT_NS
+        return (ticks_of(calls) * self.tick_ns + calls * self.pair_ns) / _SLOT_NS
+
+    def within(self, share: float) -> int:
+        """Most G.711 calls that stay within this part of a core, all ticks in use; 0 if none does."""
+        return max(0, int((share * _SLOT_NS - _TICKS * self.tick_ns) / max(1, self.pair_ns) + 1e-6))
 
     @property
     def calls(self) -> int:
         """Most G.711 calls that stay within `LIMIT`; 0 if none does."""
-        return max(0, int((LIMIT * _SLOT_NS - _TICKS * self.tick_ns) // max(1, self.pair_ns)))
+        return self.within(LIMIT)
+
+
+def ticks_of(calls: float) -> int:
+    """Ticks that so many G.711 calls make in 20 ms, where not every packet makes one."""
+    return min(_TICKS, int(calls) // SLOT_WORK + 1)
 
 
 _FREE = Costs(0, 0)
@@ -92,8 +104,7 @@ class Budget:
         """Most G.711 calls that fit, by what has been seen so far; 0 before `begin`."""
         if self._costs is _FREE:
             return 0
-        share_of_one = self._costs.share(1) - self._costs.share(0)
-        return max(0, int((LIMIT / self._factor - self._costs.share(0)) / share_of_one + 1e-6))
+        return self._costs.within(LIMIT / self._factor)
 
     def fits(self, weight: float) -> bool:
         """Whether one more leg that costs as much as `weight` G.711 calls stays within the limit."""

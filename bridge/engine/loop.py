@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from bridge.engine.aside import Aside
+from bridge.engine.budget import SLOT_WORK
 from bridge.engine.commands import (
     CloseRow,
     Message,
@@ -34,20 +35,23 @@ from bridge.plane.spec import RowSpec
 from bridge.ports import Clock
 from bridge.rtp.srtp import SrtpKeys
 
-__all__ = ["EVENT_DRIVEN_ROWS", "SLOT_DRIVEN_ROWS", "SLOT_ROWS", "MediaLoop"]
+__all__ = ["EVENT_DRIVEN_ROWS", "HANDSHAKE_ROWS", "MediaLoop"]
 
 EVENT_DRIVEN_ROWS = 8
-"""Up to here every packet is worth a wake-up of its own."""
-SLOT_DRIVEN_ROWS = 64
-"""Up to here the slots in use are the only ticks: a voice that is heard right before the packets are built
-mutes the same packet as one that was heard earlier. Beyond, packets are fetched on a fixed grid."""
-SLOT_ROWS = 24
-"""Rows that share a slot before the next one is begun: every slot in use costs a wake-up, and that costs as
-much as four calls in Opus."""
+"""Up to here every packet is worth a wake-up of its own. Beyond, the slots in use are the only ticks: a voice
+that is heard right before the packets are built mutes the same packet as one that was heard earlier."""
+HANDSHAKE_ROWS = 64
+"""Up to here a handshake on the media's way makes every packet worth one too; beyond, one is looked for every
+4 ms."""
+_APART_WORK = 8
+"""A row whose packets are coded one by one takes ten times as long and more; so many of them are as late as
+all of a slot's others, and no more than these have to wait for them."""
 _MS = 1_000_000
 _TICK_NS = 4 * _MS
 _SLOT_NS = 20 * _MS
 _SLOTS = _SLOT_NS // _TICK_NS
+_SPREAD, _GATHER = 2, 3
+"""Slots are begun in the order 0, 8, 16, 4 and 12 ms; the second number undoes the first."""
 _ROUNDS = 4
 """Times that packets are fetched in one turn; beyond, sending what is due comes first."""
 _OBEY_NS = 2 * _MS
@@ -65,9 +69,9 @@ _AT_ONCE_NS = 1
 class MediaLoop:
     """Drives one `Plane` with real packets and real time.
 
-    Deadlines are absolute. With few rows, or while one shakes hands, the loop sleeps until a packet, a
-    command or the next slot; with more until a command or the next slot; with many it ticks on a fixed grid,
-    and rows are spread over it; with none it sleeps until a command.
+    Deadlines are absolute. With few rows the loop sleeps until a packet, a command or the next slot; with
+    more until a command or the next slot, and rows are spread over slots by what they cost; with none until
+    a command.
 
     Args:
         plane: The columns' arithmetic.
@@ -108,7 +112,7 @@ class MediaLoop:
         """Rows that make their keys on the media's way and have none yet: their datagrams must not wait."""
         self._commands: deque[Message] = deque(orders)
         self._reports = Reports(link)
-        self._tick_ns = FOREVER_NS  # The next one; a command that comes before it does not move it.
+        self._keyless_ns = FOREVER_NS  # When to look; a command that comes before it does not move it.
         sockets.watch(link.sock)
 
     @property
@@ -133,16 +137,15 @@ class MediaLoop:
             RemoteProtocolError: If the pipe brought garbage.
         """
         rows = self.rows
-        is_gridded = rows > SLOT_DRIVEN_ROWS
-        is_event_driven = rows <= EVENT_DRIVEN_ROWS or (bool(self._keyless) and not is_gridded)
-        deadline_ns = self._deadline_ns(is_gridded)
+        is_event_driven = rows <= EVENT_DRIVEN_ROWS or (bool(self._keyless) and rows <= HANDSHAKE_ROWS)
+        deadline_ns = self._deadline_ns()
         wait_ns = _AT_ONCE_NS if self._commands else deadline_ns
         has_commands = self._sockets.wait(wait_ns, for_packets=is_event_driven and rows > 0)
         now_ns = self._clock.now_ns()
         is_due = now_ns >= deadline_ns
         if is_due:
             self._gauges.tick(now_ns - deadline_ns)
-            self._tick_ns = self._next_tick_ns(now_ns)
+            self._keyless_ns = FOREVER_NS
         # Media first: what is due must not wait for commands.
         if rows and (is_due or is_event_driven):
             self._carry(now_ns)
@@ -152,24 +155,17 @@ class MediaLoop:
             self._link.flush()
         return True
 
-    def _deadline_ns(self, is_gridded: bool) -> int:
-        if not is_gridded:
-            deadline_ns = int(self._plane.due_ns.min()) if self.rows else FOREVER_NS
-            self._tick_ns = FOREVER_NS
-            if self.rows and (now_ns := self._clock.now_ns()) < self._flooded_until_ns:
-                deadline_ns = min(deadline_ns, now_ns + _FLOODED_TICK_NS)
-        else:
-            if self._tick_ns == FOREVER_NS:
-                self._tick_ns = self._next_tick_ns(self._clock.now_ns())
-            deadline_ns = self._tick_ns
+    def _deadline_ns(self) -> int:
+        deadline_ns = int(self._plane.due_ns.min()) if self.rows else FOREVER_NS
+        if self.rows and (now_ns := self._clock.now_ns()) < self._flooded_until_ns:
+            deadline_ns = min(deadline_ns, now_ns + _FLOODED_TICK_NS)
+        if self._keyless and self.rows > HANDSHAKE_ROWS:
+            if self._keyless_ns == FOREVER_NS:
+                self._keyless_ns = (self._clock.now_ns() // _TICK_NS + 1) * _TICK_NS
+            deadline_ns = min(deadline_ns, self._keyless_ns)
         if self._link.waiting:
             deadline_ns = min(deadline_ns, self._clock.now_ns() + _RETRY_NS)
         return deadline_ns
-
-    def _next_tick_ns(self, now_ns: int) -> int:
-        # The grid is absolute: a late tick does not shift the ones after it, and one that took too long
-        # makes the next one late, which then shows in the gauges.
-        return (now_ns // _TICK_NS + 1) * _TICK_NS
 
     def _carry(self, now_ns: int) -> None:
         """Move media: what has arrived first, so that a voice mutes the packet built right after it."""
@@ -295,7 +291,7 @@ class MediaLoop:
 
     def _open(self, command: OpenRow, now_ns: int) -> None:
         row = command.row
-        self._rows.add(row, command.spec.generation)
+        self._rows.add(row, command.spec)
         fds = self._take_fds(command.fds)
         if command.shared_port >= 0:
             self._sockets.seat(row, command.shared_port, command.spec)
@@ -307,14 +303,14 @@ class MediaLoop:
         self._listen(row, command.spec, command.srtp)
         if is_taken_over:
             # It keeps its place on the grid, and with it the time of its packets.
-            self._rows.place(row, int(self._plane.due_ns[row]) % _SLOT_NS // _TICK_NS)
+            self._rows.place(row, int(self._plane.due_ns[row]))
             self._sockets.learn(row, self._plane.destination(row))
             for event in self._plane.drain():
                 self._post(event)
             self._post(RowOpened(row, command.spec.generation))
             return
         # Its slot goes on the grid, where fewest other rows are: no tick carries more than its share.
-        due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot(row) * _TICK_NS
+        due_ns = now_ns - now_ns % _SLOT_NS + self._rows.slot_ns(row)
         self._plane.due_ns[row] = due_ns if due_ns >= now_ns else due_ns + _SLOT_NS
         self._post(RowOpened(row, command.spec.generation))
 
@@ -374,21 +370,23 @@ class _Rows:
     def __init__(self) -> None:
         self._generations: dict[int, int] = {}
         self._slots: dict[int, int] = {}
+        self._work: dict[int, int] = {}
         self._crowd = [0] * _SLOTS
 
     def __len__(self) -> int:
         return len(self._generations)
 
-    def add(self, row: int, generation: int) -> None:
+    def add(self, row: int, spec: RowSpec) -> None:
         self.remove(row)
-        slots_used = min(_SLOTS, len(self) // SLOT_ROWS + 1)
+        slots_used = min(_SLOTS, sum(self._crowd) // SLOT_WORK + 1)
         slot = self._crowd.index(min(self._crowd[:slots_used]))
-        self._crowd[slot] += 1
-        self._generations[row], self._slots[row] = generation, slot
+        self._work[row] = work = 1 if spec.is_by_column else _APART_WORK
+        self._crowd[slot] += work
+        self._generations[row], self._slots[row] = spec.generation, slot
 
     def remove(self, row: int) -> None:
         if self._generations.pop(row, None) is not None:
-            self._crowd[self._slots.pop(row)] -= 1
+            self._crowd[self._slots.pop(row)] -= self._work.pop(row)
 
     def generation(self, row: int) -> int | None:
         return self._generations.get(row)
@@ -396,10 +394,13 @@ class _Rows:
     def holds(self, row: int, generation: int) -> bool:
         return self._generations.get(row) == generation
 
-    def place(self, row: int, slot: int) -> None:
-        self._crowd[self._slots[row]] -= 1
-        self._crowd[slot] += 1
+    def place(self, row: int, due_ns: int) -> None:
+        """Count a row where its packets are due."""
+        slot = due_ns % _SLOT_NS // _TICK_NS * _GATHER % _SLOTS
+        self._crowd[self._slots[row]] -= self._work[row]
+        self._crowd[slot] += self._work[row]
         self._slots[row] = slot
 
-    def slot(self, row: int) -> int:
-        return self._slots[row]
+    def slot_ns(self, row: int) -> int:
+        """When in each 20 ms its packets are due."""
+        return self._slots[row] * _SPREAD % _SLOTS * _TICK_NS

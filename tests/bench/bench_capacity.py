@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bridge.engine.loop import SLOT_DRIVEN_ROWS
+from bridge.engine.budget import ticks_of
 from tests.bench.capacity import Cell, cost_line, excess_ms
 from tests.bench.machine import provenance
 from tests.bench.saturation import Search, bears
@@ -149,14 +149,13 @@ def show(cells: list[Cell], console: Console) -> None:
         for goal, met in cell.verdicts().items():
             console.print(f"{'met    ' if met else 'NOT MET'}  {cell.stages}, {cell.legs} calls: {goal}")
     for (stages, shared), alike in _curves(cells).items():
-        coarse = [cell for cell in alike if cell.legs > SLOT_DRIVEN_ROWS]
-        if (line := cost_line(coarse)) is not None:
-            fixed, slope = line
+        if (line := cost_line(alike)) is not None:
+            tick, call = line
             ports = "shared ports" if shared else "a port per call"
+            ticks = ", ".join(f"{ticks_of(cell.legs)} at {cell.legs}" for cell in alike)
             console.print(
-                f"{stages}, {ports}: {fixed:.1f} % of a core for the ticks, whoever calls, and "
-                f"{slope * 200:.1f} µs a packet pair; the knee is where both are alike, "
-                f"at {fixed / slope:.0f} calls"
+                f"{stages}, {ports}: {tick * 200:.0f} µs a tick, and {call * 200:.1f} µs a packet pair; "
+                f"ticks in 20 ms: {ticks} calls"
             )
 
 
@@ -196,11 +195,11 @@ def document(cells: list[Cell], limits: list[dict[str, Any]]) -> dict[str, Any]:
             {
                 "stages": stages,
                 "shared_ports": shared,
-                "core_percent_fixed": line[0],
+                "core_percent_per_tick": line[0],
                 "core_percent_per_call": line[1],
             }
             for (stages, shared), alike in _curves(cells).items()
-            if (line := cost_line([cell for cell in alike if cell.legs > SLOT_DRIVEN_ROWS])) is not None
+            if (line := cost_line(alike)) is not None
         ],
         "limits": limits,
     }

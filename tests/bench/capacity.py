@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bridge.engine.budget import ticks_of
 from tests.bench.stages import Stages
 from tests.bench.stand import Run
 
@@ -116,9 +117,13 @@ def excess_ms(run: Run) -> float:
 
 
 def cost_line(cells: Sequence[Cell]) -> tuple[float, float] | None:
-    """Straight line through the cores' shares: percent at no call, and percent per call. Needs two counts."""
-    points = [(cell.legs, cell.core_percent) for cell in cells if cell.valid]
-    if len({legs for legs, _ in points}) < 2:
+    """What explains the cores' shares best: percent per tick in 20 ms, and percent per call.
+
+    Needs two cells that differ in the calls of a tick.
+    """
+    valid = [cell for cell in cells if cell.valid]
+    parts = np.array([(ticks_of(cell.legs), cell.legs) for cell in valid], np.float64).reshape(-1, 2)
+    if np.linalg.matrix_rank(parts) < 2:
         return None
-    slope, fixed = np.polyfit([legs for legs, _ in points], [share for _, share in points], 1)
-    return float(fixed), float(slope)
+    (tick, call), *_ = np.linalg.lstsq(parts, np.array([cell.core_percent for cell in valid]))
+    return float(tick), float(call)

@@ -64,10 +64,14 @@ def test_a_cell_without_a_valid_run_says_nothing() -> None:
     assert told["goals"] == {}
 
 
-def test_the_cost_is_a_fixed_part_and_one_for_each_call() -> None:
-    cells = [Cell(legs, True, "basic", [run(150 / legs + 0.4, legs=legs)]) for legs in (200, 500, 1000)]
+def test_the_cost_is_a_part_for_each_tick_and_one_for_each_call() -> None:
+    ticks = {200: 2, 500: 3, 1000: 5}
+    cells = [
+        Cell(legs, True, "basic", [run(15 * count / legs + 0.4, legs=legs)]) for legs, count in ticks.items()
+    ]
 
     line = cost_line(cells)
 
-    assert line == pytest.approx((15, 0.04))
+    assert line == pytest.approx((1.5, 0.04))
     assert cost_line(cells[:1]) is None
+    assert cost_line([]) is None

@@ -1,15 +1,17 @@
 import pytest
 
-from bridge.engine.budget import LIMIT, Budget, Costs, weight_of
+from bridge.engine.budget import LIMIT, SLOT_WORK, Budget, Costs, weight_of
 from bridge.plane.codec import L16_16K
 
 S = 1_000_000_000
 COSTS = Costs(tick_ns=400_000, pair_ns=10_000)
-"""A tenth of a core for the ticks, and a twentieth of a percent for each call."""
+"""A fiftieth of a core for each tick in 20 ms, and a twentieth of a percent for each call."""
 
 
 def test_the_number_admitted_is_the_largest_within_the_limit() -> None:
-    assert COSTS.share(0) == pytest.approx(0.1)
+    assert COSTS.share(0) == pytest.approx(0.02)
+    assert COSTS.share(SLOT_WORK) == pytest.approx(0.04 + SLOT_WORK * 0.0005)
+    assert COSTS.share(2000) == pytest.approx(0.1 + 1)
     assert COSTS.calls == 1300
     assert COSTS.share(COSTS.calls) <= LIMIT < COSTS.share(COSTS.calls + 1)
     assert Budget(COSTS).calls == COSTS.calls

@@ -29,7 +29,7 @@ from bridge.engine.commands import (
 )
 from bridge.engine.demux import Demux
 from bridge.engine.link import Link
-from bridge.engine.loop import EVENT_DRIVEN_ROWS, SLOT_DRIVEN_ROWS, SLOT_ROWS, MediaLoop
+from bridge.engine.loop import MediaLoop
 from bridge.engine.mmsg import BatchSockets, is_supported
 from bridge.engine.ports import peer_key
 from bridge.engine.reports import MOST_OWED
@@ -37,6 +37,7 @@ from bridge.engine.shared import SharedMemory
 from bridge.engine.sockets import FOREVER_NS, LegSockets, PlainSockets
 from bridge.engine.srtp import SrtpRows
 from bridge.errors import RemoteProtocolError
+from bridge.plane.codec import OPUS, PCMU
 from bridge.plane.events import Digit, Flushed, RowFailed, VoiceStarted
 from bridge.plane.packets import Arrivals
 from bridge.rtp.srtp import SrtpKeys
@@ -75,11 +76,14 @@ class Bench:
         self.peer = _bound()
         self._kept: list[socket.socket] = []
 
-    def open(self, row: int, *, generation: int = 1, sending: bool = True) -> tuple[str, int]:
+    def open(
+        self, row: int, *, generation: int = 1, sending: bool = True, codec: int = PCMU
+    ) -> tuple[str, int]:
         sock = _bound()
         self._kept.append(sock)
         key = peer_key(self.peer.getsockname())
-        self.control.send(OpenRow(row, 1, spec(generation, remote_key=key, sending=sending)), [sock.fileno()])
+        told = replace(spec(generation, remote_key=key, sending=sending), codec=codec)
+        self.control.send(OpenRow(row, 1, told), [sock.fileno()])
         return sock.getsockname()  # type: ignore[no-any-return]
 
     def obey(self, *commands: Message) -> list[Message]:
@@ -202,18 +206,21 @@ def test_a_packet_is_heard_at_once_while_rows_are_few(bench: Bench) -> None:
     assert [data for _, data, _ in bench.plane.heard] == [b"now"]
 
 
-@pytest.mark.parametrize("rows", [EVENT_DRIVEN_ROWS + 4, SLOT_DRIVEN_ROWS + 6])
-def test_many_rows_are_spread_over_the_20_ms_and_all_served(bench: Bench, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "codec", "crowds"), [(60, PCMU, [60, 0, 0, 0, 0]), (60, OPUS, [24, 0, 24, 0, 12])]
+)
+def test_rows_are_spread_over_the_20_ms_by_what_they_cost_and_all_served(
+    bench: Bench, rows: int, codec: int, crowds: list[int]
+) -> None:
     for row in range(rows):
-        bench.open(row, generation=row + 1)
+        bench.open(row, generation=row + 1, codec=codec)
     while bench.loop.rows < rows:
         bench.loop.turn()
     while len(bench.plane.built_ns) < rows or min(map(len, bench.plane.built_ns.values())) < 3:
         assert bench.loop.turn()
 
     slots = [int(bench.plane.due_ns[row]) % (20 * MS) // (4 * MS) for row in range(rows)]
-    crowd = [slots.count(slot) for slot in range(5)]
-    assert max(crowd) <= max(SLOT_ROWS, rows // 5 + 1)
+    assert [slots.count(slot) for slot in range(5)] == crowds
     assert bench.memory.gauges().ticks >= 1
 
 
