@@ -37,9 +37,9 @@ from bridge.rtp.srtp import SrtpKeys
 
 __all__ = ["EVENT_DRIVEN_ROWS", "HANDSHAKE_ROWS", "MediaLoop"]
 
-EVENT_DRIVEN_ROWS = 8
-"""Up to here every packet is worth a wake-up of its own. Beyond, the slots in use are the only ticks: a voice
-that is heard right before the packets are built mutes the same packet as one that was heard earlier."""
+EVENT_DRIVEN_ROWS = 1
+"""A call that is alone tells of keys and voices as they come. Beyond, the slots in use are the only ticks: a
+voice that is heard right before the packets are built mutes the same packet as one that was heard earlier."""
 HANDSHAKE_ROWS = 64
 """Up to here a handshake on the media's way makes every packet worth one too; beyond, one is looked for every
 4 ms."""
@@ -69,9 +69,9 @@ _AT_ONCE_NS = 1
 class MediaLoop:
     """Drives one `Plane` with real packets and real time.
 
-    Deadlines are absolute. With few rows the loop sleeps until a packet, a command or the next slot; with
-    more until a command or the next slot, and rows are spread over slots by what they cost; with none until
-    a command.
+    Deadlines are absolute. With one row the loop sleeps until a packet, a command or the next slot; with more
+    until a command or the next slot, and rows are spread over slots by what they cost; with none until a
+    command.
 
     Args:
         plane: The columns' arithmetic.
