@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from bridge.plane.columns import Columns
+from bridge.plane.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from bridge.plane.rows import FOREVER_NS, Rows
 from tests.fakes import MS
 from tests.plane.rig import spec
@@ -73,3 +77,22 @@ def test_a_row_that_has_ended_is_never_due() -> None:
     rows.end(1)
 
     assert set(rows.due_ns.tolist()) == {FOREVER_NS}
+
+
+@pytest.mark.parametrize("codecs", [(0, 0, 0), (1, 1, 1), (1, 0, 1)])
+def test_every_row_speaks_its_own_law_whoever_is_beside_it(codecs: tuple[int, ...]) -> None:
+    rows = Rows(Columns(bytearray(Columns.size_bytes(3)), 3))
+    for row, codec in enumerate(codecs):
+        rows.begin(row, replace(spec(), codec=codec), now_ns=0)
+    pcm = np.random.default_rng(1).normal(0, 4000, (3, 160)).astype(np.int16)
+    everyone = np.arange(3)
+
+    codes = rows.encode(everyone, pcm)
+
+    laws = ((encode_ulaw, decode_ulaw), (encode_alaw, decode_alaw))
+    assert np.array_equal(codes, [laws[codec][0](line) for codec, line in zip(codecs, pcm, strict=True)])
+    assert np.array_equal(
+        rows.decode(everyone, codes),
+        [laws[codec][1](line) for codec, line in zip(codecs, codes, strict=True)],
+    )
+    assert rows.encode(everyone[:0], pcm[:0]).shape == (0, 160)

@@ -111,3 +111,21 @@ def test_an_erased_row_leaves_no_sound_behind() -> None:
 
     ring.erase(1)
     assert not ring.read(ROWS, np.arange(5120)[None, :]).any()
+
+
+def test_frames_come_out_whole_from_any_piece_of_the_ring_round_and_round() -> None:
+    ring = SampleRing(3)
+    rows = np.array([2, 0])
+    begins = np.array([40, 80])
+
+    for turn in range(70):
+        ticks = begins + 160 * turn
+        pcm = np.stack([ramp(int(tick) % 30_000, 160) for tick in ticks])
+        assert ring.put(rows, ticks, pcm, ticks).all()
+        frames, there = ring.take(rows, ticks)
+        ring.release(rows, ticks)
+
+        assert np.array_equal(frames, pcm)
+        assert there.all()
+        assert np.array_equal(ring.read(rows, ticks[:, None] + np.arange(160)), pcm)
+    assert not ring.read(np.array([1]), np.arange(5120)[None, :]).any()
