@@ -5,12 +5,14 @@ import asyncio
 from bridge import Call
 
 __all__ = [
+    "BRIEF",
     "CHAPTERS",
     "FIRM",
     "READING",
     "STORY",
     "STORY_GOES_ON",
     "TICKER",
+    "brief",
     "chapters",
     "firm",
     "herald",
@@ -28,6 +30,7 @@ __all__ = [
     "ticker",
 ]
 
+BRIEF = "The lighthouse keeper wrote a letter every single day."
 CHAPTERS = (
     "The first train leaves at seven in the morning.",
     "Its second stop is a small town by the river.",
@@ -43,6 +46,11 @@ READING = (
     "When he retired, a boat brought him all the answers."
 )
 TICKER = "one two three four five six seven eight nine ten eleven twelve"
+
+
+async def brief(call: Call) -> None:
+    """Say one sentence."""
+    await call.say(BRIEF, interruptible="none")
 
 
 async def chapters(call: Call) -> None:

@@ -23,7 +23,7 @@ from tests.e2e.test_srtp import media_pids
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 
-AGENTS = agents.routes(reader="tone", holding="tone")
+AGENTS = agents.routes(brief="tone", holding="tone")
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ def bridge() -> Iterator[RunningBridge]:
 async def test_speech_arrives_bit_for_bit_whoever_begins_the_handshake(
     bridge: RunningBridge, setup: str, has_ice: bool
 ) -> None:
-    (codes,) = (await rendered(bridge, [agents.READING], voice="tone")).values()
+    (codes,) = (await rendered(bridge, [agents.BRIEF], voice="tone")).values()
 
     with BarePhone(("127.0.0.1", bridge.sip_port)) as bare:
         phone = HandshakePhone(bare, setup=setup, has_ice=has_ice)
-        await asyncio.to_thread(phone.call, "reader")
+        await asyncio.to_thread(phone.call, "brief")
         await asyncio.to_thread(phone.talk, len(codes) / 8000 + 2)
         told = await ended(bridge, bare.call_id)
 
@@ -57,13 +57,13 @@ async def test_speech_arrives_bit_for_bit_whoever_begins_the_handshake(
 
 
 async def test_a_phone_with_two_ports_is_heard_on_one_and_gets_no_reports(bridge: RunningBridge) -> None:
-    (codes,) = (await rendered(bridge, [agents.READING], voice="tone")).values()
+    (codes,) = (await rendered(bridge, [agents.BRIEF], voice="tone")).values()
 
     with BarePhone(("127.0.0.1", bridge.sip_port)) as bare:
         bare.rtp.close()
         bare.rtp, rtcp = neighbours()
         phone = HandshakePhone(bare, mux=False)
-        await asyncio.to_thread(phone.call, "reader")
+        await asyncio.to_thread(phone.call, "brief")
         # It shakes hands for its reports as well, as RFC 5764 §5.1.2 has it, and nobody is there.
         second = Association(Certificate.make("phone"), DtlsTerms(True, (("sha-256", "00" * 32),)))
         second.begin()

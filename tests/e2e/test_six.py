@@ -81,12 +81,12 @@ async def test_a_phone_on_ipv6_and_one_on_ipv4_talk_with_one_bridge(
 
 @pytest.mark.parametrize("has_ice", [False, True], ids=["handshake", "checks"])
 async def test_checks_handshakes_and_encryption_work_over_ipv6_bit_for_bit(has_ice: bool) -> None:
-    settings = agents.routes(reader="tone") | {"media.srtp": "required", "media.ports_shared": "true"}
+    settings = agents.routes(brief="tone") | {"media.srtp": "required", "media.ports_shared": "true"}
     with RunningBridge(settings, in_ipv6=True) as bridge:
-        (codes,) = (await rendered(bridge, [agents.READING], voice="tone")).values()
+        (codes,) = (await rendered(bridge, [agents.BRIEF], voice="tone")).values()
         with BarePhone(("::1", bridge.sip_port)) as bare:
             phone = HandshakePhone(bare, has_ice=has_ice)
-            await asyncio.to_thread(phone.call, "reader")
+            await asyncio.to_thread(phone.call, "brief")
             await asyncio.to_thread(phone.talk, len(codes) / 8000 + 2)
             told = await ended(bridge, bare.call_id)
 
