@@ -49,7 +49,7 @@ class Costs:
 
 def ticks_of(calls: float) -> int:
     """Ticks that so many G.711 calls make in 20 ms, where not every packet makes one."""
-    return min(_TICKS, int(calls) // SLOT_WORK + 1)
+    return max(1, min(_TICKS, -(-int(calls) // SLOT_WORK)))
 
 
 _FREE = Costs(0, 0)

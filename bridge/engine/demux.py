@@ -41,6 +41,7 @@ class _Table:
         # The last entry is above every address, so that a search always ends on one.
         self._keys = np.full(1, np.iinfo(np.int64).max)
         self._rows = np.full(1, NOBODY, np.intp)
+        self._waiting: dict[int, list[int]] = {}
 
     def get(self, key: int) -> int:
         """Whose address it is, or `NOBODY`."""
@@ -48,16 +49,28 @@ class _Table:
         return int(self._rows[at]) if self._keys[at] == key else NOBODY
 
     def add(self, key: int, row: int) -> None:
-        """Whoever has the address already stays: a later call cannot take his voice."""
+        """Whoever has the address already keeps it while he is here: a later call cannot take his voice."""
         at = int(self._keys.searchsorted(key))
-        if self._keys[at] != key:
+        if self._keys[at] == key:
+            self._waiting.setdefault(key, []).append(row)
+        else:
             self._keys, self._rows = np.insert(self._keys, at, key), np.insert(self._rows, at, row)
 
     def remove(self, key: int, row: int) -> None:
-        """Forget an address, if it is this row's."""
+        """Forget that this row claims an address; the next one that does has it then."""
         at = int(self._keys.searchsorted(key))
-        if self._keys[at] == key and self._rows[at] == row:
+        if self._keys[at] != key:
+            return
+        waiting = self._waiting.get(key, [])
+        if self._rows[at] != row:
+            if row in waiting:
+                waiting.remove(row)
+        elif waiting:
+            self._rows[at] = waiting.pop(0)
+        else:
             self._keys, self._rows = np.delete(self._keys, at), np.delete(self._rows, at)
+        if not waiting:
+            self._waiting.pop(key, None)
 
     def find(self, keys: NDArray[np.int64]) -> NDArray[np.intp]:
         at = self._keys.searchsorted(keys)

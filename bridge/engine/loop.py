@@ -60,6 +60,8 @@ _FLOODED_TICK_NS = 2 * _MS
 """While strangers flood a socket it is emptied so often: what waits for a slot would not find room in it."""
 _MOST_PER_ROW = 4
 """Packets of a slot that a network's bunches explain, on average; more are a flood, whoever sends it."""
+_FEW_UNWANTED = 16
+"""Packets that nobody wants in one turn: the last ones of calls that have ended are no flood."""
 _FLOOD_NS = 200 * _MS
 """So long after its last sign a flood is believed to go on."""
 _RETRY_NS = 20 * _MS
@@ -193,22 +195,27 @@ class MediaLoop:
     def _fetch(self, now_ns: int) -> None:
         """Give the plane what has arrived."""
         plane, sockets, srtp = self._plane, self._sockets, self._srtp
+        unwanted, is_flooded = 0, False
         for _ in range(_ROUNDS):
             strangers = sockets.strangers
             count = sockets.receive()
-            # A socket that strangers flood is read on, so that its own peer's packets find room.
-            is_flooded = sockets.strangers > strangers
+            refused = sockets.strangers - strangers
             if count:
                 if self._aside:
                     self._hand_on(now_ns)
+                for_calls = self._arrivals.count
                 srtp.unprotect(self._arrivals)
-                is_flooded |= self._arrivals.count < count
+                refused += for_calls - self._arrivals.count
                 self._guard.receive(partial(plane.receive, now_ns=now_ns), self._arrivals)
-                is_flooded |= plane.turned_away > 0
-            if is_flooded or count > _MOST_PER_ROW * self.rows:
-                self._flooded_until_ns = now_ns + _FLOOD_NS
-            if count < self._full and not is_flooded:
+                refused += plane.turned_away
+            unwanted += refused
+            is_flooded |= count > _MOST_PER_ROW * self.rows
+            # A socket that strangers flood is read on, so that its own peer's packets find room.
+            if count < self._full and not refused and not sockets.has_more:
                 break
+        # One that was not emptied in so many rounds would lag behind for ever.
+        if is_flooded or sockets.is_crowded or unwanted > max(_FEW_UNWANTED, self.rows // 4):
+            self._flooded_until_ns = now_ns + _FLOOD_NS
 
     def _hand_on(self, now_ns: int) -> None:
         """Give the control plane what is no RTP."""
@@ -267,6 +274,9 @@ class MediaLoop:
                 self._srtp.update(row, command.srtp, ssrc=spec.ssrc)
                 plane.update(row, spec, now_ns=now_ns)
                 self._sockets.expect(row, spec)
+                # What was learnt still holds, unless the peer's address has changed.
+                self._sockets.learn(row, plane.destination(row))
+                self._rows.weigh(row, spec)
                 self._sockets.hosts.follow(row, spec.hosts)
                 self._listen(row, spec, command.srtp)
             case SharePort():
@@ -303,6 +313,7 @@ class MediaLoop:
         self._listen(row, command.spec, command.srtp)
         if is_taken_over:
             # It keeps its place on the grid, and with it the time of its packets.
+            self._plane.due_ns[row] = -(-int(self._plane.due_ns[row]) // _TICK_NS) * _TICK_NS
             self._rows.place(row, int(self._plane.due_ns[row]))
             self._sockets.learn(row, self._plane.destination(row))
             for event in self._plane.drain():
@@ -380,9 +391,15 @@ class _Rows:
         self.remove(row)
         slots_used = min(_SLOTS, sum(self._crowd) // SLOT_WORK + 1)
         slot = self._crowd.index(min(self._crowd[:slots_used]))
-        self._work[row] = work = 1 if spec.is_by_column else _APART_WORK
-        self._crowd[slot] += work
+        self._work[row] = 0
         self._generations[row], self._slots[row] = spec.generation, slot
+        self.weigh(row, spec)
+
+    def weigh(self, row: int, spec: RowSpec) -> None:
+        """Count what a row costs, now or anew."""
+        work = 1 if spec.is_by_column and spec.ptime_ms == _SLOT_NS // _MS else _APART_WORK
+        self._crowd[self._slots[row]] += work - self._work[row]
+        self._work[row] = work
 
     def remove(self, row: int) -> None:
         if self._generations.pop(row, None) is not None:

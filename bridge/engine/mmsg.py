@@ -143,6 +143,7 @@ class BatchSockets:
         self.rtcp_packets = 0
         self.errors = 0
         self.strangers = 0
+        self.has_more = self.is_crowded = False
         self._arrivals = arrivals
         self._demux = demux
         self._ffi, self._libc = _library()
@@ -272,6 +273,7 @@ class BatchSockets:
     def receive(self) -> int:
         arrivals = self._arrivals
         arrivals.count = 0
+        self.has_more = self.is_crowded = False
         if self._fds6:
             # The kernel has put there how long the last address was.
             self._headers["name_length"] = _SOCKADDR.itemsize
@@ -302,6 +304,7 @@ class BatchSockets:
             else:
                 names += [name_by_fd[fd]] * taken
                 at += taken * _MMSGHDR_BYTES
+                self.has_more |= taken == _BURST
         if names:
             rows = np.array(names, np.intp)
             is_rtcp = rows < 0
@@ -325,6 +328,8 @@ class BatchSockets:
                 if taken < 0:
                     self._note_error()
                     continue
+                if taken == room:
+                    self.has_more = self.is_crowded = True
                 self._take(begin, begin + taken)
                 self.rtcp_packets += taken * is_rtcp
                 lost = assign_rows(self._demux, arrivals, port, begin, begin + taken, is_rtcp=is_rtcp)

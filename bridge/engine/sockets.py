@@ -60,6 +60,10 @@ class LegSockets(Protocol):
     """System errors on sockets (ICMP refusals included); never fatal, always counted."""
     strangers: int
     """Packets on shared ports that belong to no call."""
+    has_more: bool
+    """Whether the last `receive` left packets in a socket that had had its share."""
+    is_crowded: bool
+    """Whether that was one that calls share."""
     hosts: Hosts6
     """IPv6 addresses of the rows; `remove` forgets a row's."""
 
@@ -147,6 +151,7 @@ class PlainSockets:
         self.rtcp_packets = 0
         self.errors = 0
         self.strangers = 0
+        self.has_more = self.is_crowded = False  # Whatever waits is read, as far as there is room.
         self.hosts = Hosts6()
         self._arrivals = arrivals
         self._demux = demux

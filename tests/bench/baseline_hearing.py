@@ -6,6 +6,7 @@ form that one call by itself allows: plain numbers in Python, and numpy for what
 
 import math
 import time
+from array import array
 from collections import deque
 
 import numpy as np
@@ -90,10 +91,12 @@ class Reception:
 class Delay:
     """How long to wait: a forgetting histogram of how long packets take, in ticks of 8 kHz."""
 
-    __slots__ = ("_base", "_origin", "_weight", "_weights", "seen")
+    __slots__ = ("_base", "_column", "_origin", "_weight", "_weights", "seen")
 
     def __init__(self) -> None:
-        self._weights = [0.0] * _BINS
+        # One memory seen twice: single entries are quickest in one way, all of them in the other.
+        self._weights = array("d", bytes(8 * _BINS))
+        self._column = np.frombuffer(self._weights)
         self._weight = 1.0
         self._origin = self._base = 0
         self.seen = 0
@@ -110,7 +113,7 @@ class Delay:
 
     def need_ticks(self) -> int:
         """Wait beyond the quickest packet that all but a small share stay under."""
-        sums = np.cumsum(self._weights)
+        sums = self._column.cumsum()
         high = int(sums.searchsorted(sums[-1] * (1 - _LATE_SHARE)))
         return self._origin + (high + 1) * _BIN_TICKS - self._base
 

@@ -10,7 +10,8 @@ COSTS = Costs(tick_ns=400_000, pair_ns=10_000)
 
 def test_the_number_admitted_is_the_largest_within_the_limit() -> None:
     assert COSTS.share(0) == pytest.approx(0.02)
-    assert COSTS.share(SLOT_WORK) == pytest.approx(0.04 + SLOT_WORK * 0.0005)
+    assert COSTS.share(SLOT_WORK) == pytest.approx(0.02 + SLOT_WORK * 0.0005)
+    assert COSTS.share(SLOT_WORK + 1) == pytest.approx(0.04 + (SLOT_WORK + 1) * 0.0005)
     assert COSTS.share(2000) == pytest.approx(0.1 + 1)
     assert COSTS.calls == 1300
     assert COSTS.share(COSTS.calls) <= LIMIT < COSTS.share(COSTS.calls + 1)

@@ -123,6 +123,18 @@ def test_a_later_call_cannot_take_an_earlier_ones_voice() -> None:
     assert bench.whose(ALICE) == 1
 
 
+def test_who_claims_the_address_too_has_it_when_the_first_one_has_gone() -> None:
+    bench = Bench()
+    bench.demux.seat(1, 0, expecting(ALICE))
+    bench.demux.seat(2, 0, expecting(ALICE))
+    bench.demux.seat(3, 0, expecting(ALICE))
+
+    bench.demux.remove(2)
+    bench.demux.remove(1)
+
+    assert bench.whose(ALICE, ssrc=5) == 3
+
+
 ROWS = st.integers(0, 5)
 SOURCES = st.tuples(st.sampled_from(["10.0.0.1", "10.0.0.2"]), st.integers(1, 3))
 STEPS = st.lists(

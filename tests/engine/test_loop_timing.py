@@ -34,6 +34,9 @@ class VirtualSockets:
         self.rtcp_packets = 0
         self.errors = 0
         self.strangers = 0
+        self.strangers_each_time = 0
+        self.has_more = self.is_crowded = False
+        self.learnt: list[tuple[int, int]] = []
         self.hosts = Hosts6()
         self.waits: list[tuple[int, bool]] = []
         self._clock = clock
@@ -49,7 +52,8 @@ class VirtualSockets:
 
     def expect(self, row: int, spec: RowSpec) -> None: ...
 
-    def learn(self, row: int, key: int) -> None: ...
+    def learn(self, row: int, key: int) -> None:
+        self.learnt.append((row, key))
 
     def remove(self, row: int) -> None: ...
 
@@ -62,6 +66,7 @@ class VirtualSockets:
         return False
 
     def receive(self) -> int:
+        self.strangers += self.strangers_each_time
         return 0
 
     def send(self, departures: Departures) -> None: ...
@@ -247,3 +252,53 @@ def test_after_a_stall_the_slots_stand_where_they_stood(bench: Bench) -> None:
     assert (int(bench.plane.due_ns[0]) - slot_ns) % SLOT_NS == 0
     assert bench.plane.due_ns[0] > bench.clock.now_ns() - SLOT_NS
     assert bench.memory.gauges().stalls >= 1
+
+
+@pytest.mark.parametrize(("strangers", "is_flood"), [(1, False), (30, True)])
+def test_the_last_packets_of_calls_that_have_ended_are_no_flood(
+    bench: Bench, strangers: int, is_flood: bool
+) -> None:
+    bench.open(range(CROWD))
+    bench.run_for(CROWD + 40)
+    ticks = bench.memory.gauges().ticks
+
+    bench.sockets.strangers_each_time = strangers
+    bench.run_for(100)
+
+    assert (bench.memory.gauges().ticks - ticks > 20) is is_flood
+
+
+def test_a_shared_port_that_is_not_emptied_is_looked_at_more_often(bench: Bench) -> None:
+    bench.open(range(CROWD))
+    bench.run_for(CROWD + 40)
+    ticks = bench.memory.gauges().ticks
+
+    bench.sockets.has_more = bench.sockets.is_crowded = True
+    bench.run_for(100)
+
+    assert bench.memory.gauges().ticks - ticks > 20
+
+
+def test_where_a_peer_was_learnt_to_be_holds_beyond_a_re_invite(bench: Bench) -> None:
+    told = replace(spec(1), remote_key=77)
+    bench.control.send(OpenRow(0, 0, told))
+    bench.control.send(UpdateRow(0, told))
+    bench.run_for(40)
+
+    assert bench.sockets.learnt == [(0, 77)]
+
+
+def test_a_row_that_becomes_dearer_counts_for_more(bench: Bench) -> None:
+    bench.open(range(CROWD))
+    bench.run_for(CROWD + 40)
+    for row in range(CROWD):
+        bench.control.send(UpdateRow(row, replace(spec(row + 1), ptime_ms=30)))
+    bench.run_for(40)
+
+    for row in range(CROWD, CROWD + 70):
+        bench.control.send(OpenRow(row, 0, spec(row + 1)))
+    bench.run_for(100)
+
+    slots = [int(bench.plane.due_ns[row]) % SLOT_NS for row in range(CROWD + 70)]
+    assert len(set(slots[:CROWD])) == 1
+    assert len(set(slots)) == 2

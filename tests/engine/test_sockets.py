@@ -371,6 +371,23 @@ def test_rows_on_a_shared_port_get_what_their_own_peers_send(bench: Bench) -> No
     assert bench.sockets.rtcp_packets == 1
 
 
+def test_what_one_of_many_shared_ports_has_left_is_told_and_comes_next(bench: Bench) -> None:
+    rtp, _ = bench.share(0)
+    bench.share(1)
+    bench.seat(3, 0, seated(place_of(bench.peer)))
+    for number in range(ROOM // 4 + 3):
+        bench.peer.sendto(b"%d" % number, rtp)
+
+    first = bench.packets()
+    told = bench.sockets.has_more, bench.sockets.is_crowded
+    second = bench.packets()
+
+    assert [data for _, data, _ in first + second] == [b"%d" % number for number in range(ROOM // 4 + 3)]
+    assert told == (bool(second), bool(second))
+    assert not bench.sockets.has_more
+    assert not bench.sockets.is_crowded
+
+
 def test_shared_and_own_ports_live_side_by_side(bench: Bench) -> None:
     rtp, _ = bench.share(0)
     address = bench.add(1)
