@@ -317,12 +317,12 @@ class BatchSockets:
             arrivals.is_rtcp[begin:end] = is_rtcp
 
     def _receive_shared(self) -> None:
-        """Append what waits on shared ports; none of them takes the others' room."""
+        """Append what waits on shared ports; none of them takes the others' room, and reports get little."""
         arrivals = self._arrivals
-        room = arrivals.capacity // (2 * len(self._shared))
+        eighth = arrivals.capacity / (8 * len(self._shared))
         for port, fds in enumerate(self._shared):
             for fd, is_rtcp in zip(fds, (False, True), strict=False):
-                begin = arrivals.count
+                begin, room = arrivals.count, max(1, int(eighth if is_rtcp else 7 * eighth))
                 at = self._headers_at + begin * _MMSGHDR_BYTES
                 taken = self._libc.recvmmsg(fd, at, room, _RECEIVE, 0)
                 if taken < 0:

@@ -375,14 +375,14 @@ def test_what_one_of_many_shared_ports_has_left_is_told_and_comes_next(bench: Be
     rtp, _ = bench.share(0)
     bench.share(1)
     bench.seat(3, 0, seated(place_of(bench.peer)))
-    for number in range(ROOM // 4 + 3):
+    for number in range(ROOM // 2 + 1):
         bench.peer.sendto(b"%d" % number, rtp)
 
     first = bench.packets()
     told = bench.sockets.has_more, bench.sockets.is_crowded
     second = bench.packets()
 
-    assert [data for _, data, _ in first + second] == [b"%d" % number for number in range(ROOM // 4 + 3)]
+    assert [data for _, data, _ in first + second] == [b"%d" % number for number in range(ROOM // 2 + 1)]
     assert told == (bool(second), bool(second))
     assert not bench.sockets.has_more
     assert not bench.sockets.is_crowded
