@@ -213,8 +213,10 @@ class MediaLoop:
             # A socket that strangers flood is read on, so that its own peer's packets find room.
             if count < self._full and not refused and not sockets.has_more:
                 break
-        # One that was not emptied in so many rounds would lag behind for ever.
-        if is_flooded or sockets.is_crowded or unwanted > max(_FEW_UNWANTED, self.rows // 4):
+        # A socket that was not emptied in so many rounds would lag behind for ever; but what floods its own
+        # call gets no more.
+        is_flooded |= sockets.is_crowded or (sockets.has_more and unwanted > 0)
+        if is_flooded or unwanted > max(_FEW_UNWANTED, self.rows // 4):
             self._flooded_until_ns = now_ns + _FLOOD_NS
 
     def _hand_on(self, now_ns: int) -> None:

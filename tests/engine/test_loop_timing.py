@@ -279,6 +279,20 @@ def test_a_shared_port_that_is_not_emptied_is_looked_at_more_often(bench: Bench)
     assert bench.memory.gauges().ticks - ticks > 20
 
 
+@pytest.mark.parametrize(("strangers", "is_flood"), [(0, False), (1, True)])
+def test_a_port_of_its_own_that_strangers_keep_full_is_looked_at_more_often(
+    bench: Bench, strangers: int, is_flood: bool
+) -> None:
+    bench.open(range(CROWD))
+    bench.run_for(CROWD + 40)
+    ticks = bench.memory.gauges().ticks
+
+    bench.sockets.has_more, bench.sockets.strangers_each_time = True, strangers
+    bench.run_for(100)
+
+    assert (bench.memory.gauges().ticks - ticks > 20) is is_flood
+
+
 def test_where_a_peer_was_learnt_to_be_holds_beyond_a_re_invite(bench: Bench) -> None:
     told = replace(spec(1), remote_key=77)
     bench.control.send(OpenRow(0, 0, told))
