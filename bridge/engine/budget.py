@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bridge.plane.codec import G722, L16_8K, L16_16K, L16_48K, OPUS, PCMA, PCMU
 
-__all__ = ["LIMIT", "SLOT_WORK", "Budget", "Costs", "ticks_of", "weight_of"]
+__all__ = ["LIMIT", "SLOTS", "SLOT_WORK", "Budget", "Costs", "ticks_of", "weight_of"]
 
 LIMIT = 0.75
 """Share of a core that planned work may take; the rest is for what no plan knows."""
@@ -12,8 +12,8 @@ SLOT_WORK = 192
 """Calls in G.711 that share a slot before the next one is begun: every slot in use costs a wake-up and
 0.3 ms, and in a slot of so many the last packet is a millisecond and a half later than the first."""
 _SLOT_NS = 20_000_000
-_TICKS = 5
-"""The most that 20 ms have; the fewer calls, the fewer."""
+SLOTS = 5
+"""The most that 20 ms have; the fewer calls, the fewer are in use."""
 _WINDOW_NS = 2_000_000_000
 """The load is looked at no more often than this."""
 _TELLING = 0.3
@@ -39,7 +39,7 @@ class Costs:
 
     def within(self, share: float) -> int:
         """Most G.711 calls that stay within this part of a core, all ticks in use; 0 if none does."""
-        return max(0, int((share * _SLOT_NS - _TICKS * self.tick_ns) / max(1, self.pair_ns) + 1e-6))
+        return max(0, int((share * _SLOT_NS - SLOTS * self.tick_ns) / max(1, self.pair_ns) + 1e-6))
 
     @property
     def calls(self) -> int:
@@ -48,8 +48,8 @@ class Costs:
 
 
 def ticks_of(calls: float) -> int:
-    """Ticks that so many G.711 calls make in 20 ms, where not every packet makes one."""
-    return max(1, min(_TICKS, -(-int(calls) // SLOT_WORK)))
+    """Slots that so many G.711 calls use, and so the ticks they make in 20 ms."""
+    return max(1, min(SLOTS, -(-int(calls) // SLOT_WORK)))
 
 
 _FREE = Costs(0, 0)

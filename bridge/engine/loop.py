@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from bridge.engine.aside import Aside
-from bridge.engine.budget import SLOT_WORK
+from bridge.engine.budget import SLOTS, ticks_of
 from bridge.engine.commands import (
     CloseRow,
     Message,
@@ -47,11 +47,11 @@ _APART_WORK = 8
 """A row whose packets are coded one by one takes ten times as long and more; so many of them are as late as
 all of a slot's others, and no more than these have to wait for them."""
 _MS = 1_000_000
-_TICK_NS = 4 * _MS
 _SLOT_NS = 20 * _MS
-_SLOTS = _SLOT_NS // _TICK_NS
-_SPREAD, _GATHER = 2, 3
-"""Slots are begun in the order 0, 8, 16, 4 and 12 ms; the second number undoes the first."""
+_TICK_NS = _SLOT_NS // SLOTS
+_SPREAD = 2
+"""Slots are begun in the order 0, 8, 16, 4 and 12 ms."""
+_GATHER = pow(_SPREAD, -1, SLOTS)
 _ROUNDS = 4
 """Times that packets are fetched in one turn; beyond, sending what is due comes first."""
 _OBEY_NS = 2 * _MS
@@ -384,14 +384,14 @@ class _Rows:
         self._generations: dict[int, int] = {}
         self._slots: dict[int, int] = {}
         self._work: dict[int, int] = {}
-        self._crowd = [0] * _SLOTS
+        self._crowd = [0] * SLOTS
 
     def __len__(self) -> int:
         return len(self._generations)
 
     def add(self, row: int, spec: RowSpec) -> None:
         self.remove(row)
-        slots_used = min(_SLOTS, sum(self._crowd) // SLOT_WORK + 1)
+        slots_used = ticks_of(sum(self._crowd) + 1)
         slot = self._crowd.index(min(self._crowd[:slots_used]))
         self._work[row] = 0
         self._generations[row], self._slots[row] = spec.generation, slot
@@ -415,11 +415,11 @@ class _Rows:
 
     def place(self, row: int, due_ns: int) -> None:
         """Count a row where its packets are due."""
-        slot = due_ns % _SLOT_NS // _TICK_NS * _GATHER % _SLOTS
+        slot = due_ns % _SLOT_NS // _TICK_NS * _GATHER % SLOTS
         self._crowd[self._slots[row]] -= self._work[row]
         self._crowd[slot] += self._work[row]
         self._slots[row] = slot
 
     def slot_ns(self, row: int) -> int:
         """When in each 20 ms its packets are due."""
-        return self._slots[row] * _SPREAD % _SLOTS * _TICK_NS
+        return self._slots[row] * _SPREAD % SLOTS * _TICK_NS

@@ -119,6 +119,11 @@ class Bench:
         for row in rows:
             self.control.send(OpenRow(row, 0, spec(row + 1)))
 
+    def ticks_in(self, duration_ms: int) -> int:
+        before = self.memory.gauges().ticks
+        self.run_for(duration_ms)
+        return self.memory.gauges().ticks - before
+
     def run_for(self, duration_ms: int) -> None:
         until_ns = self.clock.now_ns() + duration_ms * MS
         while self.clock.now_ns() < until_ns:
@@ -176,21 +181,16 @@ def test_a_tick_that_takes_too_long_shows_as_lateness_of_the_next(bench: Bench) 
 def test_few_rows_share_their_wake_ups(bench: Bench) -> None:
     bench.open(range(8))
     bench.run_for(60)
-    ticks = bench.memory.gauges().ticks
 
-    bench.run_for(1000)
-
-    assert bench.memory.gauges().ticks - ticks == 50
+    assert bench.ticks_in(1000) == 50
 
 
 def test_a_small_crowd_is_heard_when_it_is_answered_and_not_before(bench: Bench) -> None:
     bench.open(range(CROWD))
     bench.run_for(CROWD + 40)
-    ticks, waits = bench.memory.gauges().ticks, len(bench.sockets.waits)
+    waits = len(bench.sockets.waits)
 
-    bench.run_for(1000)
-
-    assert bench.memory.gauges().ticks - ticks == 50
+    assert bench.ticks_in(1000) == 50
     assert not any(for_packets for _, for_packets in bench.sockets.waits[waits:])
 
 
@@ -260,23 +260,19 @@ def test_the_last_packets_of_calls_that_have_ended_are_no_flood(
 ) -> None:
     bench.open(range(CROWD))
     bench.run_for(CROWD + 40)
-    ticks = bench.memory.gauges().ticks
 
     bench.sockets.strangers_each_time = strangers
-    bench.run_for(100)
 
-    assert (bench.memory.gauges().ticks - ticks > 20) is is_flood
+    assert (bench.ticks_in(100) > 20) is is_flood
 
 
 def test_a_shared_port_that_is_not_emptied_is_looked_at_more_often(bench: Bench) -> None:
     bench.open(range(CROWD))
     bench.run_for(CROWD + 40)
-    ticks = bench.memory.gauges().ticks
 
     bench.sockets.has_more = bench.sockets.is_crowded = True
-    bench.run_for(100)
 
-    assert bench.memory.gauges().ticks - ticks > 20
+    assert bench.ticks_in(100) > 20
 
 
 @pytest.mark.parametrize(("strangers", "is_flood"), [(0, False), (1, True)])
@@ -285,12 +281,10 @@ def test_a_port_of_its_own_that_strangers_keep_full_is_looked_at_more_often(
 ) -> None:
     bench.open(range(CROWD))
     bench.run_for(CROWD + 40)
-    ticks = bench.memory.gauges().ticks
 
     bench.sockets.has_more, bench.sockets.strangers_each_time = True, strangers
-    bench.run_for(100)
 
-    assert (bench.memory.gauges().ticks - ticks > 20) is is_flood
+    assert (bench.ticks_in(100) > 20) is is_flood
 
 
 def test_where_a_peer_was_learnt_to_be_holds_beyond_a_re_invite(bench: Bench) -> None:
