@@ -1,5 +1,8 @@
 """rtpengine between a phone that encrypts and a bridge that does not, by `sip_examples/rtpengine`."""
 
+import contextlib
+import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,20 @@ def command(path: str, folder: Path) -> list[str]:
     return [path, *line.replace("127.0.0.1", OURS).split()[1:]]
 
 
+def wait_for_control() -> None:
+    """Ping rtpengine until it answers: a Kamailio that starts before it does refuses calls for a minute."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        control.connect((OURS, CONTROL))
+        control.settimeout(0.2)
+        for _ in range(100):
+            with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                control.send(b"1 d7:command4:pinge")
+                assert control.recv(2048) == b"1 d6:result4:ponge"
+                return
+            time.sleep(0.05)
+    pytest.fail("rtpengine does not answer")
+
+
 @pytest.mark.parametrize(
     ("encryption", "sign"), [("srtp-mand", "SRTP is Enabled"), ("dtls_srtp", "DTLS-SRTP complete")]
 )
@@ -39,8 +56,10 @@ def test_an_encrypted_phone_speaks_through_it_to_a_bridge_that_does_not_encrypt(
     with (
         RunningBridge(settings | agents.routes(musing="")) as bridge,
         Foreign(command(peer, tmp_path), tmp_path) as anchor,
-        Foreign([*front, "-m", "64", "-M", "8"], tmp_path) as kamailio,
+        contextlib.ExitStack() as later,
     ):
+        wait_for_control()
+        kamailio = later.enter_context(Foreign([*front, "-m", "64", "-M", "8"], tmp_path))
         kamailio.wait_for("udp: ")
         printed = call_by_baresip(
             "baresip",
